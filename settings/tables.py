@@ -1,0 +1,156 @@
+"""The tables of `config.toml`. Each part of a process is handed the table that it needs, not the whole.
+
+What a key means and why it exists stands once, beside the key in `config.toml`.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from settings.values import (
+    EMBEDDED,
+    ApiAddress,
+    CronSchedule,
+    DatabaseAddress,
+    Duration,
+    EncryptionKey,
+    OperatorId,
+    OptionalWebAddress,
+    OwnerAddress,
+    ServerName,
+    SlashCommand,
+    TeamId,
+    TimeZone,
+    WebAddress,
+)
+
+Role = Literal["ingress", "inbox", "sender", "relay", "reconciler", "scheduler"]
+ROLES: tuple[Role, ...] = ("ingress", "inbox", "sender", "relay", "reconciler", "scheduler")
+
+# Strict mode refuses what a file can only write as a list or a text.
+LENIENT = Field(strict=False)
+
+
+class Table(BaseModel):
+    """Frozen, without unknown keys, and without guessing: `port = "8080"` or `port = true` is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+class DatabaseSettings(Table):
+    """`url` may hold a password; `data_dir` is absolute once loaded."""
+
+    url: DatabaseAddress = SecretStr(EMBEDDED)
+    owner_url: OwnerAddress = SecretStr("")
+    data_dir: Annotated[Path, LENIENT] = Path("var/postgres")
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether PostgreSQL is ours to start, in `data_dir`."""
+        return self.url.get_secret_value() == EMBEDDED
+
+
+class SecuritySettings(Table):
+    """What protects secrets at rest, and the address that people see."""
+
+    encryption_keys: Annotated[tuple[EncryptionKey, ...], LENIENT] = ()
+    public_url: OptionalWebAddress = ""
+
+    @property
+    def raw_keys(self) -> tuple[bytes, ...]:
+        """The keys as 32 bytes each; the first encrypts, all decrypt."""
+        return tuple(base64.b64decode(key.get_secret_value()) for key in self.encryption_keys)
+
+
+class SlackSettings(Table):
+    """The Slack app, and the people and teams it obeys."""
+
+    mode: Literal["socket", "http"] = "socket"
+    bot_token: SecretStr = SecretStr("")
+    app_token: SecretStr = SecretStr("")
+    signing_secret: SecretStr = SecretStr("")
+    api_url: ApiAddress = "https://slack.com/api/"
+    command: SlashCommand = "/wa"
+    teams: Annotated[tuple[TeamId, ...], LENIENT] = ()
+    operators: Annotated[tuple[OperatorId, ...], LENIENT] = ()
+
+
+class WahaServer(Table):
+    """Both directions between one WAHA server and us."""
+
+    url: WebAddress
+    api_key: SecretStr = SecretStr("")
+    webhook_url: WebAddress
+    webhook_hmac_key: SecretStr = SecretStr("")
+
+
+class WahaSettings(Table):
+    """The servers by name; the name is part of the path of their webhooks."""
+
+    servers: Mapping[ServerName, WahaServer] = Field(default_factory=dict, validate_default=True)
+
+    @field_validator("servers")
+    @classmethod
+    def _at_least_one(cls, servers: Mapping[str, WahaServer]) -> Mapping[str, WahaServer]:
+        if not servers:
+            raise ValueError("at least one WAHA server is needed: a table such as [waha.servers.main]")
+        return servers
+
+
+class DaemonSettings(Table):
+    """What a daemon does and where it listens; port 0 is any free one."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    roles: Annotated[tuple[Role, ...], LENIENT, Field(min_length=1)] = ROLES
+    poll_seconds: Duration = 15
+    max_body_mb: Duration = 10
+    shutdown_seconds: Duration = 20
+
+    @property
+    def max_body_bytes(self) -> int:
+        """`max_body_mb` as aiohttp wants it."""
+        return int(self.max_body_mb * 1024 * 1024)
+
+
+class DeliverySettings(Table):
+    """How long what is on its way may take, at each step."""
+
+    give_up_after_hours: Duration = 72
+    head_blocks_for_minutes: Duration = 15
+    ask_before_sending_after_minutes: Duration = 30
+    send_timeout_seconds: Duration = 30
+    lease_margin_seconds: Duration = 30
+    slack_timeout_seconds: Duration = 10
+
+
+class ReportSettings(Table):
+    """When reports are posted where a channel has no schedule of its own."""
+
+    schedule: CronSchedule = "0 9 * * 1-5"
+    time_zone: TimeZone = "UTC"
+
+
+class LogSettings(Table):
+    """How much is said, and for whom it is written."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    format: Literal["console", "json"] = "console"
+
+
+class Settings(Table):
+    """The whole of `config.toml`."""
+
+    database: DatabaseSettings = DatabaseSettings()
+    security: SecuritySettings = SecuritySettings()
+    slack: SlackSettings = SlackSettings()
+    waha: WahaSettings = Field(default_factory=WahaSettings)
+    daemon: DaemonSettings = DaemonSettings()
+    delivery: DeliverySettings = DeliverySettings()
+    reports: ReportSettings = ReportSettings()
+    log: LogSettings = LogSettings()
