@@ -1,0 +1,111 @@
+"""Tables, constraints, and what is true of one row whoever touches it."""
+
+from database import register_tenant_tables
+from models.base import Model, now_utc
+from models.conversations import ChannelRoute, Contact, Conversation, ConversationChat
+from models.enums import (
+    ActionKind,
+    ConversationState,
+    DesiredState,
+    Direction,
+    Engine,
+    MessageStatus,
+    PostKind,
+    RoutePurpose,
+    ServerState,
+    SessionStatus,
+    SlackEventKind,
+    TenantStatus,
+    UserRole,
+)
+from models.ids import uuid7
+from models.inboxes import SlackEvent, WebhookEvent
+from models.messages import Message
+from models.outbox import PostLane, SlackPost
+from models.people import SlackIdentity, Tenant, User
+from models.records import AuditEntry, ReportSchedule, Template
+from models.sessions import SessionCheck, WahaAction, WahaServer, WahaSession
+
+ALL: tuple[type[Model], ...] = (
+    Tenant,
+    User,
+    SlackIdentity,
+    WahaServer,
+    WahaSession,
+    Contact,
+    Conversation,
+    ConversationChat,
+    ChannelRoute,
+    Message,
+    WebhookEvent,
+    SlackEvent,
+    PostLane,
+    SlackPost,
+    WahaAction,
+    SessionCheck,
+    ReportSchedule,
+    AuditEntry,
+    Template,
+)
+"""Every table, parents before children."""
+
+# Not the two inboxes, which have no tenant before they are processed, nor posts and audit entries, which may have none.
+register_tenant_tables(
+    {
+        model._meta.table_name  # type: ignore[attr-defined]  # noqa: SLF001 - Peewee's documented place for it
+        for model in (
+            Tenant,
+            User,
+            SlackIdentity,
+            WahaSession,
+            Contact,
+            Conversation,
+            ConversationChat,
+            ChannelRoute,
+            Message,
+            WahaAction,
+            SessionCheck,
+            ReportSchedule,
+            Template,
+        )
+    }
+)
+
+__all__ = [
+    "ALL",
+    "ActionKind",
+    "AuditEntry",
+    "ChannelRoute",
+    "Contact",
+    "Conversation",
+    "ConversationChat",
+    "ConversationState",
+    "DesiredState",
+    "Direction",
+    "Engine",
+    "Message",
+    "MessageStatus",
+    "Model",
+    "PostKind",
+    "PostLane",
+    "ReportSchedule",
+    "RoutePurpose",
+    "ServerState",
+    "SessionCheck",
+    "SessionStatus",
+    "SlackEvent",
+    "SlackEventKind",
+    "SlackIdentity",
+    "SlackPost",
+    "Template",
+    "Tenant",
+    "TenantStatus",
+    "User",
+    "UserRole",
+    "WahaAction",
+    "WahaServer",
+    "WahaSession",
+    "WebhookEvent",
+    "now_utc",
+    "uuid7",
+]

@@ -1,0 +1,101 @@
+"""The words that a column may hold; migration 001 repeats each as a CHECK, and a test holds both against each other."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class TenantStatus(StrEnum):
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+
+
+class UserRole(StrEnum):
+    TENANT_ADMIN = "TENANT_ADMIN"
+    MANAGER = "MANAGER"
+    AGENT = "AGENT"
+    AUDITOR = "AUDITOR"
+
+
+class Engine(StrEnum):
+    """WAHA's WhatsApp engines that we know; GOWS is the one that WAHA recommends."""
+
+    WEBJS = "WEBJS"
+    NOWEB = "NOWEB"
+    GOWS = "GOWS"
+
+
+class SessionStatus(StrEnum):
+    STARTING = "starting"
+    SCAN_QR = "scan_qr"
+    WORKING = "working"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+class DesiredState(StrEnum):
+    """What people asked for; the daemon makes it true."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+
+
+class ServerState(StrEnum):
+    UNKNOWN = "unknown"
+    UP = "up"
+    DOWN = "down"
+    KEY_REFUSED = "key_refused"  # it answers, but not to our key: WAHA makes a random one when its own is weak or empty
+
+
+class Direction(StrEnum):
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+
+
+class MessageStatus(StrEnum):
+    """Moves forward only: queued, sent, delivered; or failed. *Read* is `read_at` on a delivered message."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+class ConversationState(StrEnum):
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class RoutePurpose(StrEnum):
+    CONVERSATIONS = "conversations"
+    ALERTS = "alerts"
+    REPORTS = "reports"
+
+
+class SlackEventKind(StrEnum):
+    EVENT = "event"
+    COMMAND = "command"
+    INTERACTION = "interaction"
+
+
+class PostKind(StrEnum):
+    POST = "post"
+    UPDATE = "update"
+    DELETE = "delete"
+    REACT = "react"
+    UPLOAD = "upload"
+    DIRECT = "direct"  # to a person, by direct message
+    PUBLISH = "publish"
+    EPHEMERAL = "ephemeral"  # Slack keeps no trace of it that could be looked up: at most once
+
+
+class ActionKind(StrEnum):
+    QR = "qr"
+    RESTART = "restart"
+    LOGOUT = "logout"
+    PAIR = "pair"
+    EDIT = "edit"
+    DELETE = "delete"
+    REACT = "react"
+    SEEN = "seen"
+    CHECK_EXISTS = "check_exists"

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import peewee
+
+from models.base import Json, Kept, Model, owned_by_tenant
+
+
+class ReportSchedule(Kept):
+    """When a tenant's health report is posted: five-field cron in the schedule's own time zone."""
+
+    tenant_id = peewee.UUIDField()
+    name = peewee.CharField(max_length=40)
+    cron = peewee.TextField()
+    time_zone = peewee.TextField(default="UTC")
+    is_paused = peewee.BooleanField(default=False)
+
+    class Meta:
+        table_name = "report_schedules"
+        constraints = (owned_by_tenant(),)
+
+
+class AuditEntry(Model):
+    """Who did what to which row; never changed, and without secrets."""
+
+    tenant_id = peewee.UUIDField(null=True)
+    actor = peewee.TextField()
+    action = peewee.TextField()
+    subject_table = peewee.TextField()
+    subject_id = peewee.UUIDField(null=True)
+    before = Json(null=True)
+    after = Json(null=True)
+    source = peewee.TextField(default="")
+
+    class Meta:
+        table_name = "audit_entries"
+
+
+class Template(Kept):
+    """A text that agents send often."""
+
+    tenant_id = peewee.UUIDField()
+    name = peewee.CharField(max_length=40)
+    body = peewee.TextField()
+
+    class Meta:
+        table_name = "templates"
+        constraints = (owned_by_tenant(),)

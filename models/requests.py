@@ -1,0 +1,196 @@
+"""What may be asked of the four entities: every length, enum, e-mail, UUID and not-empty rule, broken in a sentence.
+
+`Create…` has what a new row needs, `Update…` what may change later; a field that was not given stays as it is
+(`request.changes()`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    EmailStr,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from models.enums import DesiredState, Direction, Engine, MessageStatus, SessionStatus, TenantStatus, UserRole
+
+SESSION_NAME = r"^[a-z0-9][a-z0-9_-]*$"
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str) and "\x00" in value:
+        raise ValueError("must not hold the character U+0000")
+    return value
+
+
+def _text(minimum: int, maximum: int | None) -> Any:
+    # The order matters: a validator before the constraints would make pydantic measure before it strips.
+    return Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=minimum, max_length=maximum),
+        BeforeValidator(_without_nul),
+    ]
+
+
+def _lower(value: str) -> str:
+    return value.lower()
+
+
+Text = Annotated[str, BeforeValidator(_without_nul)]
+TenantName = _text(1, 100)
+PersonName = _text(0, 50)
+# EmailStr admits at most 254 characters, RFC 5321's limit, which is inside the column's 255.
+Email = Annotated[EmailStr, AfterValidator(_lower)]
+PasswordHash = _text(1, 255)
+SessionName = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40, pattern=SESSION_NAME)
+]
+Msisdn = Annotated[str, StringConstraints(min_length=1, max_length=20, pattern=r"^[0-9]+$")]
+
+
+class Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Update(Request):
+    """At least one field; one that was not given stays as it is."""
+
+    def changes(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("Nothing to change was given.")
+        return self
+
+
+class CreateTenant(Request):
+    name: TenantName
+    status: TenantStatus = TenantStatus.ACTIVE
+    description: Text | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class UpdateTenant(Update):
+    name: TenantName = ""
+    status: TenantStatus = TenantStatus.ACTIVE
+    description: Text | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class CreateUser(Request):
+    tenant_id: UUID
+    email: Email
+    role: UserRole
+    first_name: PersonName = ""
+    last_name: PersonName = ""
+    password_hash: PasswordHash | None = None
+    is_active: bool = True
+    preferences: dict[str, Any] = Field(default_factory=dict)
+
+
+class UpdateUser(Update):
+    email: Email = ""
+    role: UserRole = UserRole.AUDITOR
+    first_name: PersonName = ""
+    last_name: PersonName = ""
+    password_hash: PasswordHash | None = None
+    is_active: bool = True
+    preferences: dict[str, Any] = Field(default_factory=dict)
+
+
+class CreateWahaSession(Request):
+    tenant_id: UUID
+    name: SessionName
+    server: _text(1, 100)  # type: ignore[valid-type]
+    engine: Engine = Engine.GOWS
+    desired_state: DesiredState = DesiredState.RUNNING
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    config: dict[str, Any] = Field(default_factory=dict)
+
+
+class UpdateWahaSession(Update):
+    name: SessionName = ""
+    status: SessionStatus = SessionStatus.STOPPED
+    desired_state: DesiredState = DesiredState.RUNNING
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    config: dict[str, Any] = Field(default_factory=dict)
+    error_message: Text | None = None
+
+
+class CreateMessage(Request):
+    """A message has a body or a file, and a recipient (outbound) or a sender (inbound) by number or by chat id."""
+
+    tenant_id: UUID
+    session_id: UUID
+    direction: Direction
+    to_msisdn: Msisdn | None = None
+    from_msisdn: Msisdn | None = None
+    chat_id: _text(1, 255)  # type: ignore[valid-type]
+    body: Text = ""
+    status: MessageStatus = MessageStatus.QUEUED
+    waha_message_id: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
+    message_type: Annotated[str, StringConstraints(min_length=1, max_length=50)] = "text"
+    media_url: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.message_type == "text" and not self.body.strip():
+            raise ValueError("The text is empty; write what should be sent.")
+        return self
+
+
+class UpdateMessage(Update):
+    status: MessageStatus = MessageStatus.QUEUED
+    waha_message_id: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
+    error_message: Text | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+
+_SENTENCES = {
+    "missing": "is needed",
+    "extra_forbidden": "is not a field of this",
+    "string_too_long": "is longer than {max_length} characters",
+    "string_too_short": "must not be empty",
+    "enum": "must be one of {expected}",
+    "uuid_parsing": "is not a UUID, such as 01890a5d-ac96-774b-bcce-b302099a8057",
+    "uuid_type": "is not a UUID, such as 01890a5d-ac96-774b-bcce-b302099a8057",
+    "string_type": "must be text",
+    "bool_parsing": "must be yes or no",
+    "bool_type": "must be yes or no",
+    "dict_type": "must be an object of names and values",
+}
+_PATTERNS = {
+    SESSION_NAME: "may hold small letters, digits, `-` and `_`, such as `sales-berlin`",
+    "^[0-9]+$": "must be digits only, country code first, such as 4915123456789",
+}
+
+
+def explain(error: ValidationError) -> list[str]:
+    """A sentence for every rule that was broken, without repeating what was typed: it may be private."""
+    return [_sentence(broken) for broken in error.errors(include_input=False, include_url=False)]
+
+
+def _sentence(broken: Any) -> str:
+    field = ".".join(str(part) for part in broken["loc"])
+    context = broken.get("ctx", {})
+    if broken["type"] == "string_pattern_mismatch":
+        rule = _PATTERNS.get(context["pattern"], "has characters that are not allowed")
+    elif broken["type"] == "value_error" and "email" in field:
+        rule = "is not an e-mail address, such as ana@example.org"
+    elif broken["type"] == "value_error":
+        rule = str(context["error"])
+    else:
+        rule = _SENTENCES.get(broken["type"], broken["msg"]).format(**context)
+    return f"{field.replace('_', ' ').capitalize()} {rule}." if field else rule
