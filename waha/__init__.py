@@ -1,0 +1,1 @@
+"""All that is known of WAHA, the WhatsApp HTTP API, and nothing of us."""
