@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+
+from pydantic_core import ErrorDetails
 
 from settings.keys import Key, names_below, nearest, variable_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from pydantic_core import ErrorDetails
 
 
 class SettingsError(Exception):

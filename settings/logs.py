@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 import structlog
 from structlog.processors import ExceptionRenderer, JSONRenderer, TimeStamper, format_exc_info
 from structlog.tracebacks import ExceptionDictTransformer
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 from settings.redaction import redact
-
-if TYPE_CHECKING:
-    from structlog.typing import EventDict, Processor, WrappedLogger
-
-    from settings.tables import LogSettings
+from settings.tables import LogSettings
 
 # httpx and aiohttp write a line a request, with the chat id in its path; apscheduler one a run.
 TALKATIVE = ("httpx", "httpcore", "aiohttp.access", "apscheduler")

@@ -7,13 +7,11 @@ value, since libraries put addresses and answers into their own sentences and ex
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from pydantic import SecretStr
-
-if TYPE_CHECKING:
-    from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, WrappedLogger
 
 HIDDEN = "[hidden]"
 

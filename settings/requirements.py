@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+
+from pydantic import SecretStr
 
 from settings.errors import SettingsError
 from settings.keys import variable_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from pydantic import SecretStr
-
-    from settings.tables import Settings, SlackSettings
+from settings.tables import Settings, SlackSettings
 
 
 def check_for_bot(settings: Settings) -> None:

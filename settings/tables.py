@@ -51,13 +51,10 @@ class DatabaseSettings(Table):
 
     @property
     def is_embedded(self) -> bool:
-        """Whether PostgreSQL is ours to start, in `data_dir`."""
         return self.url.get_secret_value() == EMBEDDED
 
 
 class SecuritySettings(Table):
-    """What protects secrets at rest, and the address that people see."""
-
     encryption_keys: Annotated[tuple[EncryptionKey, ...], LENIENT] = ()
     public_url: OptionalWebAddress = ""
 
@@ -68,8 +65,6 @@ class SecuritySettings(Table):
 
 
 class SlackSettings(Table):
-    """The Slack app, and the people and teams it obeys."""
-
     mode: Literal["socket", "http"] = "socket"
     bot_token: SecretStr = SecretStr("")
     app_token: SecretStr = SecretStr("")
@@ -81,8 +76,6 @@ class SlackSettings(Table):
 
 
 class WahaServer(Table):
-    """Both directions between one WAHA server and us."""
-
     url: WebAddress
     api_key: SecretStr = SecretStr("")
     webhook_url: WebAddress
@@ -114,7 +107,6 @@ class DaemonSettings(Table):
 
     @property
     def max_body_bytes(self) -> int:
-        """`max_body_mb` as aiohttp wants it."""
         return int(self.max_body_mb * 1024 * 1024)
 
 
@@ -137,15 +129,11 @@ class ReportSettings(Table):
 
 
 class LogSettings(Table):
-    """How much is said, and for whom it is written."""
-
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     format: Literal["console", "json"] = "console"
 
 
 class Settings(Table):
-    """The whole of `config.toml`."""
-
     database: DatabaseSettings = DatabaseSettings()
     security: SecuritySettings = SecuritySettings()
     slack: SlackSettings = SlackSettings()

@@ -3,7 +3,8 @@ from __future__ import annotations
 import io
 import json
 import logging
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterator
+from typing import Any, Literal
 from uuid import UUID
 
 import pytest
@@ -14,9 +15,6 @@ from hypothesis import strategies as st
 from settings import LogSettings
 from settings.logs import configure, get_logger
 from settings.redaction import redacted_text
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 @pytest.fixture(autouse=True)

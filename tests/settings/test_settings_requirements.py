@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import pytest
 
 import settings
 from settings import SettingsError, check_for_bot, check_for_daemon
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 BOT = {"SWITCHBOARD_SLACK__BOT_TOKEN": "xoxb-1"}
 SOCKET = {**BOT, "SWITCHBOARD_SLACK__APP_TOKEN": "xapp-1"}
