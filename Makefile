@@ -1,0 +1,61 @@
+# Everything a developer or operator types. `make` alone lists the targets; ARGS is handed on: make test ARGS="-k order".
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON := .venv/bin/python
+ROOMS := $(patsubst %/__init__.py,%,$(wildcard */__init__.py))
+SCRIPTS := $(if $(wildcard benchmarks/*.py),benchmarks) tests
+COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --quiet
+
+.PHONY: help setup sandbox tour run test check format migrate rollback manifest sizes lock
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: .venv/.complete ## Make .venv with exactly what requirements-dev.txt names
+
+# Only a finished installation leaves the stamp, so that an interrupted one is taken up again.
+.venv/.complete: requirements-dev.txt .ci/venv
+	@.ci/venv
+	@touch $@
+
+sandbox: setup ## Start Switchboard with a simulated Slack and WAHA; open the page that it names
+	@$(PYTHON) -m sandbox up $(ARGS)
+
+tour: setup ## Walk through the product in the sandbox and check each step
+	@$(PYTHON) -m sandbox tour $(ARGS)
+
+run: setup ## Run the bot and the daemon under supervisord, with your Slack and WAHA
+	@mkdir -p var
+	@exec $(PYTHON) -m supervisor.supervisord --configuration supervisord.conf
+
+test: setup ## Run the tests
+	@$(PYTHON) -m pytest $(ARGS)
+
+check: setup ## Check style, types and who imports whom
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy $(ROOMS) $(SCRIPTS)
+	@PYTHONPATH=. .venv/bin/lint-imports
+
+format: setup ## Rewrite the code in the house's style
+	@$(PYTHON) -m ruff check --fix .
+	@$(PYTHON) -m ruff format .
+
+migrate: setup ## Bring the database up to this code
+	@$(PYTHON) -m database migrate $(ARGS)
+
+rollback: setup ## Take back the newest migration
+	@$(PYTHON) -m database rollback $(ARGS)
+
+manifest: setup ## Write manifest.yaml, the Slack app to be made from it
+	@$(PYTHON) -m bot manifest > manifest.yaml
+	@echo "manifest.yaml is written: https://api.slack.com/apps > Create New App > From a manifest"
+
+sizes: setup ## Show how long functions, files and tests are
+	@$(PYTHON) tests/house/sizes.py
+
+lock: ## Resolve the dependencies again (needs uv); ARGS=--upgrade takes the newest
+	@command -v uv >/dev/null || { echo "make lock needs uv: python3 -m pip install uv" >&2; exit 1; }
+	$(COMPILE) $(ARGS) --output-file requirements.txt
+	$(COMPILE) $(ARGS) --extra dev --output-file requirements-dev.txt
