@@ -1,0 +1,281 @@
+"""The simulated WAHA on its socket."""
+
+from __future__ import annotations
+
+import json
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from sandbox.waha import errors
+from sandbox.waha.answers import answer, empty
+from sandbox.waha.background import Background
+from sandbox.waha.engine import Engine
+from sandbox.waha.environment import Environment, Json
+from sandbox.waha.faults import Faults, HangUp, Hold, Scripted
+from sandbox.waha.files import Files
+from sandbox.waha.gows import Gows
+from sandbox.waha.history import HistoryApi
+from sandbox.waha.identifiers import milliseconds
+from sandbox.waha.journal import Journal, Received
+from sandbox.waha.keys import Keys
+from sandbox.waha.noweb import Noweb
+from sandbox.waha.people import PeopleApi
+from sandbox.waha.runtime import Runtime
+from sandbox.waha.sending import SendingApi
+from sandbox.waha.sessions import Sessions
+from sandbox.waha.sessions_api import SessionsApi
+from sandbox.waha.webhooks import Webhooks
+from sandbox.whatsapp import WhatsApp
+
+MAX_BODY_BYTES = 50 * 1024 * 1024
+# How long a stopping server waits for requests under way before it cuts them off.
+_SHUTDOWN_SECONDS = 0.01
+# Docker takes about this long to start a container again that ended itself.
+_RESTART_SECONDS = 3.0
+
+
+class SandboxWaha:
+    """A WAHA server with one engine, on 127.0.0.1.
+
+    Args:
+        whatsapp: The network that its sessions pair with.
+        engine: Decides the shape of answers and events.
+        api_key: The key of the administrator.
+        version: What the server calls itself; some behaviour depends on it.
+        pace: Multiplies every wait (see `Environment`), but not how long a webhook's receiver may be silent.
+        port: 0 takes a free one, and keeps it.
+        worker_id: `environment.worker.id` of events.
+        webhook_silence_seconds: After this long without a byte a webhook counts as failed.
+        webhook_jitter_seconds: Up to this long every webhook is delayed, at random, so that they arrive out of order.
+        journal_size: How many requests and webhooks are remembered.
+    """
+
+    def __init__(
+        self,
+        whatsapp: WhatsApp,
+        *,
+        engine: Literal["GOWS", "NOWEB"] = "GOWS",
+        api_key: str = "sandbox-key",
+        version: str = "2026.7.1",
+        pace: float = 1.0,
+        port: int = 0,
+        worker_id: str | None = "waha1",
+        webhook_silence_seconds: float = 8.0,
+        webhook_jitter_seconds: float = 0.0,
+        journal_size: int = 50_000,
+    ) -> None:
+        self.api_key = api_key
+        self.whatsapp = whatsapp
+        self.journal = Journal(journal_size)
+        self.environment = Environment(engine, version, pace, worker_id, whatsapp.random)
+        self.keys = Keys(self.environment, api_key)
+        self._faults = Faults()
+        self._background = Background()
+        self._restarts = Background()
+        self._port = port
+        self._runner: web.AppRunner | None = None
+        self._started_at = 0
+        self._webhooks = Webhooks(
+            self.environment,
+            self.journal,
+            silence_seconds=webhook_silence_seconds,
+            jitter=webhook_jitter_seconds,
+        )
+        self._runtime = Runtime(
+            self.environment,
+            _engine(self.environment),
+            whatsapp,
+            self._webhooks,
+            Files(self.environment),
+            self._background,
+        )
+        self.sessions = Sessions(self._runtime)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def is_up(self) -> bool:
+        return self._runner is not None
+
+    async def __aenter__(self) -> Self:
+        await self.come_back()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._restarts.stop()
+        await self.go_down()
+
+    async def go_down(self) -> None:
+        """The process dies: connections are refused, no event is posted, webhooks not yet delivered are lost.
+
+        Configurations and pairings stay; what is written to the accounts meanwhile waits at WhatsApp.
+        """
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+        self.sessions.crash()
+        await self._background.stop()
+        await self._webhooks.stop()
+        self._runtime.files.forget_all()
+
+    async def come_back(self) -> None:
+        """Same port, new `startTimestamp`. Sessions that ran start again and receive what waited."""
+        if self._runner is not None:
+            return
+        app = web.Application(middlewares=[self._answer], client_max_size=MAX_BODY_BYTES)
+        app.add_routes(self._routes())
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", self._port).start()
+        self._port = runner.addresses[0][1]
+        self._runner = runner
+        self._started_at = max(milliseconds(), self._started_at + 1)
+        self.sessions.start_assigned()
+
+    def lose_connection(self, session: str) -> None:
+        """WORKING → STARTING → 2 s later WORKING, as happens every day."""
+        self.sessions.known(session).lose_connection()
+
+    def fail(self, session: str) -> None:
+        """FAILED, until somebody restarts the session. The pairing stays."""
+        self.sessions.known(session).fail()
+
+    def refuse_key(self) -> None:
+        """401 to everybody, as after a restart that made a new random key."""
+        self.keys.refused = True
+
+    def accept_key(self) -> None:
+        self.keys.refused = False
+
+    def hold_answers(self, path: str) -> Hold:
+        """Requests to `path` (`*` allowed) are carried out, and not answered until the hold is released."""
+        return self._faults.hold(path)
+
+    def release_answers(self) -> None:
+        self._faults.release()
+
+    def answer(
+        self,
+        path: str,
+        *,
+        status: int,
+        body: Any = None,
+        times: int | None = None,
+        carried_out: bool = False,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        """Requests to `path` get this answer, the next `times` of them (None: all) until `answer_normally`."""
+        self._faults.script(Scripted(path, status, body, times, carried_out, headers or {}))
+
+    def hang_up(self, path: str, *, times: int | None = None, carried_out: bool = False) -> None:
+        """Requests to `path` are read and then the connection is cut without an answer."""
+        self._faults.script(HangUp(path, times, carried_out))
+
+    def answer_normally(self) -> None:
+        self._faults.forget_scripts()
+
+    def _routes(self) -> list[web.RouteDef]:
+        apis = (
+            SessionsApi(self._runtime, self.sessions, self.keys),
+            SendingApi(self._runtime, self.sessions),
+            PeopleApi(self._runtime, self.sessions),
+            HistoryApi(self._runtime, self.sessions),
+            self._runtime.files,
+        )
+        own = [
+            web.get("/ping", self._ping),
+            web.get("/health", self._health),
+            web.get("/api/server/version", self._version),
+            web.get("/api/version", self._version),
+            web.get("/api/server/status", self._status),
+            web.post("/api/server/stop", self._stop),
+        ]
+        return own + [route for api in apis for route in api.routes()]
+
+    @web.middleware
+    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        entry = Received(request.method, request.path, dict(request.query), await request.read())
+        self.journal.requests.append(entry)
+        response = await self._behave(request, handler)
+        await self._faults.pass_holds(request.path)
+        entry.status = response.status
+        return response
+
+    async def _behave(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            await self.keys.check(request)
+        except errors.Refusal as refusal:
+            return answer(refusal.body, status=refusal.status)
+        fault = self._faults.next_for(request.path)
+        if fault is None:
+            return await self._carry_out(request, handler)
+        if fault.carried_out:
+            await self._carry_out(request, handler)
+        if isinstance(fault, HangUp):
+            if request.transport is not None:
+                request.transport.abort()
+            return empty(503)
+        scripted = empty(fault.status) if fault.body is None else answer(fault.body, status=fault.status)
+        scripted.headers.update(fault.headers)
+        return scripted
+
+    async def _carry_out(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except errors.Refusal as refusal:
+            return answer(refusal.body, status=refusal.status)
+        except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
+            unknown = errors.not_found(f"Cannot {request.method} {request.path}")
+            return answer(unknown.body, status=unknown.status)
+        except web.HTTPException:
+            raise
+        except Exception as error:  # noqa: BLE001 - WAHA's own filter turns whatever was thrown into a 500
+            return answer(await self._exception(request, error), status=500)
+
+    async def _exception(self, request: web.Request, error: Exception) -> Json:
+        raw = await request.text()
+        asked: Json = {
+            "path": request.path_qs,
+            "method": request.method,
+            "body": json.loads(raw) if raw else {},
+            "query": dict(request.query),
+        }
+        return errors.exception_body(error, asked, self.environment.as_json())
+
+    async def _ping(self, _request: web.Request) -> web.Response:
+        return answer({"message": "pong"})
+
+    async def _health(self, _request: web.Request) -> web.Response:
+        up: Json = {"status": "up", "path": "/app", "diskPath": "/", "free": 10**10, "threshold": 10**8}
+        spaces = {"mediaFiles.space": up, "sessionsFiles.space": up}
+        return answer({"status": "ok", "info": spaces, "error": {}, "details": spaces})
+
+    async def _version(self, _request: web.Request) -> web.Response:
+        return answer(self.environment.as_json())
+
+    async def _status(self, _request: web.Request) -> web.Response:
+        uptime = milliseconds() - self._started_at
+        worker = {"id": self.environment.worker_id or ""}
+        return answer({"startTimestamp": self._started_at, "uptime": uptime, "worker": worker})
+
+    async def _stop(self, _request: web.Request) -> web.Response:
+        self._restarts.start(self._restart())
+        return answer({"stopping": True}, status=201)
+
+    async def _restart(self) -> None:
+        """WAHA ends its process a second after it was asked, and Docker starts it again."""
+        await self.environment.wait(1)
+        await self.go_down()
+        await self.environment.wait(_RESTART_SECONDS)
+        await self.come_back()
+
+
+def _engine(environment: Environment) -> Engine:
+    return Noweb(environment) if environment.engine == "NOWEB" else Gows(environment)
