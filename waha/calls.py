@@ -8,14 +8,17 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
-import httpx
-
 from waha.answers import error_in
 from waha.errors import WahaUnreadable
 from waha.loose_json import NotJson, parse
-from waha.transport import exchange, open_http
+from waha.transport import Answer, exchange, open_http
 
 Parsed = TypeVar("Parsed")
+
+_SUCCESS = range(200, 300)
+
+# Thousands of messages or sessions fit; more would be held in memory twice, as bytes and as objects.
+_LONGEST_ANSWER = 32 * 1024 * 1024
 
 # Identity: the answers that are awaited for long are short, and a broken compression would be one more unknown outcome.
 _JSON = {"Accept": "application/json", "Accept-Encoding": "identity"}
@@ -86,7 +89,7 @@ class WahaCalls:
         try:
             return parse(answer.content)
         except NotJson as error:
-            raise WahaUnreadable("WAHA's answer is not JSON.", http_status=answer.status_code) from error
+            raise WahaUnreadable("WAHA's answer is not JSON.", http_status=answer.http_status) from error
 
     async def _answer(
         self,
@@ -97,13 +100,14 @@ class WahaCalls:
         headers: Mapping[str, str],
         query: Mapping[str, str | int] | None = None,
         body: Mapping[str, Any] | None = None,
-    ) -> httpx.Response:
+        max_bytes: int = _LONGEST_ANSWER,
+    ) -> Answer:
         request = self._http.build_request(
             method, path, params=query, json=body, headers={**headers, "X-Api-Key": self._api_key}
         )
-        answer = await exchange(self._http, request, seconds=seconds)
-        if not answer.is_success:
-            raise error_in(answer.status_code, answer.content, retry_after=answer.headers.get("Retry-After"))
+        answer = await exchange(self._http, request, seconds=seconds, max_bytes=max_bytes)
+        if answer.http_status not in _SUCCESS:
+            raise error_in(answer.http_status, answer.content, retry_after=answer.headers.get("Retry-After"))
         return answer
 
 

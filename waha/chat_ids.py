@@ -45,6 +45,17 @@ def chat_id_of(recipient: str) -> str:
     return f"{number[1]}@c.us"
 
 
+def checked(chat_id: str) -> str:
+    """A chat id as it is, of whatever kind, also one of the future.
+
+    Raises:
+        BadRecipient: there is nothing before or after the `@`. WAHA itself would not check, and fail inside.
+    """
+    if "@" not in chat_id.strip("@"):
+        raise BadRecipient(f"`{chat_id}` is not a chat id.")
+    return chat_id
+
+
 def from_jid(jid: str) -> str:
     """`4915123456789:7@s.whatsapp.net` -> `4915123456789@c.us`, which WAHA can send to; other ids stay as they are."""
     if person := _JID_OF_A_PERSON.fullmatch(jid):

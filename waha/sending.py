@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from waha.calls import WahaCalls, expected, in_path
-from waha.chat_ids import BadRecipient
+from waha.chat_ids import checked
 from waha.loose_json import mapping, text
 from waha.payloads import NumberCheck, SentMessage
 
@@ -27,11 +27,11 @@ class SendingCalls(WahaCalls):
         WAHA fetch the first link before it answers.
 
         Raises:
-            BadRecipient: `chat_id` is none. WAHA would not check it, and fail inside.
+            BadRecipient: `chat_id` is none.
         """
         body: dict[str, Any] = {
             "session": session,
-            "chatId": _checked(chat_id),
+            "chatId": checked(chat_id),
             "text": text,
             "linkPreview": link_preview,
         }
@@ -43,7 +43,7 @@ class SendingCalls(WahaCalls):
 
     async def send_seen(self, session: str, chat_id: str, *, message_ids: list[str] | None = None) -> None:
         """Mark written-out `message_ids` as read; without them, what is unread of the last 7 days."""
-        body: dict[str, Any] = {"session": session, "chatId": _checked(chat_id)}
+        body: dict[str, Any] = {"session": session, "chatId": checked(chat_id)}
         if message_ids:
             body["messageIds"] = message_ids
         await self.call("POST", "/api/sendSeen", body=body, seconds=self.timeouts.send)
@@ -81,9 +81,3 @@ class SendingCalls(WahaCalls):
 
 def _message(session: str, chat_id: str, serialized_id: str) -> str:
     return f"/api/{in_path(session)}/chats/{in_path(chat_id)}/messages/{in_path(serialized_id)}"
-
-
-def _checked(chat_id: str) -> str:
-    if "@" not in chat_id.strip("@"):
-        raise BadRecipient(f"`{chat_id}` is not a chat id.")
-    return chat_id

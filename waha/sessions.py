@@ -93,7 +93,7 @@ class SessionCalls(WahaCalls):
         # WAHA compares this header as a whole with application/json, which brings JSON; a list of types does not.
         answer = await self._answer("GET", _qr(session), headers={"Accept": "image/png"}, seconds=self.timeouts.control)
         if not answer.content.startswith(_PNG):
-            raise WahaUnreadable("WAHA's answer is not a PNG image.", http_status=answer.status_code)
+            raise WahaUnreadable("WAHA's answer is not a PNG image.", http_status=answer.http_status)
         return answer.content
 
     async def qr_value(self, session: str) -> str:

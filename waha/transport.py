@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from waha.errors import WahaError, WahaNotSent, WahaUncertain
+from waha.errors import WahaError, WahaNotSent, WahaUncertain, WahaUnreadable
 
 # Node closes a connection that was idle for 5 s (`server.keepAliveTimeout`). A request written at that very moment ends
 # without an answer, which nobody can tell from a lost one, so ours are given up earlier.
 _KEEP_IDLE_SECONDS = 3.0
+
+# WAHA takes bodies of 50 MB and repeats the whole request in the body of a 500.
+_LONGEST_ERROR = 64 * 1024 * 1024
 
 # Failures of making a connection. httpx-aiohttp names a refused connection, an unknown host and a server that died
 # after reading the request alike (`httpx.ConnectTimeout`), so aiohttp's exception below it decides.
@@ -41,18 +45,38 @@ def open_http(url: str, *, connect_seconds: float) -> httpx.AsyncClient:
     )
 
 
-async def exchange(http: httpx.AsyncClient, request: httpx.Request, *, seconds: float) -> httpx.Response:
+class Answer(NamedTuple):
+    http_status: int
+    headers: httpx.Headers
+    content: bytes
+
+
+async def exchange(http: httpx.AsyncClient, request: httpx.Request, *, seconds: float, max_bytes: int) -> Answer:
     """The whole answer, whatever its status, within `seconds` from first to last byte.
 
     Raises:
         WahaNotSent: no connection was made.
-        WahaUncertain: anything else that leaves us without a whole answer.
+        WahaUncertain: anything else that leaves us without a whole answer, `WahaUnreadable` if it is too long.
     """
     try:
         async with asyncio.timeout(seconds):
-            return await http.send(request)
+            answer = await http.send(request, stream=True)
+            try:
+                return Answer(answer.status_code, answer.headers, await _content(answer, max_bytes))
+            finally:
+                await answer.aclose()
     except (httpx.RequestError, aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
         raise unanswered(error) from error
+
+
+async def _content(answer: httpx.Response, max_bytes: int) -> bytes:
+    longest = max_bytes if answer.is_success else max(max_bytes, _LONGEST_ERROR)
+    content = bytearray()
+    async for chunk in answer.aiter_bytes():
+        content += chunk
+        if len(content) > longest:
+            raise WahaUnreadable(f"WAHA's answer is longer than {longest} bytes.", http_status=answer.status_code)
+    return bytes(content)
 
 
 def unanswered(error: BaseException) -> WahaError:
