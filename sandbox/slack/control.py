@@ -1,0 +1,147 @@
+"""The sandbox's own HTTP interface, for a command line or a page in another process: JSON under `/sandbox/`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from sandbox.slack import screen
+from sandbox.slack.asking import Wait
+from sandbox.slack.refusal import Json, SandboxError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from sandbox.slack.messages import Message
+    from sandbox.slack.simulator import SandboxSlack
+
+LAST = "LAST"
+# A person at a terminal waits longer for a second answer than a test does.
+AT_A_TERMINAL = Wait(seconds=10.0, quiet=0.7)
+
+
+class Control:
+    """Lets somebody outside act as a person of the workspace, and look."""
+
+    def __init__(self, slack: SandboxSlack) -> None:
+        self._slack = slack
+
+    def routes(self) -> list[web.RouteDef]:
+        """The addresses."""
+        posts = {
+            "command": self._command, "say": self._say, "click": self._click, "submit": self._submit,
+            "edit": self._edit, "delete": self._delete, "react": self._react, "faults": self._fail, "heal": self._heal,
+        }  # fmt: skip
+        return [
+            *(web.post(f"/sandbox/{name}", _posted(act)) for name, act in posts.items()),
+            web.get("/sandbox/users", self._users),
+            web.get("/sandbox/channels", self._channels),
+            web.get("/sandbox/channels/{name}", self._channel),
+            web.get("/sandbox/dms/{user}", self._direct),
+            web.get("/sandbox/homes/{user}", self._home),
+            web.get("/sandbox/files/{id}", self._file),
+            web.get("/sandbox/journal", self._journal),
+        ]
+
+    async def _command(self, body: Json) -> Json:
+        answer = await self._slack.command(body["user"], body["channel"], body["text"], AT_A_TERMINAL)
+        return screen.answer(answer, self._slack)
+
+    async def _say(self, body: Json) -> Json:
+        thread = body.get("thread_ts")
+        if thread == LAST:
+            thread = self._last_root(body["channel"])
+        return screen.message(self._slack.say(body["user"], body["channel"], body["text"], thread), self._slack)
+
+    async def _click(self, body: Json) -> Json:
+        user, channel, wanted = body["user"], body["channel"], body["button"]
+        target = self._slack.modal(user) or (
+            self._message(body) if body.get("ts") else self._slack.newest_with(user, channel, wanted)
+        )
+        answer = await self._slack.click(user, target, wanted, body.get("value", ""), AT_A_TERMINAL)
+        return screen.answer(answer, self._slack)
+
+    async def _submit(self, body: Json) -> Json:
+        return screen.answer(
+            await self._slack.submit(body["user"], body.get("entries", {}), AT_A_TERMINAL), self._slack
+        )
+
+    async def _edit(self, body: Json) -> Json:
+        return screen.message(self._slack.edit(body["user"], self._message(body), body["text"]), self._slack)
+
+    async def _delete(self, body: Json) -> Json:
+        self._slack.delete(body["user"], self._message(body))
+        return {"ok": True}
+
+    async def _react(self, body: Json) -> Json:
+        self._slack.react(body["user"], self._message(body), body["emoji"])
+        return {"ok": True}
+
+    async def _fail(self, body: Json) -> Json:
+        self._slack.fail(body.pop("method"), **body)
+        return {"ok": True}
+
+    async def _heal(self, _body: Json) -> Json:
+        self._slack.heal()
+        return {"ok": True}
+
+    async def _users(self, _request: web.Request) -> web.Response:
+        return web.json_response(screen.people(self._slack))
+
+    async def _channels(self, _request: web.Request) -> web.Response:
+        return web.json_response(screen.channels(self._slack))
+
+    async def _channel(self, request: web.Request) -> web.Response:
+        return _shown(lambda: screen.channel(self._slack, request.match_info["name"], request.query.get("user")))
+
+    async def _direct(self, request: web.Request) -> web.Response:
+        user = request.match_info["user"]
+        return _shown(lambda: screen.channel(self._slack, f"@{user}", user))
+
+    async def _home(self, request: web.Request) -> web.Response:
+        return _shown(lambda: screen.view(self._slack.home(request.match_info["user"]), self._slack) or {})
+
+    async def _file(self, request: web.Request) -> web.Response:
+        try:
+            file = self._slack.file(request.match_info["id"])
+        except SandboxError as error:
+            return _complaint(error)
+        return web.Response(body=file.content or b"", content_type=file.mimetype or "application/octet-stream")
+
+    async def _journal(self, _request: web.Request) -> web.Response:
+        return web.json_response([vars(call) for call in self._slack.journal])
+
+    def _last_root(self, channel: str) -> str:
+        roots = self._slack.roots(channel)
+        if not roots:
+            raise SandboxError(f"Nothing stands in #{channel} yet, so there is no thread to answer.")
+        return roots[-1].ts
+
+    def _message(self, body: Json) -> Message:
+        whispers = [shown for shown in self._slack.ephemerals(body["user"]) if shown.ts == body["ts"]]
+        return whispers[0] if whispers else self._slack.thread(body["channel"], body["ts"])[0]
+
+
+def _posted(act: Callable[[Json], Awaitable[Json]]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(request: web.Request) -> web.Response:
+        try:
+            return web.json_response(await act(json.loads(await request.text())))
+        except SandboxError as error:
+            return _complaint(error)
+        except (KeyError, ValueError, TypeError) as error:
+            return web.json_response({"error": f"The request is not understood: {error!r}."}, status=400)
+
+    return handle
+
+
+def _shown(look: Callable[[], Json]) -> web.Response:
+    try:
+        return web.json_response(look())
+    except SandboxError as error:
+        return _complaint(error)
+
+
+def _complaint(error: SandboxError) -> web.Response:
+    return web.json_response({"error": str(error)}, status=422)

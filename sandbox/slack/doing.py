@@ -1,0 +1,133 @@
+"""What people do in Slack: write, edit, delete, react, invite."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from sandbox.slack import event_shapes, typed_text
+from sandbox.slack.files import File, Share
+from sandbox.slack.messages import Message
+from sandbox.slack.methods.conversations import add_app
+from sandbox.slack.refusal import SandboxError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sandbox.slack.state import State
+    from sandbox.slack.workspace import Channel, Person
+
+
+class Doing:
+    """The hands of the people. A channel is `support`, `#support`, `C…`, or `@ana` for the app's messages with ana."""
+
+    state: State
+
+    def say(
+        self,
+        user: str,
+        channel: str,
+        text: str,
+        thread_ts: str | None = None,
+        *,
+        files: Sequence[tuple[str, bytes]] = (),
+        broadcast: bool = False,
+    ) -> Message:
+        """A person writes, in the channel or in a thread; `files` are names and bytes.
+
+        Raises:
+            SandboxError: they are not in the channel, it is archived, or the thread does not exist.
+        """
+        person, place = self._writer(user, channel)
+        root = self._root(place, thread_ts) if thread_ts else None
+        message = Message(
+            channel=place.id,
+            ts=self.state.workspace.identifiers.ts(),
+            user=person.id,
+            text=typed_text.escaped(text, self.state.workspace),
+            blocks=typed_text.rich_text(text, self.state.workspace) if text else [],
+            thread_ts=root,
+            broadcast=broadcast,
+            subtype="file_share" if files else "thread_broadcast" if broadcast else None,
+            client_msg_id=str(uuid.uuid4()),
+        )
+        message.files = [self._file(person, message, place, name, content) for name, content in files]
+        return self.state.messages.post(message)
+
+    def edit(self, user: str, message: Message, text: str) -> Message:
+        """A person changes what they wrote."""
+        self._own(user, message)
+        blocks = typed_text.rich_text(text, self.state.workspace)
+        self.state.messages.edit(
+            message, by=message.user, text=typed_text.escaped(text, self.state.workspace), blocks=blocks
+        )
+        return message
+
+    def delete(self, user: str, message: Message) -> None:
+        """A person deletes what they wrote."""
+        self._own(user, message)
+        self.state.messages.delete(message)
+
+    def unfurl(self, message: Message) -> None:
+        """Slack adds a preview to a link: the app is told of a change although nobody edited anything."""
+        self.state.messages.tell_changed(message, self.state.messages.as_json(message))
+
+    def react(self, user: str, message: Message, emoji: str) -> None:
+        """A person puts an emoji on a message."""
+        self.state.messages.react(message, emoji.strip(":"), self.state.workspace.person(user).id)
+
+    def unreact(self, user: str, message: Message, emoji: str) -> None:
+        """A person takes their emoji away."""
+        self.state.messages.unreact(message, emoji.strip(":"), self.state.workspace.person(user).id)
+
+    def invite_app(self, user: str, channel: str) -> None:
+        """`/invite @switchboard`."""
+        person, place = self._writer(user, channel)
+        if not self.state.workspace.app_is_in(place):
+            add_app(self.state, place, inviter=person.id)
+
+    def remove_app(self, channel: str) -> None:
+        """`/remove @switchboard`: the app hears nothing of that channel any more, not even this."""
+        self.state.workspace.channel(channel).members.remove(self.state.workspace.installation.bot_user)
+
+    def archive(self, user: str, channel: str) -> None:
+        """A person archives a channel."""
+        person, place = self._writer(user, channel)
+        event_ts = self.state.workspace.identifiers.ts()
+        event = {"type": "channel_archive", "channel": place.id, "user": person.id, "event_ts": event_ts}
+        place.is_archived = True
+        self.state.events.publish(event, place)
+        self.state.changes.announce()
+
+    def open_home(self, user: str) -> None:
+        """A person looks at the app's Home tab; what they see is `home(user)` a moment later."""
+        person = self.state.workspace.person(user)
+        view = self.state.views.homes.get(person.id)
+        shown = self.state.views.as_json(view) if view else None
+        channel = self.state.workspace.direct(person.id)
+        event_ts = self.state.workspace.identifiers.ts()
+        self.state.events.send(event_shapes.home_opened(person.id, channel.id, shown, event_ts))
+
+    def _writer(self, user: str, channel: str) -> tuple[Person, Channel]:
+        person, place = self.state.workspace.person(user), self.state.workspace.channel(channel)
+        if person.id not in place.members:
+            raise SandboxError(f"{person.name} is not in #{place.name}.")
+        if place.is_archived:
+            raise SandboxError(f"#{place.name} is archived.")
+        return person, place
+
+    def _root(self, place: Channel, thread_ts: str) -> str:
+        message = self.state.messages.find(place.id, thread_ts)
+        if message is None:
+            raise SandboxError(f"There is no message {thread_ts} in #{place.name}.")
+        return message.thread_ts or message.ts
+
+    def _own(self, user: str, message: Message) -> None:
+        if self.state.workspace.person(user).id != message.user:
+            raise SandboxError(f"{user} did not write this message.")
+
+    def _file(self, person: Person, message: Message, place: Channel, name: str, content: bytes) -> File:
+        file = self.state.files.reserve(name, len(content), user=person.id, address=self.state.address)
+        file.content, file.complete = content, True
+        file.shares.append(Share(message.ts, message.thread_ts, place))
+        return file

@@ -1,0 +1,80 @@
+"""A message as JSON, in the shape that `conversations.history` and the events share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sandbox.slack.messages import Message
+    from sandbox.slack.refusal import Json
+    from sandbox.slack.workspace import Installation
+
+
+def as_json(
+    message: Message, root: Message | None, replies: list[Message], installation: Installation, *, metadata: bool
+) -> Json:
+    """What Slack shows of a message.
+
+    `thread_ts` stands on replies, and on a root as soon as it has one. Metadata is left out unless it is asked for.
+    """
+    shape: Json = {"type": "message", "user": message.user, "ts": message.ts, "text": message.text}
+    if message.subtype:
+        shape["subtype"] = message.subtype
+    if message.by_bot:
+        shape |= _author(message, installation)
+    shape["team"] = installation.team_id
+    shape |= _content(message)
+    shape |= _thread(message, root, replies)
+    if metadata and message.metadata:
+        shape["metadata"] = message.metadata
+    return shape
+
+
+def _author(message: Message, installation: Installation) -> Json:
+    profile = {
+        "id": installation.bot_id,
+        "app_id": installation.app_id,
+        "name": installation.bot_name,
+        "team_id": installation.team_id,
+        "deleted": False,
+    }
+    shape: Json = {"bot_id": installation.bot_id, "app_id": installation.app_id, "bot_profile": profile}
+    if message.username:
+        shape["username"] = message.username
+    return shape
+
+
+def _content(message: Message) -> Json:
+    shape: Json = {}
+    if message.client_msg_id:
+        shape["client_msg_id"] = message.client_msg_id
+    if message.blocks:
+        shape["blocks"] = message.blocks
+    if message.files:
+        shape["files"] = [file.as_json() for file in message.files]
+        shape["upload"] = False
+    if message.edited_ts:
+        shape["edited"] = {"user": message.edited_by, "ts": message.edited_ts}
+    if message.reactions:
+        shape["reactions"] = [
+            {"name": name, "users": list(users), "count": len(users)} for name, users in message.reactions.items()
+        ]
+    return shape
+
+
+def _thread(message: Message, root: Message | None, replies: list[Message]) -> Json:
+    if message.is_reply:
+        parent = {"parent_user_id": root.user} if root else {}
+        return {"thread_ts": message.thread_ts, **parent}
+    if not replies:
+        return {}
+    people = list(dict.fromkeys(reply.user for reply in replies))
+    return {
+        "thread_ts": message.ts,
+        "reply_count": len(replies),
+        "reply_users_count": len(people),
+        "latest_reply": replies[-1].ts,
+        "reply_users": people,
+        "is_locked": False,
+        "subscribed": False,
+    }
