@@ -305,6 +305,17 @@ async def test_a_response_may_be_rate_limited(scripted: ScriptedSlack, slack: Sl
         await slack.respond(f"{scripted.url}/commands/1", "done")
 
 
+async def test_a_redirect_is_not_followed(scripted: ScriptedSlack, slack: SlackClient) -> None:
+    scripted.answer(status=302, headers={"Location": f"{scripted.url}/elsewhere"})
+
+    with pytest.raises(SlackRefused, match="http_302"):
+        await slack.respond(f"{scripted.url}/commands/1", "done")
+    with pytest.raises(SlackRefused, match="http_302"):
+        await slack.download(f"{scripted.url}/files/1")
+
+    assert [call.path for call in scripted.calls] == ["/commands/1", "/files/1"]
+
+
 FOREIGN_URLS = [
     "https://example.com/commands/1",
     "http://hooks.slack.com/commands/1",
