@@ -51,7 +51,11 @@ class Timeouts:
 
 
 class WahaCalls:
-    """The server at `url`, under `api_key`; an async context manager. Its calls raise `WahaError` and nothing else."""
+    """The server at `url`, under `api_key`; an async context manager. Its calls raise `WahaError` and nothing else.
+
+    Raises:
+        ValueError: `url` can be no server's.
+    """
 
     def __init__(self, url: str, api_key: str, *, timeouts: Timeouts | None = None) -> None:
         self.timeouts = timeouts or Timeouts()

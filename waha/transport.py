@@ -17,6 +17,8 @@ from waha.errors import WahaError, WahaNotSent, WahaUncertain, WahaUnreadable
 # without an answer, which nobody can tell from a lost one, so ours are given up earlier.
 _KEEP_IDLE_SECONDS = 3.0
 
+_LAST_PORT = 65_535
+
 # WAHA takes bodies of 50 MB and repeats the whole request in the body of a 500.
 _LONGEST_ERROR = 64 * 1024 * 1024
 
@@ -26,7 +28,12 @@ _PROOF_OF_NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutErr
 
 
 def open_http(url: str, *, connect_seconds: float) -> httpx.AsyncClient:
-    """A client for the server at `url`: it follows no redirect, keeps no cookie, heeds no proxy of the environment."""
+    """A client for the server at `url`: it follows no redirect, keeps no cookie, heeds no proxy of the environment.
+
+    Raises:
+        ValueError: `url` can be no server's.
+    """
+    _check(url)
     context = ssl.create_default_context()
 
     def open_session() -> aiohttp.ClientSession:
@@ -49,6 +56,17 @@ class Answer(NamedTuple):
     http_status: int
     headers: httpx.Headers
     content: bytes
+
+
+def _check(url: str) -> None:
+    try:
+        address = httpx.URL(url)
+        usable = address.scheme in {"http", "https"} and bool(address.host.encode("idna"))
+    except (httpx.InvalidURL, UnicodeError):
+        usable = False
+    if not usable or (address.port or 0) > _LAST_PORT:
+        # Not repeated in the sentence: it may hold a password.
+        raise ValueError("This is no address of a WAHA server, such as http://127.0.0.1:3000.")
 
 
 async def exchange(http: httpx.AsyncClient, request: httpx.Request, *, seconds: float, max_bytes: int) -> Answer:

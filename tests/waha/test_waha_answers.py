@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from waha.answers import error_in
@@ -174,6 +174,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.integers(300, 599), json_values.map(lambda value: json.dumps(value).encode()) | st.binary())
 def test_whatever_is_answered_there_is_an_error_with_a_sentence(status: int, body: bytes) -> None:
     error = error_in(status, body)

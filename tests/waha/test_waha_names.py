@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from waha.acks import ack_in, receipt_of
@@ -70,6 +70,7 @@ def test_what_is_neither_number_nor_chat_id_is_refused_by_name(recipient: str) -
         chat_id_of(recipient)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_a_recipient_is_a_chat_id_or_refused(recipient: str) -> None:
     try:

@@ -68,6 +68,24 @@ async def test_a_refused_connection_was_not_sent() -> None:
     assert error.may_send_again == "yes"
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "127.0.0.1:3000",
+        "ftp://h",
+        "http://",
+        "http://a..b",
+        f"http://{'a' * 70}.com",
+        "http://h:99999",
+        "http://h:x",
+    ],
+)
+def test_an_address_that_can_be_no_servers_is_refused_at_once(url: str) -> None:
+    with pytest.raises(ValueError, match="is no address of a WAHA server"):
+        WahaClient(url, "key")
+
+
 @contextmanager
 def full_backlog() -> Iterator[int]:
     """A port that accepts no connection: its queue is full, so that the kernel drops what knocks."""

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from waha import webhooks
@@ -400,6 +400,7 @@ ENVELOPES = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(ENVELOPES | st.binary() | VALUES.map(lambda value: json.dumps(value).encode()))
 def test_whatever_is_posted_is_an_event_or_malformed(raw: bytes) -> None:
     key = envelope_of(raw)
