@@ -73,8 +73,6 @@ class SlackClient:
         if self._given_session is None:
             await self._session.close()
 
-    # Messages
-
     async def post(
         self,
         channel: str,
@@ -157,8 +155,6 @@ class SlackClient:
         view = {"type": "home", "blocks": list(blocks)}
         await self._wire.write("views.publish", Done, {"user_id": user, "view": view})
 
-    # Looking up
-
     async def history(
         self, channel: str, *, oldest: str, thread_ts: str | None = None
     ) -> AsyncIterator[dict[str, Any]]:
@@ -210,8 +206,6 @@ class SlackClient:
     async def open_direct(self, user: str) -> str:
         """The id of the bot's direct conversation with `user`; it may be opened as often as one likes."""
         return (await self._wire.write("conversations.open", ChannelAnswer, {"users": user})).channel.id
-
-    # Files
 
     async def reserve_upload(self, filename: str, length: int, *, alt_text: str | None = None) -> UploadSlot:
         """First of three steps. Record `file_id` before the third; a slot that is not used is forgotten by Slack."""

@@ -161,8 +161,6 @@ def test_no_shape_makes_the_check_itself_fail(kind: str, fields: dict[str, Any])
     check([{"type": kind, **fields}])
 
 
-# Long texts
-
 SPLIT = st.lists(st.sampled_from(["word", " ", "\n", "&", "<", "👩\u200d🚀", "❤\ufe0f", "é", "e\u0301", "👋🏼"])).map(
     "".join
 )

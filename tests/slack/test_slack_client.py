@@ -212,9 +212,6 @@ async def test_a_proxy_of_the_environment_is_not_asked_about_loopback(
         assert await slack.post("C1", "hello") == "1.1"
 
 
-# Files
-
-
 async def test_a_file_goes_up_in_three_steps(scripted: ScriptedSlack, slack: SlackClient) -> None:
     scripted.answer({"ok": True, "file_id": "F1", "upload_url": f"{scripted.url}/upload/1?a=%2F"})
     scripted.answer_text("OK - 5")
@@ -265,9 +262,6 @@ async def test_a_file_that_is_too_large_is_not_read_to_the_end(scripted: Scripte
 
     with pytest.raises(SlackRefused, match="file_too_large"):
         await slack.download(f"{scripted.url}/files/1", largest=999)
-
-
-# Answers to a command or a click
 
 
 async def test_a_response_is_private_unless_told_otherwise(scripted: ScriptedSlack, slack: SlackClient) -> None:
