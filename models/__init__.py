@@ -52,7 +52,7 @@ ALL: tuple[type[Model], ...] = (
 # Not the two inboxes, which have no tenant before they are processed, nor posts and audit entries, which may have none.
 register_tenant_tables(
     {
-        model._meta.table_name  # type: ignore[attr-defined]  # noqa: SLF001 - Peewee's documented place for it
+        model._meta.table_name  # noqa: SLF001 - Peewee's documented place for it
         for model in (
             Tenant,
             User,

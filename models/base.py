@@ -65,7 +65,7 @@ class Kept(Model):
     deletion_id = peewee.UUIDField(null=True)
 
     @classmethod
-    def live(cls, *fields: Any) -> peewee.ModelSelect:
+    def live(cls, *fields: Any) -> peewee.ModelSelect[Self]:
         """The rows that are not deleted. A plain `select()` still sees all of them, as joins and updates do."""
         return cls.select(*fields).where(cls.deleted_at.is_null())
 
@@ -73,6 +73,12 @@ class Kept(Model):
     def find(cls, row_id: Any) -> Self | None:
         found: Self | None = cls.live().where(cls.id == row_id).first()
         return found
+
+
+class OwnedByTenant(Kept):
+    """A row that is deleted and restored with its tenant."""
+
+    tenant_id = peewee.UUIDField()
 
 
 def belongs_to(column: str, table: str, *, on_delete: str = "CASCADE") -> peewee.SQL:

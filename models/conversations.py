@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import peewee
 
-from models.base import Json, Kept, Model, Timestamp, Words, belongs_to, owned_by_tenant
+from models.base import Json, Model, OwnedByTenant, Timestamp, Words, belongs_to, owned_by_tenant
 from models.enums import ConversationState, RoutePurpose
 
 
-class Contact(Kept):
+class Contact(OwnedByTenant):
     """A customer of a tenant, by phone number or by WhatsApp's hidden id (lid), often only later by both."""
 
-    tenant_id = peewee.UUIDField()
     name = peewee.TextField(default="")
     msisdn = peewee.CharField(max_length=20, null=True)
     lid = peewee.TextField(null=True)
@@ -20,10 +19,9 @@ class Contact(Kept):
         constraints = (owned_by_tenant(),)
 
 
-class Conversation(Kept):
+class Conversation(OwnedByTenant):
     """What one customer or group and one session say to each other: a thread in Slack."""
 
-    tenant_id = peewee.UUIDField()
     session_id = peewee.UUIDField()
     contact_id = peewee.UUIDField(null=True)
     title = peewee.TextField(default="")
@@ -64,10 +62,9 @@ class ConversationChat(Model):
         )
 
 
-class ChannelRoute(Kept):
+class ChannelRoute(OwnedByTenant):
     """Which Slack channel is used for what. Without a session it holds for all sessions of the tenant."""
 
-    tenant_id = peewee.UUIDField()
     session_id = peewee.UUIDField(null=True)
     slack_team_id = peewee.TextField()
     slack_channel_id = peewee.TextField()

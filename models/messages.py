@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import peewee
 
-from models.base import Json, Kept, Timestamp, Words, belongs_to, now_utc, owned_by_tenant
+from models.base import Json, OwnedByTenant, Timestamp, Words, belongs_to, now_utc, owned_by_tenant
 from models.enums import Direction, MessageStatus
 
 
-class Message(Kept):
+class Message(OwnedByTenant):
     """A WhatsApp message in either direction. `docs/states.md` draws its life."""
 
-    tenant_id = peewee.UUIDField()
     session_id = peewee.UUIDField()
     conversation_id = peewee.UUIDField(null=True)
     seq = peewee.BigIntegerField(null=True)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import peewee
 
-from models.base import Json, Kept, Timestamp, Words, belongs_to, owned_by_tenant
+from models.base import Json, Kept, OwnedByTenant, Timestamp, Words, belongs_to, owned_by_tenant
 from models.enums import TenantStatus, UserRole
 
 
@@ -18,10 +18,9 @@ class Tenant(Kept):
         table_name = "tenants"
 
 
-class User(Kept):
+class User(OwnedByTenant):
     """A person inside one tenant; the same person in another tenant is another row."""
 
-    tenant_id = peewee.UUIDField()
     email = peewee.CharField(max_length=255)
     password_hash = peewee.CharField(max_length=255, null=True)
     first_name = peewee.CharField(max_length=50, default="")
@@ -36,10 +35,9 @@ class User(Kept):
         constraints = (owned_by_tenant(),)
 
 
-class SlackIdentity(Kept):
+class SlackIdentity(OwnedByTenant):
     """Which user of a tenant a Slack user is."""
 
-    tenant_id = peewee.UUIDField()
     user_id = peewee.UUIDField()
     slack_team_id = peewee.TextField()
     slack_user_id = peewee.TextField()

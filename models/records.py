@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import peewee
 
-from models.base import Json, Kept, Model, owned_by_tenant
+from models.base import Json, Model, OwnedByTenant, owned_by_tenant
 
 
-class ReportSchedule(Kept):
+class ReportSchedule(OwnedByTenant):
     """When a tenant's health report is posted: five-field cron in the schedule's own time zone."""
 
-    tenant_id = peewee.UUIDField()
     name = peewee.CharField(max_length=40)
     cron = peewee.TextField()
     time_zone = peewee.TextField(default="UTC")
@@ -35,10 +34,9 @@ class AuditEntry(Model):
         table_name = "audit_entries"
 
 
-class Template(Kept):
+class Template(OwnedByTenant):
     """A text that agents send often."""
 
-    tenant_id = peewee.UUIDField()
     name = peewee.CharField(max_length=40)
     body = peewee.TextField()
 

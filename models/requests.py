@@ -32,13 +32,12 @@ def _without_nul(value: Any) -> Any:
     return value
 
 
-def _text(minimum: int, maximum: int | None) -> Any:
+def _text(minimum: int, maximum: int) -> tuple[StringConstraints, BeforeValidator]:
     # The order matters: a validator before the constraints would make pydantic measure before it strips.
-    return Annotated[
-        str,
+    return (
         StringConstraints(strip_whitespace=True, min_length=minimum, max_length=maximum),
         BeforeValidator(_without_nul),
-    ]
+    )
 
 
 def _lower(value: str) -> str:
@@ -46,11 +45,13 @@ def _lower(value: str) -> str:
 
 
 Text = Annotated[str, BeforeValidator(_without_nul)]
-TenantName = _text(1, 100)
-PersonName = _text(0, 50)
+TenantName = Annotated[str, *_text(1, 100)]
+PersonName = Annotated[str, *_text(0, 50)]
 # EmailStr admits at most 254 characters, RFC 5321's limit, which is inside the column's 255.
 Email = Annotated[EmailStr, AfterValidator(_lower)]
-PasswordHash = _text(1, 255)
+ServerName = Annotated[str, *_text(1, 100)]
+ChatId = Annotated[str, *_text(1, 255)]
+PasswordHash = Annotated[str, *_text(1, 255)]
 SessionName = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40, pattern=SESSION_NAME)
 ]
@@ -112,7 +113,7 @@ class UpdateUser(Update):
 class CreateWahaSession(Request):
     tenant_id: UUID
     name: SessionName
-    server: _text(1, 100)  # type: ignore[valid-type]
+    server: ServerName
     engine: Engine = Engine.GOWS
     desired_state: DesiredState = DesiredState.RUNNING
     metadata: dict[str, Any] = Field(default_factory=dict)
@@ -136,7 +137,7 @@ class CreateMessage(Request):
     direction: Direction
     to_msisdn: Msisdn | None = None
     from_msisdn: Msisdn | None = None
-    chat_id: _text(1, 255)  # type: ignore[valid-type]
+    chat_id: ChatId
     body: Text = ""
     status: MessageStatus = MessageStatus.QUEUED
     waha_message_id: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None

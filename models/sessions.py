@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import peewee
 
-from models.base import Json, Kept, Model, Timestamp, Words, belongs_to, now_utc, owned_by_tenant
+from models.base import Json, Model, OwnedByTenant, Timestamp, Words, belongs_to, now_utc, owned_by_tenant
 from models.enums import ActionKind, DesiredState, Engine, ServerState, SessionStatus
 
 
@@ -25,10 +25,9 @@ class WahaServer(Model):
         table_name = "waha_servers"
 
 
-class WahaSession(Kept):
+class WahaSession(OwnedByTenant):
     """A WhatsApp account of a tenant on a WAHA server: what people want of it and what was observed."""
 
-    tenant_id = peewee.UUIDField()
     external_session_id = peewee.CharField(max_length=255)
     name = peewee.CharField(max_length=40)
     status = Words(SessionStatus, default=SessionStatus.STOPPED)

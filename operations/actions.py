@@ -1,0 +1,89 @@
+"""What was asked of WAHA besides messages: leased, carried out by the daemon, answered to the asker alone."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from database import tenant_transaction, transaction
+from models import PostKind
+from operations.encryption import KeyRing
+from operations.posting import person_lane, queue_post, tell_person
+from operations.sql import changed, rows
+from slack.mrkdwn import foreign
+
+
+@dataclass(frozen=True)
+class LeasedAction:
+    """An action that is ours until its lease ends."""
+
+    action_id: UUID
+    tenant_id: UUID
+    session_id: UUID
+    lease_token: UUID
+    lease_expires_at: datetime
+    kind: str
+    payload: dict[str, Any]
+    attempts: int
+    slack_team_id: str
+    slack_user_id: str
+    external_session_id: str
+    session_name: str
+    status: str
+    server: str
+    created_at: datetime
+
+
+def lease(limit: int, lease: timedelta) -> list[LeasedAction]:
+    with transaction():
+        return rows(LeasedAction, "SELECT * FROM lease_actions(%s, %s)", (limit, lease))
+
+
+def later(action: LeasedAction, pause: timedelta, reason: str) -> None:
+    """Not possible yet."""
+    with tenant_transaction(action.tenant_id):
+        _close(action, "next_attempt_at = clock_timestamp() + %s, attempts = attempts + 1, error = %s", (pause, reason))
+
+
+def give_up(action: LeasedAction, text: str) -> None:
+    """Tell the asker why it was not done."""
+    with tenant_transaction(action.tenant_id):
+        if _close(action, "parked_at = clock_timestamp(), error = %s", (text,)):
+            tell_person(action.slack_team_id, action.slack_user_id, text, tenant_id=action.tenant_id)
+
+
+def send_qr(action: LeasedAction, png: bytes, *, post_id: UUID, ring: KeyRing) -> None:
+    """Send the QR code to whoever asked, by direct message. It opens the account, so the row holds it encrypted."""
+    with tenant_transaction(action.tenant_id):
+        if not _close(action, "done_at = clock_timestamp(), error = NULL", ()):
+            return
+        sealed = ring.encrypt(base64.b64encode(png), table="slack_posts", column="payload", row=post_id)
+        name = foreign(action.session_name)
+        queue_post(
+            person_lane(action.slack_team_id, action.slack_user_id),
+            PostKind.DIRECT,
+            {
+                "text": f"Scan this code with the phone of session `{name}`: WhatsApp, Linked devices, Link a device. "
+                f"It is replaced after a minute; run `session qr {name}` again for a new one.",
+                "file": sealed,
+                "filename": "whatsapp-qr.png",
+                "alt_text": f"QR code that links a phone to session {action.session_name}",
+            },
+            team_id=action.slack_team_id,
+            channel_id=action.slack_user_id,
+            tenant_id=action.tenant_id,
+            post_id=post_id,
+        )
+
+
+def _close(action: LeasedAction, assignments: str, parameters: tuple[object, ...]) -> bool:
+    return bool(
+        changed(
+            f"UPDATE waha_actions SET {assignments}, lease_token = NULL, lease_expires_at = NULL "  # noqa: S608 - words of ours
+            "WHERE id = %s AND tenant_id = %s AND lease_token = %s",
+            (*parameters, action.action_id, action.tenant_id, action.lease_token),
+        )
+    )

@@ -1,0 +1,182 @@
+"""One customer and one session: a conversation, and its thread in Slack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import peewee
+
+from database import database
+from models import (
+    ChannelRoute,
+    Contact,
+    Conversation,
+    ConversationChat,
+    RoutePurpose,
+    WahaSession,
+    now_utc,
+    uuid7,
+)
+from operations.posting import queue_in_thread
+from operations.sql import clean, value
+from slack.mrkdwn import foreign
+
+_SHOWN_BEFORE, _SHOWN_AFTER = 4, 3
+
+
+@dataclass(frozen=True)
+class Customer:
+    """Whom a chat is with: all chat ids that are known to be theirs, the number (digits) where it is known."""
+
+    chat_ids: tuple[str, ...]
+    name: str = ""
+    msisdn: str | None = None
+    lid: str | None = None
+    is_group: bool = False
+
+
+def find_or_open(session: WahaSession, customer: Customer) -> Conversation:
+    """The conversation of any of the customer's chat ids; ids that are new to it are remembered.
+
+    Where two conversations prove to be one customer, the older stays and takes over the chats of the younger.
+    """
+    found = list(
+        Conversation.select(Conversation)
+        .join(ConversationChat, on=(ConversationChat.conversation_id == Conversation.id))
+        .where(
+            ConversationChat.tenant_id == session.tenant_id,
+            ConversationChat.session_id == session.id,
+            ConversationChat.chat_id.in_(customer.chat_ids),
+            Conversation.deleted_at.is_null(),
+        )
+        .order_by(Conversation.created_at, Conversation.id)
+        .distinct()
+    )
+    conversation = found[0] if found else _open(session, customer)
+    for younger in found[1:]:
+        _join(conversation, younger)
+    _remember_chats(conversation, customer.chat_ids)
+    _remember_name(conversation, customer)
+    give_channel(conversation, session)
+    return conversation
+
+
+def next_seq(conversation: Conversation) -> int:
+    """The place of the next message. The row stays locked until the commit, so commit order is the order of places."""
+    return int(
+        value(
+            "UPDATE conversations SET next_message_seq = next_message_seq + 1 WHERE id = %s AND tenant_id = %s "
+            "RETURNING next_message_seq",
+            (conversation.id, conversation.tenant_id),
+        )
+    )
+
+
+def give_channel(conversation: Conversation, session: WahaSession) -> bool:
+    """Link a conversation that has no channel to its session's; True when it has one."""
+    if conversation.slack_channel_id is not None:
+        return True
+    route = route_for(session)
+    if route is None:
+        return False
+    conversation.slack_team_id = route.slack_team_id
+    conversation.slack_channel_id = route.slack_channel_id
+    conversation.save(only=[Conversation.slack_team_id, Conversation.slack_channel_id])
+    queue_in_thread(conversation, card(conversation, session), is_root=True)
+    return True
+
+
+def route_for(session: WahaSession) -> ChannelRoute | None:
+    """The channel of a session's conversations: its own, else that of all sessions of the tenant."""
+    route: ChannelRoute | None = (
+        ChannelRoute.live()
+        .where(
+            ChannelRoute.tenant_id == session.tenant_id,
+            ChannelRoute.purpose == RoutePurpose.CONVERSATIONS,
+            (ChannelRoute.session_id == session.id) | ChannelRoute.session_id.is_null(),
+        )
+        .order_by(ChannelRoute.session_id.is_null())
+        .first()
+    )
+    return route
+
+
+def card(conversation: Conversation, session: WahaSession) -> str:
+    """The head of a thread: who, through which session, and what a reply in the thread does."""
+    contact = Contact.find(conversation.contact_id) if conversation.contact_id else None
+    number = f" · {masked(contact.msisdn)}" if contact is not None and contact.msisdn else ""
+    return (
+        f"*{foreign(conversation.title or 'WhatsApp contact')}*{number} · session `{foreign(session.name)}`\n"
+        "Replies in this thread go to the customer. Begin a reply with `//` to keep it internal."
+    )
+
+
+def masked(msisdn: str) -> str:
+    """`4915123456789` -> `+4915•••••789`: enough to recognise, too little to copy; a channel has many readers."""
+    hidden = len(msisdn) - _SHOWN_BEFORE - _SHOWN_AFTER
+    return f"+{msisdn[:_SHOWN_BEFORE]}{'•' * hidden}{msisdn[-_SHOWN_AFTER:]}" if hidden > 0 else f"+{msisdn}"
+
+
+def _open(session: WahaSession, customer: Customer) -> Conversation:
+    contact = None if customer.is_group else _contact(session.tenant_id, customer)
+    conversation: Conversation = Conversation.create(
+        tenant_id=session.tenant_id,
+        session_id=session.id,
+        contact_id=contact.id if contact is not None else None,
+        title=clean(customer.name or (contact.name if contact is not None else "")),
+    )
+    return conversation
+
+
+def _contact(tenant_id: UUID, customer: Customer) -> Contact:
+    same = [getattr(Contact, key) == known for key in ("msisdn", "lid") if (known := getattr(customer, key))]
+    contact: Contact | None = None
+    if same:
+        either = same[0] if len(same) == 1 else same[0] | same[1]
+        contact = Contact.live().where(Contact.tenant_id == tenant_id, either).order_by(Contact.created_at).first()
+    if contact is not None:
+        return contact
+    row = {
+        "id": uuid7(),
+        "tenant_id": tenant_id,
+        "name": clean(customer.name),
+        "msisdn": customer.msisdn,
+        "lid": customer.lid,
+    }
+    # Two chats of a new customer may be opened at once: whoever comes second takes what the first made.
+    try:
+        with database.atomic():
+            made: Contact = Contact.create(**row)
+            return made
+    except peewee.IntegrityError:
+        again: Contact = Contact.live().where(Contact.tenant_id == tenant_id, either).first()
+        return again
+
+
+def _remember_chats(conversation: Conversation, chat_ids: tuple[str, ...]) -> None:
+    for chat_id in chat_ids:
+        ConversationChat.insert(
+            id=uuid7(),
+            tenant_id=conversation.tenant_id,
+            session_id=conversation.session_id,
+            conversation_id=conversation.id,
+            chat_id=chat_id,
+        ).on_conflict_ignore().execute()
+
+
+def _remember_name(conversation: Conversation, customer: Customer) -> None:
+    if customer.name and not conversation.title:
+        conversation.title = clean(customer.name)
+        conversation.save(only=[Conversation.title])
+
+
+def _join(older: Conversation, younger: Conversation) -> None:
+    ConversationChat.update(conversation_id=older.id).where(
+        ConversationChat.tenant_id == older.tenant_id, ConversationChat.conversation_id == younger.id
+    ).execute()
+    Conversation.update(deleted_at=now_utc()).where(
+        Conversation.id == younger.id, Conversation.tenant_id == older.tenant_id
+    ).execute()
+    if younger.slack_thread_ts is not None:
+        queue_in_thread(younger, "This is the same customer as in an older thread; new messages appear there.")

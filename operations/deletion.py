@@ -1,0 +1,96 @@
+"""Soft deletion: what a tenant owns goes with it and comes back with it, all under one `deletion_id`."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import peewee
+
+from database import database, tenant_transaction
+from models import (
+    ChannelRoute,
+    Contact,
+    Conversation,
+    Message,
+    ReportSchedule,
+    SlackIdentity,
+    Template,
+    Tenant,
+    User,
+    WahaSession,
+    now_utc,
+)
+from models.base import Kept, OwnedByTenant
+from operations import audit
+from operations.errors import Conflict, NotFound
+from slack.mrkdwn import escape
+
+# In the order of their foreign keys, so that locks are always taken in the same order.
+OWNED: tuple[type[OwnedByTenant], ...] = (
+    User,
+    SlackIdentity,
+    WahaSession,
+    Contact,
+    Conversation,
+    ChannelRoute,
+    Message,
+    ReportSchedule,
+    Template,
+)
+
+
+def delete_tenant(tenant_id: UUID, *, deletion_id: UUID, actor: str) -> int:
+    """Hide a tenant and everything it owns; returns the number of rows.
+
+    Rows that were deleted before keep their own deletion, so that a restore does not bring them back.
+
+    Raises:
+        NotFound: there is no such tenant, or it is deleted already.
+    """
+    with tenant_transaction(tenant_id):
+        mark = {"deleted_at": now_utc(), "deletion_id": deletion_id}
+        hidden = Tenant.update(mark).where(Tenant.id == tenant_id, Tenant.deleted_at.is_null()).execute()
+        if not hidden:
+            raise NotFound("This tenant does not exist or was deleted already.")
+        for model in OWNED:
+            hidden += model.update(mark).where(model.tenant_id == tenant_id, model.deleted_at.is_null()).execute()
+        audit.record(actor, "tenant.delete", Tenant(id=tenant_id), tenant_id=tenant_id, after={"rows": hidden})
+    return int(hidden)
+
+
+def restore_tenant(tenant_id: UUID, *, deletion_id: UUID, actor: str) -> int:
+    """Undo one deletion as a whole; returns the number of rows.
+
+    Raises:
+        NotFound: this deletion is not there to undo.
+        Conflict: a name that came free was taken meanwhile; nothing is restored.
+    """
+    with tenant_transaction(tenant_id):
+        kinds: tuple[type[Kept], ...] = (Tenant, *OWNED)
+        shown = sum(_show(model, tenant_id, deletion_id) for model in kinds)
+        if not shown:
+            raise NotFound("There is no such deletion to undo.")
+        audit.record(actor, "tenant.restore", Tenant(id=tenant_id), tenant_id=tenant_id, after={"rows": shown})
+    return shown
+
+
+def _show(model: type[Kept], tenant_id: UUID, deletion_id: UUID) -> int:
+    owner = model.tenant_id if issubclass(model, OwnedByTenant) else model.id
+    try:
+        with database.atomic():
+            return int(
+                model.update(deleted_at=None, deletion_id=None)
+                .where(owner == tenant_id, model.deletion_id == deletion_id)
+                .execute()
+            )
+    except peewee.IntegrityError as error:
+        raise Conflict(_taken(model, tenant_id)) from error
+
+
+def _taken(model: type[Kept], tenant_id: UUID) -> str:
+    if model is Tenant:
+        name = Tenant.get_by_id(tenant_id).name
+        return f"The name `{escape(name)}` is used by another tenant now. Rename that one first, then restore again."
+    if model is ChannelRoute:
+        return "A channel of this tenant is linked to another one now. Unlink it there first, then restore again."
+    return f"Something in {model._meta.table_name} took the place of a deleted row meanwhile."  # noqa: SLF001

@@ -1,0 +1,201 @@
+"""What was seen of sessions and servers, by poll or by webhook; the later observation wins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from database import notify, set_tenant, tenant_transaction, transaction
+from models import ServerState, SessionCheck, SessionStatus, WahaServer, WahaSession, now_utc, uuid7
+from operations.sql import changed, first, rows
+from waha.status import status_of
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A session of a server: what people want, what was last seen, and whether something may be done about it now."""
+
+    tenant_id: UUID
+    session_id: UUID
+    external_session_id: str
+    name: str
+    status: str
+    desired_state: str
+    engine: str
+    metadata: dict[str, Any]
+    config: dict[str, Any]
+    error_message: str | None
+    status_observed_at: datetime | None
+    status_changed_at: datetime | None
+    announced_status: str | None
+    control_attempts: int
+    is_control_due: bool
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a poll told of one session."""
+
+    tenant_id: UUID
+    session_id: UUID
+    waha_status: str
+    at: datetime
+    me_chat_id: str | None = None
+    me_name: str | None = None
+
+
+def observe_status(session: WahaSession, waha_status: str, *, at: datetime, source: str) -> bool:
+    """Write a status that was observed later than the last one; a word that is not known leaves it as it is.
+
+    Returns:
+        Whether the status is another one now.
+    """
+    status = status_of(waha_status)
+    if status is None or status == session.status.value:
+        return False
+    written = (
+        WahaSession.update(
+            status=SessionStatus(status),
+            status_observed_at=at,
+            status_changed_at=at,
+            updated_at=now_utc(),
+            hold_until=None,
+            metadata=session.metadata | {"raw_status": waha_status},
+        )
+        .where(
+            WahaSession.id == session.id,
+            WahaSession.tenant_id == session.tenant_id,
+            WahaSession.status_observed_at.is_null() | (WahaSession.status_observed_at < at),
+        )
+        .execute()
+    )
+    if not written:
+        return False
+    SessionCheck.create(
+        tenant_id=session.tenant_id,
+        session_id=session.id,
+        status=status,
+        raw_status=waha_status,
+        source=source,
+        observed_at=at,
+    )
+    notify("messages")  # the queue of a session that works again goes on
+    notify("sessions")
+    return True
+
+
+def sessions_of(server: str) -> list[Wanted]:
+    with transaction():
+        return rows(Wanted, "SELECT * FROM sessions_of_server(%s)", (server,))
+
+
+def record_poll(seen: Sequence[Seen]) -> int:
+    """Write what a poll saw anew; the caller leaves out what did not change, so that a quiet poll writes nothing."""
+    written = 0
+    for one in seen:
+        with tenant_transaction(one.tenant_id):
+            session = WahaSession.find(one.session_id)
+            if session is None:
+                continue
+            written += observe_status(session, one.waha_status, at=one.at, source="poll")
+            _remember_account(session, one)
+    return written
+
+
+def _remember_account(session: WahaSession, seen: Seen) -> None:
+    if seen.me_chat_id is None or session.metadata.get("me_id") == seen.me_chat_id:
+        return
+    changed(
+        "UPDATE waha_sessions SET metadata = metadata || jsonb_build_object('me_id', %s::text, 'me_name', %s::text) "
+        "WHERE id = %s AND tenant_id = %s",
+        (seen.me_chat_id, seen.me_name or "", session.id, session.tenant_id),
+    )
+
+
+@dataclass(frozen=True)
+class PollLease:
+    """The right of one daemon to look after one server for a while."""
+
+    server: str
+    token: UUID
+
+
+@dataclass(frozen=True)
+class _Token:
+    poll_lease_token: UUID
+
+
+def lease_server(server: str, *, token: UUID, lease: timedelta) -> PollLease | None:
+    """Take or renew the lease of a server; None while another daemon holds it."""
+    with transaction():
+        WahaServer.insert(id=uuid7(), name=server).on_conflict_ignore().execute()
+        taken = first(
+            _Token,
+            "UPDATE waha_servers SET poll_lease_token = %s, poll_lease_expires_at = clock_timestamp() + %s "
+            "WHERE name = %s AND (poll_lease_token IS NULL OR poll_lease_token = %s "
+            "OR poll_lease_expires_at < clock_timestamp()) RETURNING poll_lease_token",
+            (token, lease, server, token),
+        )
+    return PollLease(server, token) if taken is not None else None
+
+
+def record_server(
+    server: str,
+    state: ServerState,
+    *,
+    error_message: str | None = None,
+    version: str | None = None,
+    engine: str | None = None,
+    start_timestamp: int | None = None,
+) -> tuple[ServerState, bool]:
+    """Write what a server is, where that is new.
+
+    Returns:
+        What it was before, and whether WAHA was restarted since.
+    """
+    with transaction():
+        known = WahaServer.get(WahaServer.name == server)
+        fresh: dict[str, Any] = {"error_message": error_message}
+        fresh |= {} if version is None else {"version": version}
+        fresh |= {} if engine is None else {"engine": engine}
+        fresh |= {} if start_timestamp is None else {"start_timestamp": start_timestamp}
+        if known.state != state:
+            fresh |= {"state": state, "state_changed_at": now_utc()}
+        different = {name: value for name, value in fresh.items() if getattr(known, name) != value}
+        if different:
+            WahaServer.update(different | {"observed_at": now_utc()}).where(WahaServer.id == known.id).execute()
+    restarted = (
+        start_timestamp is not None and known.start_timestamp is not None and known.start_timestamp != start_timestamp
+    )
+    return known.state, restarted
+
+
+def control_tried(tenant_id: UUID, session_id: UUID, *, pause: timedelta, error: str | None) -> None:
+    """Remember that something was done about a session, so that the next try comes later than the last."""
+    with tenant_transaction(tenant_id):
+        changed(
+            "UPDATE waha_sessions SET control_attempts = control_attempts + 1, error_message = %s, "
+            "next_control_at = clock_timestamp() + %s WHERE id = %s AND tenant_id = %s",
+            (error, pause, session_id, tenant_id),
+        )
+
+
+def control_settled(tenant_id: UUID, session_id: UUID) -> None:
+    """The session is what people want: the next trouble begins with a first try again."""
+    with tenant_transaction(tenant_id):
+        changed(
+            "UPDATE waha_sessions SET control_attempts = 0, error_message = NULL WHERE id = %s AND tenant_id = %s",
+            (session_id, tenant_id),
+        )
+
+
+def announced(tenant_id: UUID, session_id: UUID, status: str) -> None:
+    """People were told of this status; inside the transaction that queues the words."""
+    set_tenant(tenant_id)
+    changed(
+        "UPDATE waha_sessions SET announced_status = %s WHERE id = %s AND tenant_id = %s",
+        (status, session_id, tenant_id),
+    )

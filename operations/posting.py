@@ -1,0 +1,157 @@
+"""Whatever must appear in Slack becomes a row in a lane; what is in one lane is posted in order."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import peewee
+
+from database import database, notify
+from models import Conversation, PostKind, SlackPost, uuid7
+from operations.sql import clean_json, value
+
+
+def channel_lane(team_id: str, channel_id: str) -> str:
+    return f"channel:{team_id}/{channel_id}"
+
+
+def conversation_lane(conversation_id: UUID) -> str:
+    return f"conversation:{conversation_id}"
+
+
+def person_lane(team_id: str, user_id: str) -> str:
+    return f"person:{team_id}/{user_id}"
+
+
+def receipts_lane(team_id: str, channel_id: str) -> str:
+    """Receipts wait behind each other, never behind or before what people write."""
+    return f"receipts:{team_id}/{channel_id}"
+
+
+def queue_post(
+    lane: str,
+    kind: PostKind,
+    payload: dict[str, Any],
+    *,
+    team_id: str,
+    channel_id: str,
+    tenant_id: UUID | None,
+    post_id: UUID | None = None,
+    conversation_id: UUID | None = None,
+    message_id: UUID | None = None,
+    thread_ts: str | None = None,
+    slot: str | None = None,
+) -> bool:
+    """Add a post at the end of its lane, in the running transaction; False when its slot was taken before.
+
+    `payload` is what the relay posts, in the shape of its kind (see `daemon.posts`). `channel_id` is a person's id for
+    `PostKind.DIRECT`. A `slot` may exist once, whoever tries: a report of a schedule and minute, say.
+    """
+    lane_id, seq = next_place(lane)
+    row = {
+        "id": post_id or uuid7(),
+        "tenant_id": tenant_id,
+        "conversation_id": conversation_id,
+        "message_id": message_id,
+        "lane_id": lane_id,
+        "seq": seq,
+        "kind": kind,
+        "slot": slot,
+        "slack_team_id": team_id,
+        "slack_channel_id": channel_id,
+        "thread_ts": thread_ts,
+        "payload": clean_json(payload),
+    }
+    try:
+        with database.atomic():
+            SlackPost.insert(row).execute()
+    except peewee.IntegrityError:
+        if slot is None:
+            raise
+        return False
+    notify("posts")
+    return True
+
+
+def queue_in_thread(
+    conversation: Conversation, text: str, *, message_id: UUID | None = None, is_root: bool = False
+) -> None:
+    """A post in the conversation's thread, after all that was queued for it before; the root begins the thread."""
+    if conversation.slack_team_id is None or conversation.slack_channel_id is None:
+        raise ValueError("The conversation has no channel.")
+    queue_post(
+        conversation_lane(conversation.id),
+        PostKind.POST,
+        {"text": text, "root": True} if is_root else {"text": text},
+        team_id=conversation.slack_team_id,
+        channel_id=conversation.slack_channel_id,
+        tenant_id=conversation.tenant_id,
+        conversation_id=conversation.id,
+        message_id=message_id,
+    )
+
+
+def tell(team_id: str, channel_id: str, text: str, *, tenant_id: UUID | None, slot: str | None = None) -> bool:
+    """A plain message in a channel."""
+    return queue_post(
+        channel_lane(team_id, channel_id),
+        PostKind.POST,
+        {"text": text},
+        team_id=team_id,
+        channel_id=channel_id,
+        tenant_id=tenant_id,
+        slot=slot,
+    )
+
+
+def tell_privately(
+    team_id: str, channel_id: str, user_id: str, text: str, *, tenant_id: UUID | None, thread_ts: str | None = None
+) -> bool:
+    """Something that only one person in a channel sees; at most once, since Slack keeps no trace of it."""
+    return queue_post(
+        person_lane(team_id, user_id),
+        PostKind.EPHEMERAL,
+        {"text": text, "user": user_id},
+        team_id=team_id,
+        channel_id=channel_id,
+        tenant_id=tenant_id,
+        thread_ts=thread_ts,
+    )
+
+
+def tell_person(team_id: str, user_id: str, text: str, *, tenant_id: UUID | None, slot: str | None = None) -> bool:
+    """A direct message."""
+    return queue_post(
+        person_lane(team_id, user_id),
+        PostKind.DIRECT,
+        {"text": text},
+        team_id=team_id,
+        channel_id=user_id,
+        tenant_id=tenant_id,
+        slot=slot,
+    )
+
+
+def next_place(lane: str) -> tuple[UUID, int]:
+    """The lane's id and its next number; the lane is made when it is new.
+
+    The row stays locked until the commit, so that the order of the numbers is the order of the commits.
+    """
+    row = database.execute_sql(
+        "INSERT INTO post_lanes (id, name, next_seq) VALUES (%s, %s, 2) "
+        "ON CONFLICT (name) DO UPDATE SET next_seq = post_lanes.next_seq + 1 RETURNING id, next_seq - 1",
+        (uuid7(), lane),
+    ).fetchone()
+    return row[0], row[1]
+
+
+def waiting_in(team_id: str, channel_id: str) -> bool:
+    """Whether a post in the channel has begun whose outcome is not recorded."""
+    return bool(
+        value(
+            "SELECT EXISTS (SELECT 1 FROM slack_posts WHERE slack_team_id = %s AND slack_channel_id = %s "
+            "AND post_started_at IS NOT NULL AND posted_at IS NULL AND parked_at IS NULL AND kind = 'post')",
+            (team_id, channel_id),
+        )
+    )

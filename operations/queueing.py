@@ -1,0 +1,104 @@
+"""Messages that must leave: rows with the next place of their conversation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import peewee
+
+from database import database, notify
+from models import Conversation, Direction, Message, MessageStatus, WahaSession
+from models.requests import CreateMessage
+from operations.conversations import Customer, find_or_open, next_seq
+from operations.errors import Refused
+from operations.posting import queue_in_thread
+from operations.receipts import show_receipt
+from operations.sql import clean
+from slack.mrkdwn import foreign
+from waha.chat_ids import digits_of, kind_of
+
+
+@dataclass(frozen=True)
+class SlackOrigin:
+    """Which Slack message a WhatsApp message came from; `part` counts when one becomes several."""
+
+    team_id: str
+    channel_id: str
+    ts: str
+    user_id: str
+    part: int = 0
+
+
+def queue(
+    conversation: Conversation, session: WahaSession, *, chat_id: str, body: str, message_id: UUID, origin: SlackOrigin
+) -> Message | None:
+    """A reply on its way to the customer; None when this Slack message became one already."""
+    request = CreateMessage(
+        tenant_id=conversation.tenant_id,
+        session_id=session.id,
+        direction=Direction.OUTBOUND,
+        to_msisdn=digits_of(chat_id),
+        from_msisdn=_own_number(session),
+        chat_id=chat_id,
+        body=clean(body),
+        metadata={"slack_user_id": origin.user_id},
+    )
+    try:
+        with database.atomic():
+            message: Message = Message.create(
+                id=message_id,
+                conversation_id=conversation.id,
+                seq=next_seq(conversation),
+                status=MessageStatus.QUEUED,
+                slack_team_id=origin.team_id,
+                slack_channel_id=origin.channel_id,
+                slack_ts=origin.ts,
+                slack_part=origin.part,
+                **request.model_dump(exclude={"status"}),
+            )
+    except peewee.IntegrityError:
+        return None
+    show_receipt(message)
+    notify("messages")
+    return message
+
+
+def start(
+    session: WahaSession, *, chat_id: str, body: str, message_id: UUID, writer_id: str
+) -> tuple[Message, Conversation]:
+    """A message that begins or goes on with a conversation from a command, shown in the conversation's thread.
+
+    Raises:
+        Refused: the session has no channel, so that nobody would see the answer.
+    """
+    number = digits_of(chat_id)
+    customer = Customer(
+        chat_ids=(chat_id,), name=f"+{number}" if number else "", msisdn=number, is_group=kind_of(chat_id) == "group"
+    )
+    conversation = find_or_open(session, customer)
+    if conversation.slack_channel_id is None:
+        raise Refused(
+            f"Session `{foreign(session.name)}` has no Slack channel, so nobody would see the answer. "
+            "Run `channel link` in the channel for its conversations first."
+        )
+    message: Message = Message.create(
+        id=message_id,
+        tenant_id=conversation.tenant_id,
+        session_id=session.id,
+        conversation_id=conversation.id,
+        seq=next_seq(conversation),
+        direction=Direction.OUTBOUND,
+        to_msisdn=number,
+        from_msisdn=_own_number(session),
+        chat_id=chat_id,
+        body=clean(body),
+        metadata={"slack_user_id": writer_id},
+    )
+    queue_in_thread(conversation, f"<@{writer_id}> writes:\n{foreign(body)}", message_id=message.id)
+    notify("messages")
+    return message, conversation
+
+
+def _own_number(session: WahaSession) -> str | None:
+    return digits_of(str(session.metadata.get("me_id", "")))

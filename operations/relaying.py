@@ -1,0 +1,176 @@
+"""The outbox of posts: lease, post, record, as `operations.sending` does for messages; a lane is what is claimed."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from database import notify, tenant_transaction, transaction
+from models import Message
+from operations.receipts import show_receipt
+from operations.sending import pause_after
+from operations.sql import changed, rows
+
+
+@dataclass(frozen=True)
+class LeasedPost:
+    """A post that is ours until the lease ends. `post_started_at`: an earlier try was interrupted."""
+
+    post_id: UUID
+    tenant_id: UUID | None
+    conversation_id: UUID | None
+    message_id: UUID | None
+    lease_token: UUID
+    lease_expires_at: datetime
+    kind: str
+    slack_team_id: str
+    slack_channel_id: str
+    thread_ts: str | None
+    payload: dict[str, Any]
+    slack_ts: str | None
+    file_id: str | None
+    attempts: int
+    post_started_at: datetime | None
+    created_at: datetime
+
+
+def lease(limit: int, lease: timedelta) -> list[LeasedPost]:
+    with transaction():
+        return rows(LeasedPost, "SELECT * FROM lease_posts(%s, %s)", (limit, lease))
+
+
+def begin(post: LeasedPost, call: timedelta) -> bool:
+    """Mark the call as begun; False when it would not fit into what is left of the lease, and must not be made."""
+    with _scope(post):
+        return bool(
+            changed(
+                "UPDATE slack_posts SET post_started_at = clock_timestamp() WHERE id = %s AND lease_token = %s "
+                "AND lease_expires_at > clock_timestamp() + %s",
+                (post.post_id, post.lease_token, call),
+            )
+        )
+
+
+def keep_file_id(post: LeasedPost, file_id: str) -> None:
+    """Remember an upload before it is completed: by this id an unknown outcome is looked up."""
+    with _scope(post):
+        changed(
+            "UPDATE slack_posts SET file_id = %s WHERE id = %s AND lease_token = %s",
+            (file_id, post.post_id, post.lease_token),
+        )
+
+
+def record_posted(post: LeasedPost, slack_ts: str | None) -> bool:
+    """It stands in Slack; False when the lease was no longer ours. The root of a conversation makes its thread."""
+    with _scope(post):
+        mine = _close(
+            post, "posted_at = clock_timestamp(), slack_ts = coalesce(%s, slack_ts), error = NULL", (slack_ts,)
+        )
+        if slack_ts is not None and post.kind == "post":
+            _remember_thread(post, slack_ts)
+            _remember_message(post, slack_ts)
+        return mine
+
+
+def record_shown(post: LeasedPost, receipt: str) -> bool:
+    """A receipt is shown; where a later one came meanwhile, the post stays due."""
+    with _scope(post):
+        return _close(
+            post,
+            "payload = payload || jsonb_build_object('shown', %s::text), error = NULL, "
+            "posted_at = CASE WHEN payload->>'receipt' = %s THEN clock_timestamp() END",
+            (receipt, receipt),
+        )
+
+
+def record_delayed(post: LeasedPost, pause: timedelta, reason: str) -> bool:
+    """Slack asked for a pause, or there is no place for it yet: no attempt is counted."""
+    with _scope(post):
+        return _close(
+            post,
+            "post_started_at = NULL, error = %s, next_attempt_at = clock_timestamp() + %s",
+            (reason, pause),
+        )
+
+
+def record_not_posted(post: LeasedPost, error: str) -> bool:
+    """Nothing left this machine: try again, later each time."""
+    with _scope(post):
+        return _close(
+            post,
+            "attempts = attempts + 1, post_started_at = NULL, error = %s, next_attempt_at = clock_timestamp() + %s",
+            (error, pause_after(post.attempts)),
+        )
+
+
+def record_unknown(post: LeasedPost, error: str) -> bool:
+    """Whether it was posted is not known. The lease runs out by itself, and then it is looked up; never before."""
+    with _scope(post):
+        return bool(
+            changed(
+                "UPDATE slack_posts SET attempts = attempts + 1, error = %s WHERE id = %s AND lease_token = %s",
+                (error, post.post_id, post.lease_token),
+            )
+        )
+
+
+def record_parked(post: LeasedPost, reason: str) -> bool:
+    """Slack will never take it; what is behind it in its lane goes on."""
+    with _scope(post):
+        return _close(post, "parked_at = clock_timestamp(), attempts = attempts + 1, error = %s", (reason,))
+
+
+def forget_thread(post: LeasedPost) -> None:
+    """The thread is gone from Slack: the next post of the conversation begins a new one."""
+    with _scope(post):
+        changed(
+            "UPDATE conversations SET slack_thread_ts = NULL WHERE id = %s AND tenant_id = %s",
+            (post.conversation_id, post.tenant_id),
+        )
+
+
+def _scope(post: LeasedPost) -> AbstractContextManager[None]:
+    return transaction() if post.tenant_id is None else tenant_transaction(post.tenant_id)
+
+
+def _close(post: LeasedPost, assignments: str, parameters: tuple[object, ...]) -> bool:
+    mine = changed(
+        f"UPDATE slack_posts SET {assignments}, lease_token = NULL, lease_expires_at = NULL "  # noqa: S608 - words of ours
+        "WHERE id = %s AND lease_token = %s",
+        (*parameters, post.post_id, post.lease_token),
+    )
+    changed(
+        "UPDATE post_lanes SET lease_token = NULL, lease_expires_at = NULL WHERE lease_token = %s",
+        (post.lease_token,),
+    )
+    notify("posts")
+    return bool(mine)
+
+
+def _remember_thread(post: LeasedPost, slack_ts: str) -> None:
+    """The first post of a conversation is its thread's root, also where the intended one could not be posted."""
+    if post.conversation_id is None or post.thread_ts is not None:
+        return
+    changed(
+        "UPDATE conversations SET slack_thread_ts = %s WHERE id = %s AND tenant_id = %s AND slack_thread_ts IS NULL "
+        "AND slack_channel_id = %s",
+        (slack_ts, post.conversation_id, post.tenant_id, post.slack_channel_id),
+    )
+
+
+def _remember_message(post: LeasedPost, slack_ts: str) -> None:
+    """A message that began with a command has its receipts on the post that shows it."""
+    if post.message_id is None or post.tenant_id is None:
+        return
+    message = Message.find(post.message_id)
+    if message is None or message.direction != "outbound" or message.slack_ts is not None:
+        return
+    message.slack_team_id = post.slack_team_id
+    message.slack_channel_id = post.slack_channel_id
+    message.slack_ts = slack_ts
+    message.slack_part = 0
+    message.save(only=[Message.slack_team_id, Message.slack_channel_id, Message.slack_ts, Message.slack_part])
+    show_receipt(message)

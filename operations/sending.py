@@ -1,0 +1,190 @@
+"""The queue of outgoing messages: lease, send, record. `docs/states.md` draws it, `daemon.sender` makes the calls.
+
+A daemon claims the *conversation*; claiming message rows would let a second daemon overtake the first. Leases run by
+PostgreSQL's clock, and every record is fenced: it counts only while the lease's token is still on the row.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from database import notify, tenant_transaction, transaction
+from models import Conversation, Message, WahaSession, now_utc
+from operations.delivery import say_failed
+from operations.posting import queue_in_thread
+from operations.receipts import show_receipt
+from operations.sql import changed, rows, value
+from slack.mrkdwn import foreign
+
+# In flight at once for one WhatsApp account, in different conversations.
+PER_SESSION = 4
+_FIRST_PAUSE = timedelta(seconds=2)
+_LONGEST_PAUSE = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Leased:
+    """A message that is ours to send until the lease ends. `send_started_at`: an earlier try was interrupted."""
+
+    message_id: UUID
+    tenant_id: UUID
+    session_id: UUID
+    conversation_id: UUID
+    lease_token: UUID
+    lease_expires_at: datetime
+    external_session_id: str
+    server: str
+    engine: str
+    ids_refused: bool
+    chat_id: str
+    body: str
+    waha_message_id: str
+    attempts: int
+    send_started_at: datetime | None
+    created_at: datetime
+
+
+def lease(limit: int, lease: timedelta) -> list[Leased]:
+    """The heads of up to `limit` conversations, each with its WhatsApp id chosen and committed before the call."""
+    with transaction():
+        return rows(Leased, "SELECT * FROM lease_messages(%s, %s, %s)", (limit, PER_SESSION, lease))
+
+
+def begin(leased: Leased, call: timedelta) -> bool:
+    """Mark the call as begun; False when it would not fit into what is left of the lease, and must not be made."""
+    with tenant_transaction(leased.tenant_id):
+        return bool(
+            changed(
+                "UPDATE messages SET send_started_at = clock_timestamp() WHERE id = %s AND tenant_id = %s "
+                "AND lease_token = %s AND status = 'queued' AND parked_at IS NULL "
+                "AND lease_expires_at > clock_timestamp() + %s",
+                (leased.message_id, leased.tenant_id, leased.lease_token, call),
+            )
+        )
+
+
+def record_sent(leased: Leased, *, waha_message_id: str | None, is_pending: bool = False) -> bool:
+    """WAHA took the message; False when the lease was no longer ours.
+
+    `waha_message_id` is as WAHA answered: another than ours means that this session's ids cannot be trusted. With
+    `is_pending` WAHA has it and WhatsApp not yet; that counts as sent, and the acknowledgement will tell more.
+    """
+    with tenant_transaction(leased.tenant_id):
+        if waha_message_id is not None and waha_message_id != leased.waha_message_id:
+            _distrust_ids(leased, waha_message_id)
+        return _close(
+            leased,
+            "status = 'sent', sent_at = clock_timestamp(), error_message = NULL, hold_reason = NULL, "
+            "metadata = metadata || jsonb_build_object('is_pending', %s::boolean)",
+            (is_pending,),
+        )
+
+
+def record_not_sent(leased: Leased, error: str, *, give_up_after: timedelta) -> bool:
+    """The message did not leave; it is tried again, later each time, until it is `give_up_after` old."""
+    with tenant_transaction(leased.tenant_id):
+        if value("SELECT clock_timestamp() - %s > %s", (leased.created_at, give_up_after)):
+            return _fail(leased, f"Given up after {give_up_after.total_seconds() / 3600:g} hours. {error}")
+        return _close(
+            leased,
+            "attempts = attempts + 1, error_message = %s, send_started_at = NULL, "
+            "next_attempt_at = clock_timestamp() + %s",
+            (error, pause_after(leased.attempts)),
+            shows=False,
+        )
+
+
+def record_held(leased: Leased, reason: str, *, pause: timedelta) -> bool:
+    """The session cannot send now: its whole queue waits, and no attempt is counted."""
+    with tenant_transaction(leased.tenant_id):
+        changed(
+            "UPDATE waha_sessions SET hold_until = clock_timestamp() + %s WHERE id = %s AND tenant_id = %s",
+            (pause, leased.session_id, leased.tenant_id),
+        )
+        return _close(leased, "hold_reason = %s, send_started_at = NULL", (reason,), shows=False)
+
+
+def record_postponed(leased: Leased, reason: str, *, pause: timedelta) -> bool:
+    """The look-up of an unknown outcome failed: look again later, and send nothing meanwhile."""
+    with tenant_transaction(leased.tenant_id):
+        return _close(
+            leased, "hold_reason = %s, next_attempt_at = clock_timestamp() + %s", (reason, pause), shows=False
+        )
+
+
+def record_refused(leased: Leased, reason: str) -> bool:
+    """WAHA will never take this message; the thread is told why."""
+    with tenant_transaction(leased.tenant_id):
+        return _fail(leased, reason)
+
+
+def record_unknowable(leased: Leased) -> bool:
+    """Whether the message was sent can only be seen on the phone: a person decides, nothing is sent again by itself."""
+    with tenant_transaction(leased.tenant_id):
+        parked = _close(leased, "parked_at = clock_timestamp(), hold_reason = 'outcome unknown'", (), shows=False)
+        conversation = Conversation.find(leased.conversation_id)
+        if parked and conversation is not None and conversation.slack_channel_id is not None:
+            queue_in_thread(
+                conversation,
+                f"❓ It is not known whether “{foreign(leased.body[:80])}” was sent: the connection broke while it was "
+                "on its way. Look on the phone, and write it again here if it is not there.",
+            )
+        return parked
+
+
+def pause_after(attempts: int) -> timedelta:
+    """2 s, 4 s, 8 s … up to 10 minutes, each with up to a quarter of jitter so that retries do not march in step."""
+    pause = min(_FIRST_PAUSE * 2 ** min(attempts, 20), _LONGEST_PAUSE)
+    jitter: float = random.uniform(0.75, 1.0)  # noqa: S311 - spreads load, keeps no secret
+    jittered: timedelta = pause * jitter
+    return jittered
+
+
+def _fail(leased: Leased, reason: str) -> bool:
+    failed = _close(leased, "status = 'failed', attempts = attempts + 1, error_message = %s", (reason,))
+    if failed:
+        say_failed(Message.get_by_id(leased.message_id))
+    return failed
+
+
+def _close(leased: Leased, assignments: str, parameters: tuple[object, ...], *, shows: bool = True) -> bool:
+    """Write an outcome where the lease is still ours, and free the conversation by the same token."""
+    mine = changed(
+        f"UPDATE messages SET {assignments}, lease_token = NULL, lease_expires_at = NULL, "  # noqa: S608 - words of ours
+        "updated_at = clock_timestamp() WHERE id = %s AND tenant_id = %s AND lease_token = %s AND status = 'queued'",
+        (*parameters, leased.message_id, leased.tenant_id, leased.lease_token),
+    )
+    # Also where a webhook told the outcome first: the token is ours, and the next message need not wait for its end.
+    changed(
+        "UPDATE conversations SET send_lease_token = NULL, send_lease_expires_at = NULL "
+        "WHERE id = %s AND tenant_id = %s AND send_lease_token = %s",
+        (leased.conversation_id, leased.tenant_id, leased.lease_token),
+    )
+    if mine and shows:
+        show_receipt(Message.get_by_id(leased.message_id))
+    notify("messages")
+    return bool(mine)
+
+
+def _distrust_ids(leased: Leased, waha_message_id: str) -> None:
+    WahaSession.update(ids_refused_at=now_utc()).where(
+        WahaSession.id == leased.session_id,
+        WahaSession.tenant_id == leased.tenant_id,
+        WahaSession.ids_refused_at.is_null(),
+    ).execute()
+    changed(
+        "UPDATE messages SET waha_message_id = %s WHERE id = %s AND tenant_id = %s AND lease_token = %s "
+        "AND NOT EXISTS (SELECT 1 FROM messages taken WHERE taken.session_id = %s AND taken.direction = 'outbound' "
+        "AND taken.waha_message_id = %s)",
+        (
+            waha_message_id[:255],
+            leased.message_id,
+            leased.tenant_id,
+            leased.lease_token,
+            leased.session_id,
+            waha_message_id[:255],
+        ),
+    )

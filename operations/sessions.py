@@ -1,0 +1,155 @@
+"""What people want of a WhatsApp session. The daemon makes it true."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import cast
+from uuid import UUID
+
+import peewee
+
+from database import database, notify, set_tenant
+from models import ActionKind, DesiredState, Message, MessageStatus, WahaAction, WahaServer, WahaSession, now_utc
+from models.requests import CreateWahaSession
+from operations import audit
+from operations.errors import Conflict, NotFound
+from operations.standing import Person
+from slack.mrkdwn import escape
+
+# WAHA: `^[a-zA-Z0-9_-]*$`, at most 54 characters. What is left after the two names is the random part.
+_NAME_PART = 18
+
+
+def new_external_session_id(tenant_name: str, session_name: str) -> str:
+    """`acme-sales-4f0c…`: readable on the WAHA server, never used a second time.
+
+    WAHA repeats a deleted session's webhooks for up to 36 hours; a name that came back would receive its messages.
+    """
+    parts = [re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:_NAME_PART] for name in (tenant_name, session_name)]
+    return "-".join([*(part for part in parts if part), secrets.token_hex(6)])
+
+
+@dataclass(frozen=True)
+class SessionFacts:
+    """A session, what is queued for it, and what is known of its server."""
+
+    session: WahaSession
+    queued: int
+    server: WahaServer | None
+
+
+def add(request: CreateWahaSession, *, session_id: UUID, external_session_id: str, actor: str) -> WahaSession:
+    """A session that should run; the daemon creates it on its server.
+
+    Raises:
+        Conflict: the tenant has a session of that name.
+    """
+    set_tenant(request.tenant_id)
+    try:
+        with database.atomic():
+            session = WahaSession.create(id=session_id, external_session_id=external_session_id, **request.model_dump())
+    except peewee.IntegrityError as error:
+        raise Conflict(
+            f"This tenant has a session called `{escape(request.name)}` already; choose another name."
+        ) from error
+    audit.record(actor, "session.add", session, tenant_id=request.tenant_id, after={"name": request.name})
+    notify("sessions")
+    return session
+
+
+def named(tenant_id: UUID, name: str) -> WahaSession:
+    """The tenant's session of that name.
+
+    Raises:
+        NotFound: the tenant has none of that name; another tenant's is none.
+    """
+    set_tenant(tenant_id)
+    mine = list(WahaSession.live().where(WahaSession.tenant_id == tenant_id).order_by(WahaSession.name))
+    for session in mine:
+        if session.name == name.strip().lower():
+            return session
+    near = difflib.get_close_matches(name, [session.name for session in mine], n=1)
+    hint = (
+        f" Did you mean `{near[0]}`?" if near else " See `session list`." if mine else " Add one: `session add NAME`."
+    )
+    raise NotFound(f"This tenant has no session called `{escape(name)}`.{hint}")
+
+
+def want(tenant_id: UUID, name: str, state: DesiredState, *, actor: str) -> tuple[WahaSession, bool]:
+    """Set what the session should be; the second value says whether that is new."""
+    session = named(tenant_id, name)
+    before = session.desired_state
+    is_new = before != state
+    WahaSession.update(desired_state=state, control_attempts=0, next_control_at=now_utc(), updated_at=now_utc()).where(
+        WahaSession.id == session.id
+    ).execute()
+    if is_new:
+        audit.record(
+            actor,
+            f"session.want.{state.value}",
+            session,
+            tenant_id=tenant_id,
+            before={"desired_state": before.value},
+            after={"desired_state": state.value},
+        )
+    notify("sessions")
+    return session, is_new
+
+
+def list_all(tenant_id: UUID) -> list[SessionFacts]:
+    set_tenant(tenant_id)
+    queued = _queued(tenant_id)
+    servers = _servers()
+    return [
+        SessionFacts(session, queued.get(session.id, 0), servers.get(session.server))
+        for session in WahaSession.live().where(WahaSession.tenant_id == tenant_id).order_by(WahaSession.name)
+    ]
+
+
+def show(tenant_id: UUID, name: str) -> SessionFacts:
+    session = named(tenant_id, name)
+    return SessionFacts(session, _queued(tenant_id).get(session.id, 0), _servers().get(session.server))
+
+
+def ask_qr(tenant_id: UUID, name: str, *, action_id: UUID, asker: Person, actor: str) -> WahaSession:
+    """Ask for the QR code; it goes to the asker alone, by direct message, when WAHA has one."""
+    session = named(tenant_id, name)
+    WahaAction.create(
+        id=action_id,
+        tenant_id=tenant_id,
+        session_id=session.id,
+        kind=ActionKind.QR,
+        slack_team_id=asker.team_id,
+        slack_user_id=asker.user_id,
+    )
+    audit.record(actor, "session.qr", session, tenant_id=tenant_id)
+    notify("actions")
+    return session
+
+
+def _queued(tenant_id: UUID) -> dict[UUID, int]:
+    counted = (
+        Message.select(Message.session_id, peewee.fn.count(Message.id).alias("queued"))
+        .where(Message.tenant_id == tenant_id, Message.status == MessageStatus.QUEUED, Message.deleted_at.is_null())
+        .group_by(Message.session_id)
+        .tuples()
+    )
+    return dict(cast("Iterable[tuple[UUID, int]]", counted))
+
+
+def _servers() -> dict[str, WahaServer]:
+    # The bot may not read the webhook key, so the columns are named.
+    columns = (
+        WahaServer.id,
+        WahaServer.name,
+        WahaServer.state,
+        WahaServer.error_message,
+        WahaServer.version,
+        WahaServer.observed_at,
+        WahaServer.state_changed_at,
+    )
+    return {server.name: server for server in WahaServer.select(*columns)}

@@ -1,0 +1,159 @@
+"""Who is asking, for which tenant, and in which role. Never a guess: what is ambiguous is asked back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from models import TenantStatus, UserRole
+from operations.errors import AmbiguousTenant, NotAllowed, NotFound
+from operations.permissions import Permission, may, who_may
+from operations.sql import rows
+from slack.mrkdwn import escape
+
+
+@dataclass(frozen=True)
+class Person:
+    """A Slack user, as Slack named them."""
+
+    team_id: str
+    user_id: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.team_id}/{self.user_id}"
+
+
+@dataclass(frozen=True)
+class Membership:
+    """What a person is in one tenant."""
+
+    tenant_id: UUID
+    tenant_name: str
+    tenant_status: str
+    user_id: UUID
+    role: str
+    is_active: bool
+
+
+@dataclass(frozen=True)
+class Route:
+    """What a Slack channel is linked to; without a session it is for all of the tenant's."""
+
+    tenant_id: UUID
+    tenant_name: str
+    session_id: UUID | None
+    purpose: str
+
+
+@dataclass(frozen=True)
+class TenantLine:
+    """A tenant in the operators' list."""
+
+    tenant_id: UUID
+    tenant_name: str
+    tenant_status: str
+    sessions: int
+    users: int
+    created_at: object
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A person before a tenant: what they may do is decided from this alone."""
+
+    person: Person
+    tenant_id: UUID
+    tenant_name: str
+    tenant_status: TenantStatus
+    role: UserRole | None
+    user_id: UUID | None
+    is_operator: bool
+
+    def require(self, permission: Permission) -> None:
+        """Refuse whoever may not.
+
+        Raises:
+            NotAllowed: the role does not include it.
+        """
+        if not may(permission, self.role, is_operator=self.is_operator):
+            role = self.role or ("operator" if self.is_operator else "nobody")
+            raise NotAllowed(
+                f"That needs {who_may(permission)} in *{escape(self.tenant_name)}*; you are {role} there. "
+                "Ask one of its administrators."
+            )
+
+
+def memberships(person: Person) -> list[Membership]:
+    return rows(Membership, "SELECT * FROM tenants_of(%s, %s)", (person.team_id, person.user_id))
+
+
+def routes_of(team_id: str, channel_id: str) -> list[Route]:
+    return rows(Route, "SELECT * FROM route_of(%s, %s)", (team_id, channel_id))
+
+
+def all_tenants() -> list[TenantLine]:
+    return rows(TenantLine, "SELECT * FROM list_tenants()")
+
+
+def stand(person: Person, *, channel_id: str, tenant_name: str | None, operators: Collection[str]) -> Standing:
+    """Find the tenant that a person speaks of: the one they named, else the channel's, else their only one.
+
+    Raises:
+        NotAllowed: the person is nobody here, or is deactivated.
+        NotFound: no tenant of theirs has that name.
+        AmbiguousTenant: several could be meant.
+    """
+    is_operator = person.key in operators
+    mine = memberships(person)
+    if not mine and not is_operator:
+        raise NotAllowed(
+            "You have no role in any tenant here, so this was not done. Ask an administrator of your tenant to run "
+            f"`user add <@{person.user_id}> AGENT`."
+        )
+    chosen = _chosen(person, mine, channel_id, tenant_name, is_operator=is_operator)
+    membership = next((one for one in mine if one.tenant_id == chosen.tenant_id), None)
+    if membership is not None and not membership.is_active and not is_operator:
+        raise NotAllowed(
+            f"Your account in *{escape(chosen.tenant_name)}* is deactivated. Ask one of its administrators."
+        )
+    return Standing(
+        person=person,
+        tenant_id=chosen.tenant_id,
+        tenant_name=chosen.tenant_name,
+        tenant_status=TenantStatus(chosen.tenant_status),
+        role=UserRole(membership.role) if membership and membership.is_active else None,
+        user_id=membership.user_id if membership else None,
+        is_operator=is_operator,
+    )
+
+
+def _chosen(
+    person: Person, mine: Sequence[Membership], channel_id: str, tenant_name: str | None, *, is_operator: bool
+) -> Membership | TenantLine:
+    choices: Sequence[Membership | TenantLine] = all_tenants() if is_operator else mine
+    if tenant_name is not None:
+        return _named(choices, tenant_name)
+    channel = {route.tenant_id for route in routes_of(person.team_id, channel_id)}
+    if of_channel := [one for one in choices if one.tenant_id in channel]:
+        return of_channel[0]
+    if len(mine) == 1:
+        return mine[0]
+    if not choices:
+        raise NotFound("There is no tenant yet. Create one with `tenant create NAME`.")
+    raise AmbiguousTenant(f"Which tenant? Add `--tenant NAME`, with one of: {_names(choices)}.")
+
+
+def _named(choices: Sequence[Membership | TenantLine], name: str) -> Membership | TenantLine:
+    wanted = name.strip().casefold()
+    found = [one for one in choices if one.tenant_name.casefold() == wanted]
+    exact = [one for one in found if one.tenant_name == name.strip()]
+    if len(exact or found) == 1:
+        return (exact or found)[0]
+    raise NotFound(f"You have no tenant called `{escape(name)}`. " + (f"Yours: {_names(choices)}." if choices else ""))
+
+
+def _names(choices: Sequence[Membership | TenantLine]) -> str:
+    shown = [f"`{escape(one.tenant_name)}`" for one in choices[:20]]
+    return ", ".join(shown) + (f" and {len(choices) - 20} more" if len(choices) > len(shown) else "")
