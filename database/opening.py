@@ -43,6 +43,8 @@ def open_database(
 ) -> None:
     """Give `database` its connections, and wait for a PostgreSQL that is down until it is there.
 
+    It blocks: call it before the event loop runs, or in a thread.
+
     Args:
         settings: where; the embedded PostgreSQL is started if need be.
         role: what every connection acts as; None is the login itself, which may own the tables.

@@ -15,7 +15,14 @@ from dataclasses import dataclass
 import psycopg2
 import structlog
 
-from database.connections import CONNECT_SECONDS, BoundedConnection, Target, first_line, raise_if_refused
+from database.connections import (
+    CONNECT_SECONDS,
+    SILENCE_SECONDS,
+    BoundedConnection,
+    Target,
+    first_line,
+    raise_if_refused,
+)
 from database.errors import DatabaseUnavailable, PoolTimeout
 
 # A connection that rested longer than this is asked whether it still answers before it is handed out.
@@ -29,13 +36,14 @@ log = structlog.stdlib.get_logger(__name__)
 
 @dataclass(frozen=True)
 class PoolFigures:
-    """The specification's figures; tests shorten the times."""
+    """The specification's figures, and how long PostgreSQL may fall silent; tests shorten the times."""
 
     max_size: int = 20
     min_size: int = 5
     acquire_seconds: float = 30.0
     idle_seconds: float = 30.0
     connect_seconds: float = CONNECT_SECONDS
+    silence_seconds: float = SILENCE_SECONDS
 
 
 @dataclass(frozen=True)
@@ -141,7 +149,9 @@ class ConnectionPool:
     def _connect(self) -> BoundedConnection:
         """A new connection in a reserved place, which is given back when connecting fails."""
         try:
-            return self.target.connect(connect_seconds=self.figures.connect_seconds)
+            return self.target.connect(
+                connect_seconds=self.figures.connect_seconds, silence_seconds=self.figures.silence_seconds
+            )
         except BaseException:
             self._forget_one()
             raise

@@ -80,8 +80,8 @@ def _run_once(operation: functools.partial[T]) -> T:
 
 
 def _may_be_repeated(error: Exception) -> bool:
-    cause = error.args[0] if error.args else None
-    return isinstance(error, ConnectionLost) or getattr(cause, "pgcode", None) in GIVES_WAY
+    from_psycopg2 = getattr(error, "orig", None)
+    return isinstance(error, ConnectionLost) or getattr(from_psycopg2, "pgcode", None) in GIVES_WAY
 
 
 def _name(operation: functools.partial[T]) -> str:
