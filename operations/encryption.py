@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 _NONCE_BYTES = 12
 
 
-class CannotDecrypt(Exception):  # noqa: N818 - says what happened
+class CannotDecrypt(Exception):
     """None of the keys opens it: the key was removed from the settings, or the value was moved or changed."""
 
 

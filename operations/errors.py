@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Refused(Exception):  # noqa: N818 - it is an answer, not a fault of the program
+class Refused(Exception):
     """What was asked for is not done; the sentence says why and what would be right."""
 
     def __init__(self, sentence: str) -> None:

@@ -23,7 +23,7 @@ INTERNAL = "//"
 _WRITTEN_BY_PEOPLE = frozenset({None, "file_share", "thread_broadcast", "me_message"})
 
 
-class NotYet(Exception):  # noqa: N818 - a state, not a fault
+class NotYet(Exception):
     """The thread's root is on its way: its outcome decides whether this is a reply to a customer."""
 
 

@@ -120,10 +120,12 @@ def unlink(tenant_id: UUID, team_id: str, channel_id: str, *, actor: str) -> lis
 def list_all(tenant_id: UUID) -> list[tuple[ChannelRoute, WahaSession | None]]:
     """The tenant's channels, each with its session; None stands for all of them."""
     set_tenant(tenant_id)
-    sessions = {session.id: session for session in WahaSession.live().where(WahaSession.tenant_id == tenant_id)}
+    sessions: dict[UUID | None, WahaSession] = {
+        session.id: session for session in WahaSession.live().where(WahaSession.tenant_id == tenant_id)
+    }
     routes = ChannelRoute.live().where(ChannelRoute.tenant_id == tenant_id)
     return [
-        (route, sessions[route.session_id] if route.session_id in sessions else None)
+        (route, sessions.get(route.session_id))
         for route in routes.order_by(ChannelRoute.purpose, ChannelRoute.slack_channel_name)
     ]
 

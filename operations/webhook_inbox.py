@@ -19,7 +19,7 @@ MOST_ATTEMPTS = 5
 _RETRY_AFTER = timedelta(seconds=2)
 
 
-class Parked(Exception):  # noqa: N818 - what becomes of the event, not a fault
+class Parked(Exception):
     """This event cannot be handled, now or later; the sentence is kept with it."""
 
 
