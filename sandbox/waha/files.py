@@ -13,7 +13,6 @@ from sandbox.waha.environment import Environment, Json
 from sandbox.waha.mailbox import Row
 from sandbox.whatsapp import Media
 
-LIFETIME_SECONDS = 180.0
 # WAHA names itself like this unless it was told better, so whoever is on another host has to replace it.
 BASE_URL = "http://localhost:3000"
 
@@ -25,8 +24,9 @@ class _Kept:
 
 
 class Files:
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: Environment, *, lifetime_seconds: float) -> None:
         self._environment = environment
+        self._lifetime_seconds = lifetime_seconds
         self._kept: dict[str, _Kept] = {}
 
     def routes(self) -> list[web.RouteDef]:
@@ -41,7 +41,7 @@ class Files:
         if media is None:
             return None
         path = f"/api/files/{session}/{row.serialized}{_extension(media.mimetype)}"
-        until = time.monotonic() + self._environment.seconds(LIFETIME_SECONDS)
+        until = time.monotonic() + self._environment.seconds(self._lifetime_seconds)
         self._kept[path] = _Kept(media, until)
         return {
             "url": BASE_URL + path,

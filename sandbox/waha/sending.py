@@ -32,6 +32,7 @@ class SendingApi:
         routes = [
             web.post("/api/sendText", self.send_text),
             *(web.post(f"/api/{kind}", self.send_file) for kind in ("sendImage", "sendFile", "sendVoice", "sendVideo")),
+            web.post("/api/forwardMessage", self.forward),
             web.put("/api/reaction", self.react),
             web.post("/api/sendSeen", self.send_seen),
             web.post("/api/startTyping", self.type),
@@ -47,13 +48,25 @@ class SendingApi:
     async def send_text(self, request: web.Request) -> web.Response:
         body = await body_of(request)
         session = await self._sessions.working(body.get("session"))
-        return self._send(session, body, required(body, "text"), None)
+        row = self._said(session, body, required(body, "text"), None)
+        return answer(self._runtime.engine.sent(row), status=201)
 
     async def send_file(self, request: web.Request) -> web.Response:
         body = await body_of(request)
         session = await self._sessions.working(body.get("session"))
         media = await _media(required(body, "file", of="mimetype"))
-        return self._send(session, body, body.get("caption") or "", media)
+        row = self._said(session, body, body.get("caption") or "", media)
+        return answer(self._runtime.engine.sent(row), status=201)
+
+    async def forward(self, request: web.Request) -> web.Response:
+        """The one call here that an engine lacks; and NOWEB answers it with a WAMessage instead of its raw one."""
+        body = await body_of(request)
+        session = await self._sessions.working(body.get("session"))
+        if self._runtime.engine.name == "GOWS":
+            raise errors.not_implemented("GOWS")
+        original = self._message(session, required(body, "messageId"))
+        row = self._said(session, body, original.text, original.file)
+        return answer(self._runtime.engine.message(row, live=True, media=None), status=201)
 
     async def react(self, request: web.Request) -> web.Response:
         body = await body_of(request)
@@ -107,7 +120,7 @@ class SendingApi:
         await self._sessions.working(request.match_info["session"])
         return answer({"id": self._runtime.whatsapp.new_id(ID_PREFIX)})
 
-    def _send(self, session: Session, body: Json, text: str, media: Media | None) -> web.Response:
+    def _said(self, session: Session, body: Json, text: str, media: Media | None) -> Row:
         chat = chat_id(required(body, "chatId"))
         recipient = self._address(chat)
         message_id = self._chosen_id(body) or self._runtime.whatsapp.new_id(ID_PREFIX)
@@ -121,7 +134,7 @@ class SendingApi:
         row = session.mailbox.find(message_id, from_me=True)
         if row is None:
             raise errors.EngineFailure("the message was not stored")
-        return answer(self._runtime.engine.sent(row), status=201)
+        return row
 
     def _refused(self, session: Session, device: LinkedDevice, message: Message) -> None:
         """GOWS waits for WhatsApp's answer and fails; NOWEB has said 201 before it knows."""

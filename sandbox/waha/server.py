@@ -25,10 +25,10 @@ from sandbox.waha.noweb import Noweb
 from sandbox.waha.people import PeopleApi
 from sandbox.waha.runtime import Runtime
 from sandbox.waha.sending import SendingApi
-from sandbox.waha.sessions import Sessions
+from sandbox.waha.sessions import STATUS_SECONDS, Sessions
 from sandbox.waha.sessions_api import SessionsApi
 from sandbox.waha.webhooks import Webhooks
-from sandbox.whatsapp import WhatsApp
+from sandbox.whatsapp import Phone, WhatsApp
 
 MAX_BODY_BYTES = 50 * 1024 * 1024
 # How long a stopping server waits for requests under way before it cuts them off.
@@ -50,6 +50,7 @@ class SandboxWaha:
         worker_id: `environment.worker.id` of events.
         webhook_silence_seconds: After this long without a byte a webhook counts as failed.
         webhook_jitter_seconds: Up to this long every webhook is delayed, at random, so that they arrive out of order.
+        files_lifetime_seconds: How long a downloaded file is kept (times `pace`).
         journal_size: How many requests and webhooks are remembered.
     """
 
@@ -65,6 +66,7 @@ class SandboxWaha:
         worker_id: str | None = "waha1",
         webhook_silence_seconds: float = 8.0,
         webhook_jitter_seconds: float = 0.0,
+        files_lifetime_seconds: float = 180.0,
         journal_size: int = 50_000,
     ) -> None:
         self.api_key = api_key
@@ -89,7 +91,7 @@ class SandboxWaha:
             _engine(self.environment),
             whatsapp,
             self._webhooks,
-            Files(self.environment),
+            Files(self.environment, lifetime_seconds=files_lifetime_seconds),
             self._background,
         )
         self.sessions = Sessions(self._runtime)
@@ -138,6 +140,13 @@ class SandboxWaha:
         self._runner = runner
         self._started_at = max(milliseconds(), self._started_at + 1)
         self.sessions.start_assigned()
+
+    async def pair(self, session: str, phone: Phone) -> None:
+        """Scans what a started session shows, as soon as it shows it, and waits until it works."""
+        started = self.sessions.known(session)
+        if await started.until(lambda: started.qr_value is not None, STATUS_SECONDS):
+            await phone.scan(started.qr_value or "")
+        await self.sessions.working(session)
 
     def lose_connection(self, session: str) -> None:
         """WORKING → STARTING → 2 s later WORKING, as happens every day."""
@@ -205,7 +214,8 @@ class SandboxWaha:
         self.journal.requests.append(entry)
         response = await self._behave(request, handler)
         await self._faults.pass_holds(request.path)
-        entry.status = response.status
+        if request.transport is not None and not request.transport.is_closing():
+            entry.status = response.status
         return response
 
     async def _behave(self, request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -19,6 +19,8 @@ from sandbox.waha.environment import Environment, Json
 from sandbox.waha.identifiers import request_id
 from sandbox.waha.journal import Journal, Posted
 
+# WAHA opens as many connections as there are events; here a burst must not use up the process's file handles.
+MOST_CONNECTIONS = 256
 _NOT_IN_STAR = {"engine.event", "state.change"}
 
 
@@ -86,7 +88,7 @@ class Webhooks:
     async def _post(self, posted: Posted) -> float | None:
         """Returns None if it was accepted, else the least number of seconds the receiver wants us to wait."""
         if self._client is None:
-            self._client = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, ssl=False))
+            self._client = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=MOST_CONNECTIONS, ssl=False))
         try:
             async with self._client.post(
                 posted.url, data=posted.body, headers=posted.headers, timeout=self._timeout

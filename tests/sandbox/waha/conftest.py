@@ -74,10 +74,11 @@ class Rig:
     carla: Phone
 
     async def call(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
+        options.setdefault("json", body)
         options.setdefault("headers", {"X-Api-Key": self.waha.api_key})
         loop = asyncio.get_running_loop()
         started = loop.time()
-        async with self.http.request(method, self.waha.url + path, json=body, **options) as response:
+        async with self.http.request(method, self.waha.url + path, **options) as response:
             raw = await response.read()
         is_json = response.content_type == "application/json"
         return Answer(response.status, json.loads(raw) if is_json else raw, response.headers, loop.time() - started)
@@ -92,9 +93,7 @@ class Rig:
     async def pair(self, name: str = "acme", **config: Any) -> None:
         """Creates a session and scans its code with the shop's phone."""
         await self.create(name, **config)
-        qr = await self.call("GET", f"/api/{name}/auth/qr?format=raw")
-        await self.shop.scan(qr.body["value"])
-        await self.reaches("WORKING", name)
+        await self.waha.pair(name, self.shop)
 
     async def until(self, condition: Callable[[], Any], within: float = 10.0) -> Any:
         """Polls until `condition` returns something true, and returns that."""
