@@ -1,4 +1,3 @@
-# ruff: noqa: N818 -- a name says what happened; that it is an error, the place where it is caught says.
 """What can go wrong between us and PostgreSQL, by what the caller may do about it.
 
     DatabaseUnavailable            nothing can be done now; may be tried again

@@ -91,6 +91,14 @@ class SqlRouter(Router):
         """Make the table of what was done, with our column in it."""
         self.model  # noqa: B018 -- reading it makes the table
         self.database.execute_sql(f"ALTER TABLE {self.migrate_table} ADD COLUMN IF NOT EXISTS checksum text")
+        self.notices()  # that both exist already is no news
+
+    def notices(self) -> list[str]:
+        """What PostgreSQL remarked since this was last asked."""
+        kept: list[str] = self.database.connection().notices
+        remarks = [remark.strip() for remark in kept]
+        kept.clear()
+        return remarks
 
     def _file(self, name: str) -> Path:
         return Path(self.migrate_dir) / f"{name}.py"
@@ -111,8 +119,8 @@ def migrate(url: str, directory: Path = MIGRATIONS, *, say: Callable[[str], None
         for name in names:
             began = time.monotonic()
             router.run_up(name)
-            _say_notices(router, say)
-            say(f"{name} applied in {time.monotonic() - began:.2f} s")
+            for line in [*router.notices(), f"{name} applied in {time.monotonic() - began:.2f} s"]:
+                say(line)
         return names
 
 
@@ -128,8 +136,8 @@ def rollback(url: str, directory: Path = MIGRATIONS, *, say: Callable[[str], Non
             return None
         name: str = router.done[-1]
         router.run_down(name)
-        _say_notices(router, say)
-        say(f"{name} rolled back")
+        for line in [*router.notices(), f"{name} rolled back"]:
+            say(line)
         return name
 
 
@@ -182,10 +190,3 @@ def _executing(sql: str) -> Step:
         database.cursor().execute(sql)  # type: ignore[no-untyped-call]
 
     return step
-
-
-def _say_notices(router: SqlRouter, say: Callable[[str], None]) -> None:
-    notices: list[str] = router.database.connection().notices
-    for notice in notices:
-        say(notice.strip())
-    notices.clear()

@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -199,14 +199,24 @@ def own_server() -> Iterator[EmbeddedPostgres]:
         server.wait_until_stopped()
 
 
-def restart(server: EmbeddedPostgres) -> None:
-    """Stop PostgreSQL; its keeper starts it again."""
-    pid = int((server.cluster.data_dir / "postmaster.pid").read_text().splitlines()[0])
-    os.kill(pid, signal.SIGINT)
+def server_pid(server: EmbeddedPostgres) -> int:
+    return int((server.cluster.data_dir / "postmaster.pid").read_text().splitlines()[0])
 
 
-async def test_a_restart_of_postgresql_costs_each_operation_at_most_one_repetition(
-    own_server: EmbeddedPostgres,
+def stop_postgresql(server: EmbeddedPostgres) -> None:
+    """Its keeper starts it again."""
+    os.kill(server_pid(server), signal.SIGINT)
+
+
+def kill_keeper(server: EmbeddedPostgres) -> None:
+    """PostgreSQL goes with it; who fails to connect starts another keeper."""
+    parent = int(Path(f"/proc/{server_pid(server)}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(parent, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("interrupt", [stop_postgresql, kill_keeper])
+async def test_an_interruption_of_postgresql_costs_each_operation_at_most_one_repetition(
+    own_server: EmbeddedPostgres, interrupt: Callable[[EmbeddedPostgres], None]
 ) -> None:
     await asyncio.to_thread(open_database, DatabaseSettings(data_dir=own_server.cluster.data_dir), None, "tests")
     runs: Counter[uuid.UUID] = Counter()
@@ -224,7 +234,7 @@ async def test_a_restart_of_postgresql_costs_each_operation_at_most_one_repetiti
     writers = [asyncio.create_task(keep_writing()) for _ in range(8)]
     await in_database(wait_for_notes, 100)
 
-    await asyncio.to_thread(restart, own_server)
+    await asyncio.to_thread(interrupt, own_server)
     await in_database(wait_for_notes, await in_database(count_notes) + 500)
     stop.set()
     await asyncio.gather(*writers)
