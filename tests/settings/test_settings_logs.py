@@ -148,7 +148,7 @@ def test_hiding_twice_is_hiding_once(text: str) -> None:
     assert redacted_text(redacted_text(text)) == redacted_text(text)
 
 
-class DuplicateRow(Exception):  # noqa: N818 - stands for an error of the driver
+class DuplicateRow(Exception):
     """Worded like psycopg2's."""
 
 
