@@ -69,7 +69,7 @@ def open_database(
         role=role,
     )
     try:
-        _wait_for_postgres(target, deadline_seconds)
+        wait_for_postgres(target, deadline_seconds)
         database.use(ConnectionPool(target, figures, on_failure=_embedded.ensure if _embedded else None))
         with connection():
             warn_of_too_many_connections(figures.max_size)
@@ -92,7 +92,7 @@ def close_database() -> None:
         _embedded = None
 
 
-def _wait_for_postgres(target: Target, deadline_seconds: float | None) -> None:
+def wait_for_postgres(target: Target, deadline_seconds: float | None) -> None:
     began = time.monotonic()
     next_line = 0.0
     while True:

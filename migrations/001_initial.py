@@ -659,7 +659,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION lease_posts(p_limit integer, p_lease interval)
+CREATE FUNCTION lease_posts(p_limit integer, p_lease interval, p_lease_of_files interval)
 RETURNS TABLE (
     post_id uuid, tenant_id uuid, conversation_id uuid, message_id uuid, lease_token uuid, lease_expires_at timestamptz, kind text,
     slack_team_id text, slack_channel_id text, thread_ts text, payload jsonb, slack_ts text, file_id text, attempts integer,
@@ -691,10 +691,11 @@ BEGIN
 
     RETURN QUERY
     WITH head AS MATERIALIZED (
-        SELECT first.id, first.lane_id, gen_random_uuid() AS token, clock_timestamp() + p_lease AS expires_at
+        SELECT first.id, first.lane_id, gen_random_uuid() AS token,
+            clock_timestamp() + CASE WHEN first.payload ? 'file' THEN p_lease_of_files ELSE p_lease END AS expires_at
         FROM unnest(chosen) AS lane (id)
         CROSS JOIN LATERAL (
-            SELECT p.id, p.lane_id, p.next_attempt_at
+            SELECT p.id, p.lane_id, p.next_attempt_at, p.payload
             FROM slack_posts p
             WHERE p.lane_id = lane.id AND p.posted_at IS NULL AND p.parked_at IS NULL
             ORDER BY p.seq
@@ -779,18 +780,18 @@ $$;
 
 FUNCTION_GRANTS = r"""
 REVOKE ALL ON FUNCTION tenants_of(text, text), route_of(text, text), list_tenants(), session_of(text), conversation_of_thread(text, text, text),
-    sessions_of_server(text), live_report_schedules(), lease_messages(integer, integer, interval), lease_posts(integer, interval),
+    sessions_of_server(text), live_report_schedules(), lease_messages(integer, integer, interval), lease_posts(integer, interval, interval),
     lease_actions(integer, interval), prune(text, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenants_of(text, text), route_of(text, text), list_tenants() TO switchboard_bot, switchboard_daemon;
 GRANT EXECUTE ON FUNCTION session_of(text), conversation_of_thread(text, text, text), sessions_of_server(text), live_report_schedules(),
-    lease_messages(integer, integer, interval), lease_posts(integer, interval), lease_actions(integer, interval), prune(text, timestamptz) TO switchboard_daemon;
+    lease_messages(integer, integer, interval), lease_posts(integer, interval, interval), lease_actions(integer, interval), prune(text, timestamptz) TO switchboard_daemon;
 """
 
 UP = ROLES + TABLES + POLICIES + GRANTS + BOT_FUNCTIONS + DAEMON_FUNCTIONS + FUNCTION_GRANTS
 
 # The roles stay: they belong to the cluster, and another database may use them.
 DOWN = r"""
-DROP FUNCTION prune(text, timestamptz), lease_actions(integer, interval), lease_posts(integer, interval),
+DROP FUNCTION prune(text, timestamptz), lease_actions(integer, interval), lease_posts(integer, interval, interval),
     lease_messages(integer, integer, interval), live_report_schedules(), sessions_of_server(text), conversation_of_thread(text, text, text),
     session_of(text), list_tenants(), route_of(text, text), tenants_of(text, text);
 DROP TABLE templates, audit_entries, report_schedules, session_checks, waha_actions, slack_posts, post_lanes, slack_events, webhook_events,

@@ -37,9 +37,10 @@ class LeasedPost:
     created_at: datetime
 
 
-def lease(limit: int, lease: timedelta) -> list[LeasedPost]:
+def lease(limit: int, lease: timedelta, lease_of_files: timedelta) -> list[LeasedPost]:
+    """The heads of up to `limit` lanes; a post with a file takes longer, and so does its lease."""
     with transaction():
-        return rows(LeasedPost, "SELECT * FROM lease_posts(%s, %s)", (limit, lease))
+        return rows(LeasedPost, "SELECT * FROM lease_posts(%s, %s, %s)", (limit, lease, lease_of_files))
 
 
 def begin(post: LeasedPost, call: timedelta) -> bool:
@@ -115,6 +116,12 @@ def record_unknown(post: LeasedPost, error: str) -> bool:
                 (error, post.post_id, post.lease_token),
             )
         )
+
+
+def record_postponed(post: LeasedPost, pause: timedelta, reason: str) -> bool:
+    """The look-up of an unknown outcome failed: look again later, and post nothing meanwhile."""
+    with _scope(post):
+        return _close(post, "error = %s, next_attempt_at = clock_timestamp() + %s", (reason, pause))
 
 
 def record_parked(post: LeasedPost, reason: str) -> bool:

@@ -1,0 +1,1 @@
+"""Time and webhooks in: ingress, inbox, sender, relay, reconciler, scheduler."""

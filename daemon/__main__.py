@@ -1,0 +1,33 @@
+"""`python -m daemon`: the daemon with the roles of the settings."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from daemon.program import Daemon
+from database import ConnectionRefused, EmbeddedPostgresFailed, MigrationRefused, close_database
+from database.starting import open_migrated_database
+from settings import CONFIGURATION_ERROR, check_for_daemon, load_or_exit
+from settings.logs import configure, get_logger
+
+log = get_logger(__name__)
+
+
+def main() -> int:
+    settings = load_or_exit(check_for_daemon)
+    configure(settings.log, "daemon")
+    try:
+        open_migrated_database(settings.database, "switchboard_daemon", "daemon")
+    except (ConnectionRefused, EmbeddedPostgresFailed, MigrationRefused) as error:
+        log.critical("cannot start", reason=str(error))
+        return CONFIGURATION_ERROR
+    try:
+        asyncio.run(Daemon(settings).run())
+    finally:
+        close_database()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

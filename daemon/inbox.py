@@ -1,0 +1,49 @@
+"""Works off both inboxes: a lane at a time each, many lanes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from daemon.loops import Crew
+from database import in_database
+from database.notifications import Wakeup
+
+# Below the pool's 20 connections: what comes in must not keep others from the database.
+_AT_ONCE = 8
+_IN_A_ROW = 20
+
+
+class InboxWorker:
+    """One inbox.
+
+    Args:
+        due_lanes: lanes with something to do, `due_lanes(limit, busy=…)`.
+        process_head: handles the first event of a lane; False when there is none that is due.
+        wakeup: rings when something was stored.
+    """
+
+    def __init__(
+        self, due_lanes: Callable[..., list[str]], process_head: Callable[[str], bool], wakeup: Wakeup
+    ) -> None:
+        self._due_lanes = due_lanes
+        self._process_head = process_head
+        self._busy: set[str] = set()
+        self.wakeup = wakeup
+        self.crew = Crew(_AT_ONCE, wakeup)
+
+    async def step(self) -> bool:
+        if self.crew.free <= 0:
+            return False
+        lanes = await in_database(self._due_lanes, self.crew.free, busy=list(self._busy))
+        for lane in lanes:
+            self._busy.add(lane)
+            self.crew.start(self._work_off(lane), lane_length=len(lane))
+        return False  # the end of each piece of work rings again
+
+    async def _work_off(self, lane: str) -> None:
+        try:
+            for _ in range(_IN_A_ROW):
+                if not await in_database(self._process_head, lane):
+                    return
+        finally:
+            self._busy.discard(lane)

@@ -1,0 +1,68 @@
+"""Webhooks gathered into one insert and one commit, so that many arrive at the price of few."""
+
+from __future__ import annotations
+
+import asyncio
+
+from database import in_database
+from operations import webhook_inbox
+from operations.webhook_inbox import NewWebhook
+
+# More than can be stored within WAHA's patience (8 s): it is better told to come back.
+MOST_WAITING = 2_000
+_LARGEST_BATCH = 200
+
+
+class Overloaded(Exception):
+    """More webhooks wait than can be stored in time; nothing of this one was kept."""
+
+
+class Intake:
+    """One writer: it takes whatever has gathered while it was writing, and adds no delay when alone."""
+
+    def __init__(self) -> None:
+        self._waiting: asyncio.Queue[tuple[NewWebhook, asyncio.Future[None]]] = asyncio.Queue(MOST_WAITING)
+
+    async def keep(self, webhook: NewWebhook) -> None:
+        """Return when the webhook is committed.
+
+        Raises:
+            Overloaded: it was not even queued.
+            Exception: it could not be stored; WAHA will post it again.
+        """
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        try:
+            self._waiting.put_nowait((webhook, done))
+        except asyncio.QueueFull:
+            raise Overloaded from None
+        await done
+
+    async def write(self) -> None:
+        """Store what gathers, for ever."""
+        while True:
+            batch = [await self._waiting.get()]
+            while len(batch) < _LARGEST_BATCH and not self._waiting.empty():
+                batch.append(self._waiting.get_nowait())
+            await self._store(batch)
+
+    @property
+    def is_empty(self) -> bool:
+        return self._waiting.empty()
+
+    async def _store(self, batch: list[tuple[NewWebhook, asyncio.Future[None]]]) -> None:
+        try:
+            await in_database(webhook_inbox.store, [webhook for webhook, _ in batch])
+        except Exception as error:  # noqa: BLE001 - every waiting request is told
+            _settle(batch, error)
+        else:
+            _settle(batch, None)
+
+
+def _settle(batch: list[tuple[NewWebhook, asyncio.Future[None]]], error: Exception | None) -> None:
+    for _, done in batch:
+        if done.done():
+            continue  # the request was given up meanwhile
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)

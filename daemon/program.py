@@ -1,0 +1,178 @@
+"""The daemon as a whole: opens what its roles need, runs them until it is told to stop, finishes what is in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from typing import Any
+
+from aiohttp import web
+
+from daemon import ingress
+from daemon.asked import ActionWorker
+from daemon.inbox import InboxWorker
+from daemon.intake import Intake
+from daemon.loops import LOOK_EVERY_SECONDS, Crew, repeat
+from daemon.posts import Poster
+from daemon.reconciler import Reconciler
+from daemon.relay import Relay
+from daemon.scheduler import Scheduler
+from daemon.sender import Sender
+from daemon.servers import Server, open_servers
+from database import in_database
+from database.notifications import Listener
+from operations import servers as server_rows
+from operations import slack_inbox, webhook_inbox
+from operations.encryption import KeyRing, keys_beside
+from operations.inbound import House
+from operations.sql import value
+from settings import Settings
+from settings.logs import get_logger
+from slack.client import SlackClient
+from slack.pacing import Pacing
+
+log = get_logger(__name__)
+
+_CHANNELS = ("webhooks", "slack_events", "messages", "posts", "actions", "sessions")
+_READY_WITHIN_SECONDS = 2.0
+
+
+class Daemon:
+    """One process; several on several machines share one PostgreSQL."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stopping = asyncio.Event()
+        self._listener = Listener(_CHANNELS)
+        self._crews: list[Crew] = []
+        self._workers: list[asyncio.Task[None]] = []
+        self._intake = Intake()
+
+    async def run(self) -> None:
+        """Work until SIGTERM or SIGINT, then end cleanly within `daemon.shutdown_seconds`."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._listener)
+            runner = await self._start(stack)
+            await self._stopping.wait()
+            log.info("stopping: finishing what is in flight")
+            await self._finish(runner)
+        log.info("stopped")
+
+    async def _start(self, stack: AsyncExitStack) -> web.AppRunner | None:
+        ring = KeyRing(self._encryption_keys())
+        servers = await self._open_servers(ring, stack)
+        roles = self._settings.daemon.roles
+        if "inbox" in roles:
+            self._run_inbox()
+        if "sender" in roles:
+            self._run_sender(servers)
+        if "relay" in roles:
+            await self._run_relay(ring, stack)
+        if "reconciler" in roles:
+            self._run_reconciler(servers, ring)
+        if "scheduler" in roles:
+            self._begin(Scheduler(self._stopping).run())
+        runner = await self._listen(servers) if "ingress" in roles else None
+        log.info("daemon works", roles=list(roles))
+        return runner
+
+    def _encryption_keys(self) -> list[bytes]:
+        keys = list(self._settings.security.raw_keys)
+        return keys or keys_beside(self._settings.database.data_dir)
+
+    async def _open_servers(self, ring: KeyRing, stack: AsyncExitStack) -> dict[str, Server]:
+        configured = self._settings.waha.servers
+        keys = {}
+        for name, server in configured.items():
+            own = server.webhook_hmac_key.get_secret_value()
+            keys[name] = own or await in_database(server_rows.webhook_key, name, ring)
+        return await open_servers(configured, keys, self._settings.delivery, stack)
+
+    def _run_inbox(self) -> None:
+        house = House(operators=self._settings.slack.operators)
+
+        def process_webhook(lane: str) -> bool:
+            return webhook_inbox.process_head(lane, house=house)
+
+        webhooks = InboxWorker(webhook_inbox.due_lanes, process_webhook, self._listener.wake("webhooks"))
+        slack = InboxWorker(slack_inbox.due_lanes, slack_inbox.process_head, self._listener.wake("slack_events"))
+        self._repeat("webhook inbox", webhooks)
+        self._repeat("slack inbox", slack)
+
+    def _run_sender(self, servers: dict[str, Server]) -> None:
+        self._repeat("sender", Sender(servers, self._settings.delivery, self._listener.wake("messages")))
+
+    async def _run_relay(self, ring: KeyRing, stack: AsyncExitStack) -> None:
+        slack = self._settings.slack
+        client = await stack.enter_async_context(SlackClient(slack.bot_token.get_secret_value(), slack.api_url))
+        poster = Poster(client, ring)
+        self._repeat("relay", Relay(poster, Pacing(), self._settings.delivery, self._listener.wake("posts")))
+
+    def _run_reconciler(self, servers: dict[str, Server], ring: KeyRing) -> None:
+        daemon = self._settings.daemon
+        for server in servers.values():
+            reconciler = Reconciler(server, daemon, self._settings.slack.operators)
+            wakeup = self._listener.wake("sessions")
+            self._begin(
+                repeat(
+                    f"reconciler {server.name}",
+                    reconciler.step,
+                    wakeup=wakeup,
+                    stopping=self._stopping,
+                    every_seconds=daemon.poll_seconds,
+                )
+            )
+        self._repeat("actions", ActionWorker(servers, ring, self._listener.wake("actions")))
+
+    async def _listen(self, servers: dict[str, Server]) -> web.AppRunner:
+        self._begin(self._intake.write())
+        app = ingress.application(
+            intake=self._intake,
+            keys={name: server.webhook_key for name, server in servers.items()},
+            max_body_bytes=self._settings.daemon.max_body_bytes,
+            ready=self._missing,
+        )
+        runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        await runner.setup()
+        site = web.TCPSite(runner, self._settings.daemon.host, self._settings.daemon.port)
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        log.info("listening for webhooks", host=host, port=port)
+        return runner
+
+    async def _missing(self) -> list[str]:
+        try:
+            async with asyncio.timeout(_READY_WITHIN_SECONDS):
+                await in_database(value, "SELECT 1")
+        except Exception as error:  # noqa: BLE001 - whatever it is, this daemon is not ready
+            return [f"PostgreSQL: {type(error).__name__}"]
+        return [f"worker {task.get_name()} ended" for task in self._workers if task.done()]
+
+    def _repeat(self, name: str, worker: InboxWorker | Sender | Relay | ActionWorker) -> None:
+        self._crews.append(worker.crew)
+        self._begin(
+            repeat(name, worker.step, wakeup=worker.wakeup, stopping=self._stopping, every_seconds=LOOK_EVERY_SECONDS),
+            name=name,
+        )
+
+    def _begin(self, work: Coroutine[Any, Any, None], *, name: str | None = None) -> None:
+        self._workers.append(asyncio.create_task(work, name=name))
+
+    async def _finish(self, runner: web.AppRunner | None) -> None:
+        """Take nothing new in, let what is in flight end, then go; what does not end in time is still a row."""
+        try:
+            async with asyncio.timeout(self._settings.daemon.shutdown_seconds):
+                if runner is not None:
+                    await runner.cleanup()
+                for crew in self._crews:
+                    await crew.finish()
+        except TimeoutError:
+            log.warning("not everything in flight ended in time; it is found again by the next daemon")
+        for task in self._workers:
+            task.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)

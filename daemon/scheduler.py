@@ -1,0 +1,93 @@
+"""Queues what is due at a time: the health reports. APScheduler runs where the lock is held; the slot is the fence."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.cron import CronTrigger
+
+from daemon.cron import BadSchedule, slot_before, trigger
+from daemon.loops import until
+from database import in_database
+from database.leadership import Leadership
+from operations import reports
+from operations.reports import Schedule
+from settings.logs import get_logger
+
+log = get_logger(__name__)
+
+_READ_SCHEDULES_EVERY_SECONDS = 30.0
+# How late a report may still be queued: the time in which another daemon takes over, and a short outage.
+GRACE = timedelta(minutes=10)
+
+
+class Scheduler:
+    """The clock of the installation."""
+
+    def __init__(self, stopping: asyncio.Event) -> None:
+        self._stopping = stopping
+        self._known: dict[str, Schedule] = {}
+
+    async def run(self) -> None:
+        """Stand for leadership, and keep APScheduler in step with the schedules while leading."""
+        async with Leadership("scheduler") as leadership:
+            while not self._stopping.is_set():
+                if not leadership.is_leading:
+                    await until(self._stopping, 0.5)
+                    continue
+                await self._lead(leadership)
+
+    async def _lead(self, leadership: Leadership) -> None:
+        clock = AsyncIOScheduler(timezone=UTC)
+        clock.start()
+        self._known = {}
+        try:
+            while leadership.is_leading and not self._stopping.is_set():
+                await self._read_schedules(clock)
+                await until(self._stopping, _READ_SCHEDULES_EVERY_SECONDS)
+        finally:
+            clock.shutdown(wait=False)
+
+    async def _read_schedules(self, clock: AsyncIOScheduler) -> None:
+        try:
+            schedules = {str(one.schedule_id): one for one in await in_database(reports.schedules)}
+        except Exception:  # the edge: the schedules that are known go on
+            log.exception("schedules not read, trying again")
+            return
+        for job_id in self._known.keys() - schedules.keys():
+            self._known.pop(job_id)
+            if clock.get_job(job_id) is not None:
+                clock.remove_job(job_id)
+        for job_id, schedule in schedules.items():
+            if self._known.get(job_id) != schedule:
+                self._known[job_id] = schedule
+                await self._plan(clock, job_id, schedule)
+
+    async def _plan(self, clock: AsyncIOScheduler, job_id: str, schedule: Schedule) -> None:
+        try:
+            fires = trigger(schedule.cron, schedule.time_zone)
+        except BadSchedule as error:
+            log.error("schedule not understood", schedule_id=job_id, reason=str(error))  # noqa: TRY400
+            return
+        clock.add_job(
+            self._queue_report,
+            fires,
+            args=(schedule, fires),
+            id=job_id,
+            replace_existing=True,
+            coalesce=True,
+            misfire_grace_time=int(GRACE.total_seconds()),
+        )
+        await self._queue_report(schedule, fires)  # what came due while nobody led
+
+    async def _queue_report(self, schedule: Schedule, fires: CronTrigger) -> None:
+        slot = slot_before(fires, datetime.now(UTC), within=GRACE)
+        if slot is None:
+            return
+        queued = await in_database(
+            reports.post_scheduled, schedule.tenant_id, schedule.schedule_id, slot.astimezone(UTC)
+        )
+        if queued:
+            log.info("report queued", schedule_id=schedule.schedule_id, slot=slot.isoformat())

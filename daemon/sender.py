@@ -1,0 +1,110 @@
+"""Sends what is queued: lease, call, record. An unknown outcome is looked up after its lease, never just repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from daemon.loops import Crew
+from daemon.servers import Server, ids_are_trusted
+from database import in_database
+from database.notifications import Wakeup
+from operations import sending
+from operations import servers as server_rows
+from operations.sending import Leased
+from settings import DeliverySettings
+from settings.logs import get_logger
+from waha.chat_ids import BadRecipient
+from waha.errors import WahaError
+
+log = get_logger(__name__)
+
+_AT_ONCE = 32
+_HOLD = timedelta(seconds=5)
+_LOOK_AGAIN_AFTER = timedelta(seconds=5)
+
+
+class Sender:
+    """Messages on their way out, `_AT_ONCE` conversations at a time."""
+
+    def __init__(self, servers: Mapping[str, Server], delivery: DeliverySettings, wakeup: Wakeup) -> None:
+        self._servers = servers
+        self._call = timedelta(seconds=delivery.send_timeout_seconds)
+        self._lease = self._call + timedelta(seconds=delivery.lease_margin_seconds)
+        self._give_up_after = timedelta(hours=delivery.give_up_after_hours)
+        self.wakeup = wakeup
+        self.crew = Crew(_AT_ONCE, wakeup)
+
+    async def step(self) -> bool:
+        if self.crew.free <= 0:
+            return False
+        leased = await in_database(sending.lease, self.crew.free, self._lease)
+        for message in leased:
+            self.crew.start(self._deliver(message), message_id=str(message.message_id))
+        return bool(leased)
+
+    async def _deliver(self, message: Leased) -> None:
+        server = self._servers.get(message.server)
+        if server is None:
+            reason = f"Server {message.server} is not in the settings of this daemon."
+            await in_database(sending.record_held, message, reason, pause=timedelta(minutes=1))
+        elif message.send_started_at is not None:
+            await self._settle(message, server)
+        else:
+            await self._send(message, server)
+
+    async def _settle(self, message: Leased, server: Server) -> None:
+        """An earlier call was interrupted: find out what became of it."""
+        if not await self._trusts_ids(message):
+            await in_database(sending.record_unknowable, message)
+            log.error("whether a message was sent is not known", message_id=message.message_id)
+            return
+        try:
+            found = await server.client.find_message(message.external_session_id, message.waha_message_id)
+        except WahaError as error:
+            await in_database(sending.record_postponed, message, error.sentence, pause=_LOOK_AGAIN_AFTER)
+            return
+        log.info("unknown outcome looked up", message_id=message.message_id, was_sent=found is not None)
+        if found is not None:
+            await in_database(sending.record_sent, message, waha_message_id=message.waha_message_id)
+        else:
+            await self._send(message, server)
+
+    async def _send(self, message: Leased, server: Server) -> None:
+        if not await in_database(sending.begin, message, self._call):
+            return  # what is left of the lease is too short for the call
+        try:
+            sent = await server.client.send_text(
+                message.external_session_id, message.chat_id, message.body, message_id=message.waha_message_id
+            )
+        except BadRecipient as error:
+            await in_database(sending.record_refused, message, str(error))
+        except WahaError as error:
+            await self._record_failure(message, error)
+        else:
+            mine = await in_database(
+                sending.record_sent, message, waha_message_id=sent.waha_message_id, is_pending=sent.ack == 0
+            )
+            log.info("message sent", message_id=message.message_id, attempts=message.attempts, was_mine=mine)
+
+    async def _record_failure(self, message: Leased, error: WahaError) -> None:
+        facts = {"message_id": message.message_id, "reason": error.sentence, "status": error.http_status}
+        match error.may_send_again:
+            case "yes":
+                log.warning("message not sent, trying again", **facts)
+                await in_database(sending.record_not_sent, message, error.sentence, give_up_after=self._give_up_after)
+            case "wait":
+                log.warning("session cannot send, its queue waits", **facts)
+                await in_database(sending.record_held, message, error.sentence, pause=_HOLD)
+            case "no":
+                log.error("message refused", **facts)
+                await in_database(sending.record_refused, message, error.sentence)
+            case "look_up":
+                # The lease stays: until it ends, "not found" could also mean "still on its way".
+                log.warning("outcome unknown, looked up when the lease ends", **facts)
+
+    async def _trusts_ids(self, message: Leased) -> bool:
+        known = (await in_database(server_rows.views, [message.server])).get(message.server)
+        if message.ids_refused or known is None:
+            return False
+        return ids_are_trusted(known.engine or message.engine, known.version)

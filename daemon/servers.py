@@ -1,0 +1,67 @@
+"""The WAHA servers of the settings: a client for each, and what a session on them is configured with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from operations.inbound import SESSION_METADATA
+from operations.observing import Wanted
+from settings import DeliverySettings, WahaServer
+from waha.client import Timeouts, WahaClient
+from waha.versions import store_is_on, trusts_ids
+from waha.webhooks import SUBSCRIBED_EVENTS
+
+# What a session keeps, so that a message whose sending ended unknown can be looked up.
+_STORES: dict[str, Any] = {
+    "noweb": {"store": {"enabled": True, "fullSync": False}},
+    "gows": {"storage": {"messages": True, "groups": True, "chats": True, "labels": True}},
+}
+
+
+@dataclass(frozen=True)
+class Server:
+    """A WAHA server and our way to it."""
+
+    name: str
+    client: WahaClient
+    webhook_url: str
+    webhook_key: str
+
+
+async def open_servers(
+    settings: Mapping[str, WahaServer], keys: Mapping[str, str], delivery: DeliverySettings, stack: AsyncExitStack
+) -> dict[str, Server]:
+    """A client for every server, closed with `stack`."""
+    timeouts = Timeouts(send=delivery.send_timeout_seconds)
+    servers = {}
+    for name, server in settings.items():
+        client = WahaClient(server.url, server.api_key.get_secret_value(), timeouts=timeouts)
+        servers[name] = Server(name, await stack.enter_async_context(client), server.webhook_url, keys[name])
+    return servers
+
+
+def session_config(session: Wanted, server: Server) -> dict[str, Any]:
+    """How a session of ours is created on WAHA."""
+    return {
+        "metadata": {SESSION_METADATA: str(session.session_id)},
+        "webhooks": [
+            {
+                "url": server.webhook_url,
+                "events": list(SUBSCRIBED_EVENTS),
+                "hmac": {"key": server.webhook_key},
+                # Fifteen tries from 2 s on, each after twice the time of the last: 36 hours in all.
+                "retries": {"policy": "exponential", "delaySeconds": 2, "attempts": 15},
+            }
+        ],
+        # Stories, channels and broadcasts are nobody's conversation, and their media fills disks.
+        "ignore": {"status": True, "channels": True, "broadcast": True},
+        **_STORES,
+    }
+
+
+def ids_are_trusted(engine: str | None, version: str | None) -> bool:
+    """Whether a message of a session that we created may be looked up by its id and sent again if it is unknown."""
+    return trusts_ids(engine, version, store_on=store_is_on(engine, _STORES))
