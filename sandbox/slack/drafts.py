@@ -47,7 +47,7 @@ def read(text: str, blocks: object, metadata: object = None, attachments: object
     """
     if isinstance(attachments, list) and len(attachments) > MOST_ATTACHMENTS:
         raise Refusal("too_many_attachments")
-    if not text and not blocks and not attachments:
+    if not text.strip() and not blocks and not attachments:
         raise Refusal("no_text")
     if len(text) > LONGEST_TEXT:
         raise Refusal("msg_too_long")

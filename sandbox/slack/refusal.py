@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 Json: TypeAlias = dict[str, Any]
 
 
-class Refusal(Exception):  # noqa: N818 - Slack answers it; nothing in the simulator went wrong
+class Refusal(Exception):
     """Slack's `{"ok": false, "error": …}`, with whatever else belongs in the answer."""
 
     def __init__(self, error: str, **more: Any) -> None:
