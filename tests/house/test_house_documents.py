@@ -68,6 +68,18 @@ def test_every_room_stands_in_the_architecture() -> None:
     assert rooms - described == set()
 
 
+def test_the_lines_that_the_runbook_says_are_seen_are_written_somewhere() -> None:
+    runbook = (ROOT / "docs/runbook.md").read_text(encoding="utf-8")
+    paragraphs = re.findall(r"^\*(?:Seen as|Embedded)\*:.*?\n\n", runbook, re.MULTILINE | re.DOTALL)
+    quoted = [quote.replace("\n", " ") for text in paragraphs for quote in re.findall(r"`([^`]+)`", text)]
+
+    code = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("*/*.py"))
+
+    lines = [quote for quote in quoted if " " in quote]
+    assert len(lines) > 8
+    assert [line for line in lines if line not in code] == []
+
+
 def test_the_queries_of_the_runbook_run(migrated_database: Any) -> None:
     [block] = re.findall(r"```sql\n(.*?)```", (ROOT / "docs/runbook.md").read_text(encoding="utf-8"), re.DOTALL)
     queries = [query for query in block.split(";") if "SELECT" in query]
