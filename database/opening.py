@@ -93,6 +93,12 @@ def close_database() -> None:
 
 
 def wait_for_postgres(target: Target, deadline_seconds: float | None) -> None:
+    """Return once a connection can be made; a line in the log says now and then that it cannot.
+
+    Raises:
+        ConnectionRefused: PostgreSQL is there and refuses us.
+        DatabaseUnavailable: the deadline is over.
+    """
     began = time.monotonic()
     next_line = 0.0
     while True:

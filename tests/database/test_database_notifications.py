@@ -27,11 +27,17 @@ def announce_and_fail(channel: str) -> None:
         raise ZeroDivisionError
 
 
-def end_sessions_that(what: str) -> None:
+def end_listening_session() -> None:
     database.execute_sql(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND query LIKE %s AND pid <> pg_backend_pid()",
-        (f"{what}%",),
+        " WHERE datname = current_database() AND starts_with(query, 'LISTEN')"
+    )
+
+
+def end_leading_session() -> None:
+    database.execute_sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database ON pg_locks.database = pg_database.oid"
+        " WHERE locktype = 'advisory' AND granted AND datname = current_database()"
     )
 
 
@@ -93,7 +99,7 @@ async def test_a_listener_whose_connection_broke_listens_again(opened: str) -> N
         wakeup = listener.wake("messages")
         await wait_until_listening(wakeup)
 
-        await in_database(end_sessions_that, "LISTEN")
+        await in_database(end_listening_session)
 
         await wait_until_listening(wakeup)
         await in_database(announce, "messages")
@@ -124,8 +130,7 @@ async def test_a_leader_whose_connection_broke_steps_down_and_stands_again(opene
         await leadership.wait_until_won()
         lost = asyncio.create_task(leadership.wait_until_lost())
 
-        await in_database(end_sessions_that, "SELECT 1")
-        await in_database(end_sessions_that, "SELECT pg_try_advisory_lock")
+        await in_database(end_leading_session)
 
         await lost
         await leadership.wait_until_won()
