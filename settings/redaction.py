@@ -35,8 +35,8 @@ _SECRET_VALUES = (
     ),
     (re.compile(r"(LINE \d+:) .*"), rf"\1 {HIDDEN}"),
     # A chat id in any engine's spelling, also quoted in a path; and a number in international form.
-    (re.compile(r"\d{5,}(?=\d{3}(?::\d+)?(?:@|%40)(?:c\.us|s\.whatsapp\.net|lid|g\.us))"), "…"),
-    (re.compile(r"\+\d{5,}(?=\d{3}\b)"), "+…"),
+    (re.compile(r"\d{5,20}(?=\d{3}(?::\d+)?(?:@|%40)(?:c\.us|s\.whatsapp\.net|lid|g\.us))"), "…"),
+    (re.compile(r"\+\d{5,20}(?=\d{3}\b)"), "+…"),
 )
 
 
