@@ -1,0 +1,66 @@
+"""`python -m bot` runs the bot; `python -m bot manifest` prints the Slack app's manifest."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+
+import click
+
+import settings
+from bot.manifest import manifest_text
+from bot.migrating import open_migrated
+from bot.running import run
+from bot.sockets import NoSocket
+from database import ConnectionRefused, EmbeddedPostgresFailed, MigrationRefused, close_database
+from settings import CONFIGURATION_ERROR, Settings, SettingsError, logs
+
+log = logs.get_logger("bot")
+
+
+@click.group(invoke_without_command=True, help="Answer slash commands, and keep what is written in threads.")
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Ends with 78 when starting again would not help, with 1 when it may."""
+    if context.invoked_subcommand is None:
+        sys.exit(_run(settings.load_or_exit(_check)))
+
+
+@main.command(help="Print the manifest of the Slack app, for api.slack.com/apps.")
+def manifest() -> None:
+    """Only the name of the slash command is a setting."""
+    click.echo(manifest_text(settings.load_or_exit().slack.command), nl=False)
+
+
+def _check(loaded: Settings) -> None:
+    settings.check_for_bot(loaded)
+    if loaded.slack.mode != "socket":
+        raise SettingsError(["slack.mode http is not served yet: set it to socket"])
+
+
+def _run(loaded: Settings) -> int:
+    logs.configure(loaded.log, "bot")
+    try:
+        open_migrated(loaded.database, "bot")
+        asyncio.run(_until_told(loaded))
+    except (SettingsError, EmbeddedPostgresFailed, MigrationRefused, ConnectionRefused) as error:
+        log.error("the bot cannot start", reason=str(error))  # noqa: TRY400 - the sentence says all
+        return CONFIGURATION_ERROR
+    except NoSocket as error:
+        log.error("the bot gives up for a new start", reason=str(error))  # noqa: TRY400
+        return 1
+    finally:
+        close_database()
+    return 0
+
+
+async def _until_told(loaded: Settings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await run(loaded, stop)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,19 @@
+"""The one table of commands: help, usage, checks and the manifest are read from it."""
+
+from bot.commands import channels, messages, reports, sending, sessions, tenants, users
+from bot.commands.command import Asked, Command, Installation, Turn
+from bot.commands.help import help_command
+
+_ASKABLE: tuple[Command, ...] = (
+    *tenants.COMMANDS,
+    *users.COMMANDS,
+    *sessions.COMMANDS,
+    *channels.COMMANDS,
+    *sending.COMMANDS,
+    *messages.COMMANDS,
+    *reports.COMMANDS,
+)
+
+COMMANDS: tuple[Command, ...] = (help_command(_ASKABLE), *_ASKABLE)
+
+__all__ = ["COMMANDS", "Asked", "Command", "Installation", "Turn"]

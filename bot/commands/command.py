@@ -1,0 +1,150 @@
+"""A command as a value: help, usage, checks and the manifest are read from it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+from uuid import UUID, uuid5
+
+from pydantic import BaseModel, ValidationError
+
+from models.requests import explain
+from operations.errors import BadInput
+from operations.permissions import ROLES_OF, Permission
+from operations.slack_inbox import Answer
+from operations.standing import Person, Standing
+from settings import ReportSettings
+from slack.answers import Channel
+from slack.answers import Person as SlackPerson
+from slack.client import SlackClient
+from slack.command_text import Word
+
+R = TypeVar("R", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What commands need to know of the settings. `root` is the slash command itself."""
+
+    root: str
+    operators: tuple[str, ...]
+    servers: tuple[str, ...]
+    reports: ReportSettings
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a person typed, sorted; and what Slack knows of the person or channel that it names."""
+
+    event_id: UUID
+    person: Person
+    channel_id: str
+    words: tuple[Word, ...] = ()
+    options: Mapping[str, Word] = field(default_factory=dict)
+    text: str = ""
+    slack_person: SlackPerson | None = None
+    slack_channel: Channel | None = None
+
+    def new_id(self, of: str) -> UUID:
+        """An id for a row that this command makes: the same one however often the command is carried out."""
+        return uuid5(self.event_id, of)
+
+    def option(self, name: str) -> str | None:
+        word = self.options.get(name)
+        return word.text if word is not None else None
+
+    def word(self, index: int) -> str:
+        return self.words[index].text
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A command about to be carried out, inside its transaction."""
+
+    asked: Asked
+    installation: Installation
+    known_standing: Standing | None = None
+
+    @property
+    def standing(self) -> Standing:
+        """Who asks, before which tenant; commands about the whole installation have none."""
+        if self.known_standing is None:
+            raise LookupError("This command is not about a tenant.")
+        return self.known_standing
+
+    @property
+    def actor(self) -> str:
+        return self.asked.person.key
+
+
+@dataclass(frozen=True)
+class Option:
+    """`--name VALUE`."""
+
+    name: str
+    value: str
+
+
+TENANT = Option("tenant", "NAME")
+"""Every command takes it: which tenant is meant, where the channel or the person does not say."""
+
+Run = Callable[[Turn], Answer]
+Prepare = Callable[[Asked, SlackClient], Awaitable[Asked]]
+
+
+@dataclass(frozen=True)
+class Command:
+    """One thing that can be asked for.
+
+    Args:
+        verb: empty where the noun is all, as in `help` and `send`.
+        permission: None: everybody may.
+        needs: names of the words that must follow; `takes`: of those that may.
+        text: name of the free text at the end, taken exactly as it was typed; options then stand before the words.
+        prepare: asks Slack what must be known, before the transaction.
+        run: carries it out, inside the transaction.
+    """
+
+    noun: str
+    verb: str
+    summary: str
+    example: str
+    run: Run
+    permission: Permission | None
+    needs: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+    options: tuple[Option, ...] = ()
+    text: str = ""
+    prepare: Prepare | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.noun} {self.verb}".strip()
+
+    @property
+    def usage(self) -> str:
+        options = [f"[--{option.name} {option.value}]" for option in self.options]
+        needed = [*self.needs, *(f"[{word}]" for word in self.takes)]
+        parts = [*options, *needed, self.text] if self.text else [*needed, *options]
+        return " ".join([self.name, *parts])
+
+    @property
+    def is_for_operators(self) -> bool:
+        return self.permission is not None and not ROLES_OF[self.permission]
+
+    @property
+    def is_for_a_tenant(self) -> bool:
+        return self.permission is not None and not self.is_for_operators
+
+
+def request_of(kind: type[R], **fields: object) -> R:
+    """The checked request of an operation.
+
+    Raises:
+        BadInput: with a sentence for each rule that is broken.
+    """
+    try:
+        return kind(**fields)
+    except ValidationError as error:
+        raise BadInput(" ".join(explain(error))) from error

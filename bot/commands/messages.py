@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from bot.commands.command import Command, Option, Turn
+from models import Direction, Message, MessageStatus
+from operations import messages, sessions
+from operations.errors import BadInput
+from operations.permissions import Permission
+from operations.slack_inbox import Answer
+from slack.mrkdwn import escape, foreign, local_time
+
+_STATUSES = "|".join(MessageStatus)
+_EXCERPT = 60
+_LONGEST = 2500
+
+
+def list_(turn: Turn) -> Answer:
+    asked, tenant_id = turn.asked, turn.standing.tenant_id
+    named = asked.option("session")
+    session = sessions.named(tenant_id, named) if named is not None else None
+    found = messages.latest(tenant_id, status=_status(asked.option("status")), session=session)
+    if not found:
+        return Answer("There are no such messages. See `session list`, or write one with `send NUMBER TEXT`.")
+    lines = "\n".join(f"• {_line(message)}\n      `{message.id}` {_excerpt(message)}" for message in found)
+    return Answer(f"*The newest {len(found)} messages*\n{lines}\nMore about one: `message show ID`.")
+
+
+def show(turn: Turn) -> Answer:
+    message = messages.show(turn.standing.tenant_id, turn.asked.word(0))
+    lines = [_line(message)]
+    lines += [
+        f"{word} {local_time(at)}"
+        for word, at in (("Sent", message.sent_at), ("Delivered", message.delivered_at), ("Read", message.read_at))
+        if at is not None
+    ]
+    if message.error_message:
+        lines.append(f"Why: {foreign(message.error_message)}")
+    if message.body:
+        lines.append(f">>> {foreign(message.body[:_LONGEST])}")
+    return Answer("\n".join(lines))
+
+
+def _status(typed: str | None) -> MessageStatus | None:
+    if typed is None:
+        return None
+    try:
+        return MessageStatus(typed.lower())
+    except ValueError:
+        raise BadInput(f"`{escape(typed)}` is no status. There are {', '.join(MessageStatus)}.") from None
+
+
+def _line(message: Message) -> str:
+    is_inbound = message.direction == Direction.INBOUND
+    number = message.from_msisdn if is_inbound else message.to_msisdn
+    other = f"+{number}" if number else f"`{foreign(message.chat_id or '')}`"
+    state = "received" if is_inbound else _state(message)
+    return f"{'From' if is_inbound else 'To'} {other}, {state}, {local_time(message.created_at)}"
+
+
+def _state(message: Message) -> str:
+    if message.parked_at is not None:
+        return f"*set aside* ({foreign(message.hold_reason or 'needs a person')})"
+    return "read" if message.read_at is not None else str(message.status.value)
+
+
+def _excerpt(message: Message) -> str:
+    text = " ".join(message.body.split())
+    return foreign(text[:_EXCERPT] + ("…" if len(text) > _EXCERPT else "")) or f"({foreign(message.message_type)})"
+
+
+COMMANDS = (
+    Command(
+        noun="message",
+        verb="list",
+        options=(Option("status", _STATUSES), Option("session", "NAME")),
+        summary="the newest messages",
+        example="message list --status failed",
+        permission=Permission.MESSAGE_SHOW,
+        run=list_,
+    ),
+    Command(
+        noun="message",
+        verb="show",
+        needs=("ID",),
+        summary="one message, and how far it came",
+        example="message show 0198c2a4-7d1e-7c3a-9a51-3f2b8c6d1e00",
+        permission=Permission.MESSAGE_SHOW,
+        run=show,
+    ),
+)

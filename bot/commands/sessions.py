@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+from bot.commands.command import Command, Option, Turn, request_of
+from models import DesiredState, Engine, ServerState, SessionStatus
+from models.requests import CreateWahaSession
+from operations import sessions
+from operations.errors import BadInput, Conflict
+from operations.permissions import Permission
+from operations.sessions import SessionFacts
+from operations.slack_inbox import Answer
+from slack.mrkdwn import escape, foreign, local_time
+
+_ENGINES = "|".join(Engine)
+_SHOWN = 40
+_STATE = {
+    SessionStatus.WORKING: "🟢 working",
+    SessionStatus.STARTING: "🟡 starting",
+    SessionStatus.SCAN_QR: "🟠 waits for its QR code to be scanned",
+    SessionStatus.FAILED: "🔴 failed",
+    SessionStatus.STOPPED: "⚪ stopped",
+}
+
+
+def add(turn: Turn) -> Answer:
+    asked, standing = turn.asked, turn.standing
+    request = request_of(
+        CreateWahaSession,
+        tenant_id=standing.tenant_id,
+        name=asked.word(0).lower(),
+        server=_server(asked.option("server"), turn.installation.servers),
+        engine=(asked.option("engine") or Engine.GOWS).upper(),
+    )
+    session = sessions.add(
+        request,
+        session_id=asked.new_id("session"),
+        external_session_id=sessions.new_external_session_id(standing.tenant_name, request.name),
+        actor=turn.actor,
+    )
+    name = foreign(session.name)
+    return Answer(
+        f"Session `{name}` was added and is being started. Link its phone with `session qr {name}`, and a channel for "
+        f"its conversations with `channel link --session {name}`."
+    )
+
+
+def _server(named: str | None, servers: tuple[str, ...]) -> str:
+    choices = ", ".join(f"`--server {name}`" for name in servers)
+    if named is None and len(servers) > 1:
+        raise BadInput(f"Which WAHA server should it run on? Add one of {choices}.")
+    if named is not None and named not in servers:
+        raise BadInput(f"There is no WAHA server called `{escape(named)}`. There is {choices}.")
+    return named or servers[0]
+
+
+def start(turn: Turn) -> Answer:
+    session, is_new = sessions.want(turn.standing.tenant_id, turn.asked.word(0), DesiredState.RUNNING, actor=turn.actor)
+    name = foreign(session.name)
+    begin = (
+        f"Session `{name}` is being started."
+        if is_new
+        else f"Session `{name}` was to run already; it is looked at again."
+    )
+    return Answer(f"{begin} See `session show {name}`.")
+
+
+def stop(turn: Turn) -> Answer:
+    session, is_new = sessions.want(turn.standing.tenant_id, turn.asked.word(0), DesiredState.STOPPED, actor=turn.actor)
+    name = foreign(session.name)
+    begin = f"Session `{name}` is being stopped." if is_new else f"Session `{name}` was to be stopped already."
+    return Answer(f"{begin} Messages to its customers wait until `session start {name}`.")
+
+
+def list_(turn: Turn) -> Answer:
+    found = sessions.list_all(turn.standing.tenant_id)
+    if not found:
+        return Answer(f"*{escape(turn.standing.tenant_name)}* has no session yet. Add one: `session add NAME`.")
+    left = f"\nand {len(found) - _SHOWN} more." if len(found) > _SHOWN else ""
+    lines = "\n".join(f"• {_line(facts)}" for facts in found[:_SHOWN])
+    return Answer(
+        f"*Sessions of {escape(turn.standing.tenant_name)}*\n{lines}{left}\nMore about one: `session show NAME`."
+    )
+
+
+def show(turn: Turn) -> Answer:
+    facts = sessions.show(turn.standing.tenant_id, turn.asked.word(0))
+    session = facts.session
+    lines = [
+        _line(facts),
+        f"Engine {session.engine.value} on server `{foreign(session.server)}`{_server_state(facts)}.",
+    ]
+    if session.status_changed_at is not None:
+        lines.append(f"In this state since {local_time(session.status_changed_at)}.")
+    if session.last_activity_at is not None:
+        lines.append(f"Last activity {local_time(session.last_activity_at)}.")
+    if session.error_message:
+        lines.append(f"WAHA says: {foreign(session.error_message)}")
+    return Answer("\n".join([*lines, _next_step(facts)]))
+
+
+def qr(turn: Turn) -> Answer:
+    facts = sessions.show(turn.standing.tenant_id, turn.asked.word(0))
+    name = foreign(facts.session.name)
+    if facts.session.status == SessionStatus.WORKING:
+        return Answer(
+            f"Session `{name}` works: its phone is linked, and there is no code to scan. See `session show {name}`."
+        )
+    if facts.session.desired_state == DesiredState.STOPPED:
+        raise Conflict(f"Session `{name}` is stopped and has no code. Start it first: `session start {name}`.")
+    sessions.ask_qr(
+        turn.standing.tenant_id,
+        facts.session.name,
+        action_id=turn.asked.new_id("action"),
+        asker=turn.asked.person,
+        actor=turn.actor,
+    )
+    return Answer(
+        f"The code of session `{name}` comes to you by direct message as soon as WAHA has one. "
+        "Whoever scans it can read and write everything: show it to nobody."
+    )
+
+
+def _line(facts: SessionFacts) -> str:
+    session = facts.session
+    queued = f", {facts.queued} messages queued" if facts.queued else ", queue empty"
+    wanted = " (should be stopped)" if session.desired_state == DesiredState.STOPPED else ""
+    return f"`{foreign(session.name)}` {_STATE[session.status]}{wanted}{queued}"
+
+
+def _server_state(facts: SessionFacts) -> str:
+    match facts.server.state if facts.server is not None else ServerState.UNKNOWN:
+        case ServerState.DOWN:
+            return ", which is away"
+        case ServerState.KEY_REFUSED:
+            return ", which refuses our API key"
+    return ""
+
+
+def _next_step(facts: SessionFacts) -> str:
+    name = foreign(facts.session.name)
+    if facts.session.desired_state == DesiredState.STOPPED:
+        return f"Start it with `session start {name}`."
+    match facts.session.status:
+        case SessionStatus.SCAN_QR:
+            return f"Link its phone: `session qr {name}`."
+        case SessionStatus.FAILED:
+            return (
+                f"It is restarted by itself. If that does not help: `session stop {name}`, then `session start {name}`."
+            )
+        case SessionStatus.WORKING:
+            return f"Its messages: `message list --session {name}`."
+    return f"It is being started; look again in a moment: `session show {name}`."
+
+
+COMMANDS = (
+    Command(
+        noun="session",
+        verb="add",
+        needs=("NAME",),
+        options=(Option("engine", _ENGINES), Option("server", "NAME")),
+        summary="add a WhatsApp account",
+        example="session add sales-berlin",
+        permission=Permission.SESSION_CONTROL,
+        run=add,
+    ),
+    Command(
+        noun="session",
+        verb="start",
+        needs=("NAME",),
+        summary="start it",
+        example="session start sales-berlin",
+        permission=Permission.SESSION_CONTROL,
+        run=start,
+    ),
+    Command(
+        noun="session",
+        verb="stop",
+        needs=("NAME",),
+        summary="stop it; its phone stays linked",
+        example="session stop sales-berlin",
+        permission=Permission.SESSION_CONTROL,
+        run=stop,
+    ),
+    Command(
+        noun="session",
+        verb="list",
+        summary="all sessions and their states",
+        example="session list",
+        permission=Permission.SESSION_SHOW,
+        run=list_,
+    ),
+    Command(
+        noun="session",
+        verb="show",
+        needs=("NAME",),
+        summary="one session, and what to do about it",
+        example="session show sales-berlin",
+        permission=Permission.SESSION_SHOW,
+        run=show,
+    ),
+    Command(
+        noun="session",
+        verb="qr",
+        needs=("NAME",),
+        summary="the code that links its phone, by direct message",
+        example="session qr sales-berlin",
+        permission=Permission.SESSION_CONTROL,
+        run=qr,
+    ),
+)

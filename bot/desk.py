@@ -1,0 +1,190 @@
+"""Where commands are answered: read, carried out in one transaction with their answer, and told to who asked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any, Self
+from uuid import UUID
+
+from bot.commands import COMMANDS, Asked, Command, Installation
+from bot.commands.carrying_out import carry_out
+from bot.commands.parsing import parse
+from bot.commands.rendering import with_root
+from database import DatabaseUnavailable, in_database, transaction
+from operations import slack_inbox
+from operations.errors import Refused
+from operations.posting import tell_person
+from operations.slack_inbox import Answer, Unanswered
+from operations.standing import Person
+from settings.logs import get_logger
+from slack.blocks import sections
+from slack.client import SlackClient
+from slack.errors import SlackError, SlackRefused
+
+# Slack takes answers at a response_url for 30 minutes; the last one is left for the way.
+RESPONSE_URL_LIVES = timedelta(minutes=29)
+# Older than this it is no answer any more, and who asked has long done something else.
+UNANSWERED_SINCE = timedelta(hours=24)
+DATABASE_PAUSE_SECONDS = 3.0
+MOST_BLOCKS = 50
+
+AWAY = (
+    "The database does not answer just now. Your command is saved and is carried out as soon as it is back; "
+    "do not repeat it. The outcome follows here."
+)
+NO_LONGER = "This button does nothing any more. See `help` for what can be asked for."
+
+log = get_logger(__name__)
+
+
+def went_wrong(error_id: str) -> str:
+    return (
+        "That went wrong on our side, and nothing was changed. Try again; if it happens again, give an operator the "
+        f"error id `{error_id}`, which is in the log."
+    )
+
+
+@dataclass(frozen=True)
+class Call:
+    """A command or click that is kept, and how its person is reached.
+
+    `typed` is None for clicks; after `respond_until`, on the clock of `time.monotonic`, the response_url is dead.
+    """
+
+    event_id: UUID
+    person: Person
+    channel_id: str
+    response_url: str
+    typed: str | None
+    respond_until: float
+
+    @classmethod
+    def of(cls, event_id: UUID, body: Mapping[str, Any], age: timedelta = timedelta(0)) -> Self:
+        """Out of what Slack sent: flat for a command, nested for a click."""
+        user, team, channel = (body.get(name) or {} for name in ("user", "team", "channel"))
+        return cls(
+            event_id=event_id,
+            person=Person(
+                str(body.get("team_id") or team.get("id", "")), str(body.get("user_id") or user.get("id", ""))
+            ),
+            channel_id=str(body.get("channel_id") or channel.get("id", "")),
+            response_url=str(body.get("response_url") or ""),
+            typed=str(body.get("text") or "") if "command" in body else None,
+            respond_until=time.monotonic() + (RESPONSE_URL_LIVES - age).total_seconds(),
+        )
+
+
+class Desk:
+    """Answers what is kept, each once, and what a crash left unanswered."""
+
+    def __init__(self, slack: SlackClient, installation: Installation) -> None:
+        self._slack = slack
+        self._installation = installation
+        self._at_work: set[UUID] = set()
+
+    async def serve(self, call: Call, kept: Answer | None = None) -> None:
+        """Carry out what was asked, unless its answer is kept already, and tell the answer. Raises nothing."""
+        if call.event_id in self._at_work:
+            return
+        self._at_work.add(call.event_id)
+        try:
+            await self._deliver(call, kept or await self._outcome(call))
+        except Exception:
+            log.exception("command could not be answered", event_id=call.event_id)
+        finally:
+            self._at_work.discard(call.event_id)
+
+    async def resume(self, call: Call) -> None:
+        """Answer a call that is kept, unless it was answered or is being answered."""
+        if any(one.id == call.event_id for one in await unanswered()):
+            await self.serve(call)
+
+    async def answer_all(self, left: Sequence[Unanswered]) -> None:
+        """Answer what the process before this one kept and did not answer."""
+        for one in left:
+            call = Call.of(one.id, json.loads(bytes(one.body)), timedelta(seconds=one.age_seconds))
+            await self.serve(call, _kept(one))
+
+    async def say(self, call: Call, text: str) -> bool:
+        """Tell the person something at once; False when Slack did not take it."""
+        shown = with_root(text, self._installation.root, COMMANDS)
+        try:
+            await self._slack.respond(call.response_url, shown, blocks=sections(shown)[:MOST_BLOCKS])
+        except SlackError as error:
+            log.warning("answer was not taken by Slack", event_id=call.event_id, reason=str(error))
+            return False
+        return True
+
+    async def _outcome(self, call: Call) -> Answer:
+        told = False
+        while True:
+            try:
+                return await self._attempt(call)
+            except DatabaseUnavailable as error:
+                log.warning("command waits for the database", event_id=call.event_id, reason=str(error))
+                told = told or await self.say(call, AWAY)
+                await asyncio.sleep(DATABASE_PAUSE_SECONDS)
+
+    async def _attempt(self, call: Call) -> Answer:
+        try:
+            command, asked = self._read(call)
+            asked = await self._prepared(command, asked)
+            work = partial(carry_out, command, asked, self._installation)
+            return await in_database(slack_inbox.answer, call.event_id, work)
+        except Refused as refusal:
+            answer = Answer(refusal.sentence)
+        except DatabaseUnavailable:
+            raise
+        except Exception:
+            error_id = uuid.uuid4().hex[:8]
+            log.exception("command failed", error_id=error_id, event_id=call.event_id)
+            answer = Answer(went_wrong(error_id))
+        await in_database(slack_inbox.refuse, call.event_id, answer)
+        return answer
+
+    def _read(self, call: Call) -> tuple[Command, Asked]:
+        if call.typed is None:
+            raise Refused(NO_LONGER)
+        return parse(call.typed, Asked(call.event_id, call.person, call.channel_id), COMMANDS)
+
+    async def _prepared(self, command: Command, asked: Asked) -> Asked:
+        if command.prepare is None:
+            return asked
+        try:
+            return await command.prepare(asked, self._slack)
+        except SlackRefused as error:
+            raise Refused(f"{error.sentence} {error.next_step}") from error
+        except SlackError as error:
+            log.warning("Slack could not be asked", command=command.name, reason=str(error))
+            raise Refused("Slack did not say what is needed for this, so nothing was changed. Try again.") from error
+
+    async def _deliver(self, call: Call, answer: Answer) -> None:
+        in_time = bool(call.response_url) and time.monotonic() < call.respond_until
+        if in_time and await self.say(call, answer.text):
+            await in_database(slack_inbox.answered, call.event_id)
+        else:
+            shown = with_root(answer.text, self._installation.root, COMMANDS)
+            await in_database(_send_directly, call, f"About what you asked for earlier:\n{shown}")
+
+
+def _send_directly(call: Call, text: str) -> None:
+    with transaction():
+        slot = f"answer:{call.event_id}"
+        tell_person(call.person.team_id, call.person.user_id, text, tenant_id=None, slot=slot)
+        slack_inbox.answered(call.event_id)
+
+
+async def unanswered() -> list[Unanswered]:
+    """What is kept and not answered, oldest first; what is too old for anybody to wait for is left out."""
+    return await in_database(slack_inbox.unanswered, UNANSWERED_SINCE)
+
+
+def _kept(one: Unanswered) -> Answer | None:
+    return Answer(one.answer["text"], one.answer.get("blocks")) if one.answer is not None else None

@@ -1,0 +1,114 @@
+"""The life of the process: start, answer what was left, listen, watch, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+from slack_sdk.web.async_client import AsyncWebClient
+from yarl import URL
+
+from bot.commands import Installation
+from bot.desk import Desk, unanswered
+from bot.in_flight import InFlight
+from bot.reception import Reception
+from bot.sockets import Sockets
+from settings import Settings, SettingsError
+from settings.keys import variable_of
+from settings.logs import get_logger
+from slack.addresses import is_loopback
+from slack.answers import Identity
+from slack.client import CALL_TIMEOUT, SlackClient
+from slack.errors import SlackError, SlackTokenRefused
+from slack.wire import new_session
+
+RETRY_SECONDS = 3.0
+
+log = get_logger(__name__)
+_bolt_log = logging.getLogger("bot.bolt")
+_bolt_log.setLevel(logging.INFO)
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve until `stop` is set.
+
+    Raises:
+        SettingsError: Slack refuses a token.
+        NoSocket: Slack could not be reached for too long.
+    """
+    async with serving(settings) as sockets:
+        watching = asyncio.create_task(sockets.watch())
+        stopping = asyncio.create_task(stop.wait())
+        done, waiting = await asyncio.wait({watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        if watching in done:
+            watching.result()
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[Sockets]:
+    """A bot that listens, over a database that is open. At the end it takes nothing more and finishes what it took."""
+    in_flight = InFlight()
+    async with new_session(CALL_TIMEOUT) as session:
+        table = settings.slack
+        async with SlackClient(table.bot_token.get_secret_value(), table.api_url, session) as slack:
+            identity = await _identity(slack)
+            desk = Desk(slack, _installation(settings))
+            # Without a token, which `authorize` gives: Bolt warns of two.
+            web = AsyncWebClient(base_url=table.api_url, session=session, retry_handlers=[], logger=_bolt_log)
+            if is_loopback(URL(table.api_url)):
+                web.proxy = None  # the SDK takes HTTP_PROXY from the environment and knows no NO_PROXY
+            app = _app(web, identity, table.bot_token.get_secret_value())
+            Reception(desk, in_flight, table.teams or (identity.team_id,)).register(app)
+            sockets = Sockets(app, table.app_token.get_secret_value())
+            left = await unanswered()
+            in_flight.start(desk.answer_all(left))
+            try:
+                await sockets.connect()
+                log.info("bot listens", team_id=identity.team_id, command=table.command, answered_late=len(left))
+                yield sockets
+            finally:
+                await sockets.close()
+                unfinished = await in_flight.finish(settings.daemon.shutdown_seconds)
+                log.info("bot stopped", left_for_the_next_start=unfinished)
+
+
+def _app(web: AsyncWebClient, identity: Identity, bot_token: str) -> AsyncApp:
+    async def authorize() -> AuthorizeResult:
+        # Known since the start: Bolt's own way asks Slack during the first request of each workspace.
+        return AuthorizeResult(
+            enterprise_id=None,
+            team_id=identity.team_id,
+            bot_token=bot_token,
+            bot_id=identity.bot_id,
+            bot_user_id=identity.user_id,
+        )
+
+    return AsyncApp(client=web, authorize=authorize, logger=_bolt_log, name="switchboard")
+
+
+async def _identity(slack: SlackClient) -> Identity:
+    while True:
+        try:
+            return await slack.auth_test()
+        except SlackTokenRefused as error:
+            variable = variable_of(("slack", "bot_token"))
+            raise SettingsError([f"Slack refuses slack.bot_token ({error.reason}): set {variable}=xoxb-…"]) from error
+        except SlackError as error:
+            log.warning("Slack cannot be reached, trying again", reason=str(error))
+            await asyncio.sleep(RETRY_SECONDS)
+
+
+def _installation(settings: Settings) -> Installation:
+    return Installation(
+        root=settings.slack.command,
+        operators=settings.slack.operators,
+        servers=tuple(settings.waha.servers),
+        reports=settings.reports,
+    )

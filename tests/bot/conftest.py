@@ -1,0 +1,108 @@
+"""A bot as it runs, over a simulated Slack on a socket and a real PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from bot.running import serving
+from bot.sockets import Sockets
+from database import database, in_database
+from sandbox.slack import Answer, SandboxSlack, Wait
+from settings import Settings, SlackSettings, WahaServer, WahaSettings
+from tests.conftest import MigratedDatabase
+
+DEADLINE_SECONDS = 15
+SERVER = WahaServer(url="http://127.0.0.1:1", webhook_url="http://127.0.0.1:2")
+
+
+@pytest.fixture
+async def slack() -> AsyncIterator[SandboxSlack]:
+    async with SandboxSlack(pace=0.005) as running:
+        yield running
+
+
+@dataclass
+class BotSettings:
+    """Settings of a bot for this Slack; `operators` are names of people."""
+
+    slack: SandboxSlack
+    database: MigratedDatabase
+
+    def __call__(self, *, operators: tuple[str, ...] = ("olga",), servers: tuple[str, ...] = ("main",)) -> Settings:
+        return Settings(
+            slack=SlackSettings(
+                bot_token=SecretStr(self.slack.bot_token),
+                app_token=SecretStr(self.slack.app_token),
+                api_url=self.slack.api_url,
+                operators=tuple(f"{self.slack.team_id}/{self.slack.person(name).id}" for name in operators),
+            ),
+            database=self.database.settings,
+            waha=WahaSettings(servers=dict.fromkeys(servers, SERVER)),
+        )
+
+
+@pytest.fixture
+def bot_settings(slack: SandboxSlack, migrated_database: MigratedDatabase) -> BotSettings:
+    return BotSettings(slack, migrated_database)
+
+
+@pytest.fixture
+async def bot(bot_settings: BotSettings, slack: SandboxSlack) -> AsyncIterator[Sockets]:
+    async with serving(bot_settings()) as sockets:
+        await slack.connected(2)
+        yield sockets
+
+
+Ask = Callable[..., Awaitable[str]]
+Rows = Callable[..., Awaitable[list[tuple[Any, ...]]]]
+
+
+@pytest.fixture
+def ask(slack: SandboxSlack, bot: Sockets) -> Ask:
+    """Type a command and read the answer: `await ask("ana", "session list", channel="support")`."""
+
+    async def typed(user: str, text: str, *, channel: str = "general") -> str:
+        answer = await slack.command(user, channel, f"/wa {text}", Wait(until=_has_answer))
+        assert answer.error is None
+        return answer.text
+
+    return typed
+
+
+async def eventually(condition: Callable[[], object]) -> None:
+    """Look until it is true, for what nobody announces."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+def _has_answer(answer: Answer) -> bool:
+    return bool(answer.messages) or answer.error is not None
+
+
+@pytest.fixture
+def rows(migrated_database: MigratedDatabase) -> Rows:
+    """All rows of a query, read as the owner."""
+
+    async def read(sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        def query() -> list[tuple[Any, ...]]:
+            with migrated_database.owner():
+                found: list[tuple[Any, ...]] = database.execute_sql(sql, parameters).fetchall()
+                return found
+
+        return await in_database(query)
+
+    return read
+
+
+@pytest.fixture
+async def acme(ask: Ask) -> None:
+    """Tenant Acme, whose administrator is ana."""
+    await ask("olga", "tenant create Acme")
+    await ask("olga", "user add @ana TENANT_ADMIN --tenant Acme")

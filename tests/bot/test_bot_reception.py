@@ -1,0 +1,178 @@
+"""Kept before it is acknowledged, once, and never lost between."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from bot.running import serving
+from bot.sockets import Sockets
+from database import database, transaction
+from sandbox.slack import SandboxSlack, Wait
+from tests.bot.conftest import Ask, BotSettings, Rows, eventually
+from tests.conftest import MigratedDatabase
+
+pytestmark = pytest.mark.database_role("switchboard_bot")
+
+
+@contextmanager
+def locked_inbox(migrated: MigratedDatabase) -> Iterator[None]:
+    """Nobody can write to `slack_events`, as when PostgreSQL stalls."""
+    locked, let_go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with migrated.owner(), transaction():
+            database.execute_sql("LOCK TABLE slack_events IN EXCLUSIVE MODE")
+            locked.set()
+            let_go.wait(30)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    locked.wait(10)
+    try:
+        yield
+    finally:
+        let_go.set()
+        holder.join()
+
+
+async def test_a_message_is_a_row_before_it_is_acknowledged(slack: SandboxSlack, bot: Sockets, rows: Rows) -> None:
+    said = slack.say("ana", "support", "hello")
+    [delivery] = slack.state.events.deliveries
+
+    await slack.until(lambda: delivery.acknowledged)
+
+    [[key, kind, lane, body]] = await rows("SELECT key, kind, lane, body FROM slack_events")
+    support = slack.channel("support").id
+    assert key == f"message:{slack.team_id}/{support}/{said.ts}//"
+    assert kind == "event"
+    assert lane == f"{slack.team_id}/{support}/{said.ts}"
+    assert json.loads(bytes(body)) == delivery.payload
+
+
+async def test_replies_edits_and_deletions_of_a_thread_share_its_lane(
+    slack: SandboxSlack, bot: Sockets, rows: Rows
+) -> None:
+    root = slack.say("ana", "support", "root")
+    reply = slack.say("ben", "support", "reply", root.ts)
+    slack.edit("ben", reply, "better reply")
+    slack.react("ana", reply, "tada")
+    slack.delete("ben", reply)
+
+    await slack.until(lambda: all(one.acknowledged for one in slack.state.events.deliveries))
+
+    lanes = await rows("SELECT lane FROM slack_events WHERE key LIKE 'message:%%'")
+    assert len(lanes) == 4
+    assert {lane for (lane,) in lanes} == {f"{slack.team_id}/{slack.channel('support').id}/{root.ts}"}
+
+
+async def test_a_message_that_arrives_under_two_event_ids_is_one_row_and_acknowledged_twice(
+    slack: SandboxSlack, bot: Sockets, rows: Rows
+) -> None:
+    slack.state.events.faults.copies = 2
+
+    slack.say("ana", "support", "hello")
+    await slack.until(lambda: all(one.acknowledged for one in slack.state.events.deliveries))
+
+    assert len(slack.state.events.deliveries) == 2
+    assert await rows("SELECT count(*) FROM slack_events") == [(1,)]
+
+
+async def test_an_event_that_cannot_be_kept_in_time_is_not_acknowledged_and_comes_again(
+    slack: SandboxSlack, bot: Sockets, rows: Rows, migrated_database: MigratedDatabase
+) -> None:
+    with locked_inbox(migrated_database):
+        slack.say("ana", "support", "hello")
+        [delivery] = slack.state.events.deliveries
+        await eventually(lambda: delivery.attempts == 2)
+        assert not delivery.acknowledged
+
+    await slack.until(lambda: delivery.acknowledged)
+
+    assert await rows("SELECT count(*) FROM slack_events") == [(1,)]
+
+
+async def test_a_command_that_cannot_be_kept_in_time_is_promised_nothing_and_answered_later(
+    slack: SandboxSlack, bot: Sockets, rows: Rows, migrated_database: MigratedDatabase
+) -> None:
+    with locked_inbox(migrated_database):
+        answer = await slack.command("ana", "support", "/wa help", Wait(until=lambda answer: bool(answer.messages)))
+        assert answer.acked_after is not None
+        assert answer.acked_after < 2.5
+        assert answer.texts[0].startswith("Not saved yet")
+
+    await slack.until(lambda: len(slack.ephemerals("ana")) == 2)
+
+    assert slack.ephemerals("ana")[1].text.startswith("*WhatsApp from Slack.*")
+    assert await rows("SELECT count(*) FROM slack_events WHERE answered_at IS NOT NULL") == [(1,)]
+
+
+async def test_a_command_is_acknowledged_silently(slack: SandboxSlack, bot: Sockets) -> None:
+    answer = await slack.command("ana", "support", "/wa help", Wait(until=lambda answer: bool(answer.messages)))
+
+    assert answer.acked_after is not None
+    assert answer.acked_after < 1
+    assert len(answer.messages) == 1
+    assert answer.messages[0].visible_to == slack.person("ana").id
+
+
+async def test_a_command_that_is_delivered_twice_is_carried_out_and_answered_once(
+    slack: SandboxSlack, ask: Ask, rows: Rows
+) -> None:
+    sent: list[dict[str, object]] = []
+    send = slack.state.socket_mode.send
+
+    async def twice(kind: str, payload: dict[str, object], **more: object) -> object:
+        sent.append(payload)
+        await send(kind, payload, accepts_response_payload=True)
+        return await send(kind, payload, accepts_response_payload=True)
+
+    slack.state.socket_mode.send = twice  # type: ignore[method-assign,assignment]
+    await ask("olga", "tenant create Acme")
+    slack.state.socket_mode.send = send  # type: ignore[method-assign]
+    await ask("olga", "tenant list")
+
+    assert await rows("SELECT count(*) FROM tenants") == [(1,)]
+    assert len(slack.ephemerals("olga")) == 2
+
+
+async def test_another_workspace_is_acknowledged_and_nothing_of_it_is_kept(
+    slack: SandboxSlack, bot_settings: BotSettings, rows: Rows
+) -> None:
+    settings = bot_settings()
+    elsewhere = settings.model_copy(update={"slack": settings.slack.model_copy(update={"teams": ("T0OTHER",)})})
+    async with serving(elsewhere):
+        await slack.connected(2)
+        slack.say("ana", "support", "hello")
+        [delivery] = slack.state.events.deliveries
+        await slack.until(lambda: delivery.acknowledged)
+
+    assert await rows("SELECT count(*) FROM slack_events") == [(0,)]
+
+
+async def test_clicks_shortcuts_and_reactions_that_nobody_handles_are_acknowledged(
+    slack: SandboxSlack, bot: Sockets, rows: Rows
+) -> None:
+    said = slack.say("ana", "support", "hello")
+    slack.react("ben", said, "tada")
+    shortcut = await slack.shortcut("ana", "wa_send", wait=Wait(seconds=0.1))
+
+    await slack.until(lambda: all(one.acknowledged for one in slack.state.events.deliveries))
+
+    assert shortcut.error is None
+    assert ("interaction",) in await rows("SELECT kind FROM slack_events")
+
+
+async def test_the_bot_listens_with_two_sockets_and_again_after_they_were_cut(
+    slack: SandboxSlack, bot: Sockets
+) -> None:
+    assert slack.cut_connections() == 2
+
+    await slack.connected(2, seconds=20)
+    slack.say("ana", "support", "after the cut")
+    [delivery] = slack.state.events.deliveries
+    await slack.until(lambda: delivery.acknowledged)
