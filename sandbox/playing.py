@@ -1,0 +1,63 @@
+"""`python -m sandbox up` and `python -m sandbox tour`."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+import tempfile
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sandbox import tour as story
+from sandbox.commands import main
+from sandbox.processes import ProcessFailed
+from sandbox.running import STATE_FILE
+
+with_engine = click.option(
+    "--engine",
+    type=click.Choice(["GOWS", "NOWEB"]),
+    default="GOWS",
+    show_default=True,
+    help="The WhatsApp engine of the simulated WAHA.",
+)
+
+
+@main.command()
+@with_engine
+def up(engine: str) -> None:
+    """Start everything on free ports, play the tour, and stay up until Ctrl-C."""
+    directory = STATE_FILE.parent
+    if STATE_FILE.exists():
+        raise click.ClickException(
+            f"A sandbox runs already, or one was killed: end it, or remove {STATE_FILE} if there is none."
+        )
+    shutil.rmtree(directory, ignore_errors=True)  # the story begins with an empty database
+    _play(story.stay(directory, engine=engine))
+
+
+@main.command()
+@with_engine
+@click.option("--database-url", default="embedded", help="An empty PostgreSQL of yours instead of the embedded one.")
+@click.option("--keep", is_flag=True, help="Keep the logs and the database, and say where.")
+def tour(engine: str, database_url: str, *, keep: bool) -> None:
+    """Play the story from an empty database; exits 0 only if each step was seen in Slack or on a phone."""
+    directory = Path(tempfile.mkdtemp(prefix="switchboard-tour-"))
+    try:
+        _play(story.run(directory, engine=engine, database_url=database_url))
+    finally:
+        if keep:
+            click.echo(f"Kept: {directory}")
+        else:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _play(story_of: Coroutine[Any, Any, None]) -> None:
+    try:
+        asyncio.run(story_of)
+    except (story.TourFailed, ProcessFailed) as failure:
+        click.echo(f"  ✗ {failure}", err=True)
+        sys.exit(1)

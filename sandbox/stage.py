@@ -1,0 +1,184 @@
+"""A whole Switchboard on one machine: simulated Slack and WAHA in this process, the bot and the daemon as real ones."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import socket
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
+
+from sandbox.processes import Process, ProcessFailed
+from sandbox.slack import SandboxSlack
+from sandbox.waha import Control, SandboxWaha
+from sandbox.whatsapp import WhatsApp
+
+T = TypeVar("T")
+
+OPERATOR = "olga"
+WAHA = "main"
+# WAHA's waits at a tenth of their length. Webhooks are repeated for long enough to outlast a restart of the daemon.
+PACE = 0.1
+_DATABASE_ENDS_WITHIN_SECONDS = 15.0
+
+
+class Stage:
+    """Everything that runs together; an async context manager that leaves no process behind.
+
+    Args:
+        directory: for the database, the logs and the state file; made if need be.
+        engine: the WhatsApp engine of the simulated WAHA.
+        database_url: a PostgreSQL of yours instead of the embedded one; it must be empty.
+    """
+
+    def __init__(
+        self, directory: Path, *, engine: Literal["GOWS", "NOWEB"] = "GOWS", database_url: str = "embedded"
+    ) -> None:
+        self.directory = directory.absolute()
+        self.whatsapp = WhatsApp()
+        self.waha = SandboxWaha(self.whatsapp, engine=engine, pace=PACE)
+        self.control = Control(self.waha)
+        self.slack = SandboxSlack(pace=PACE)
+        self.daemon_port = _free_port()
+        self._database_url = database_url
+        self._stack = AsyncExitStack()
+        self.bot: Process
+        self.daemon: Process
+
+    async def __aenter__(self) -> Self:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        for part in (self.waha, self.control, self.slack):
+            await self._stack.enter_async_context(part)
+        environment = self._environment()
+        self.bot = Process("bot", environment, self.directory / "bot.log")
+        self.daemon = Process("daemon", environment, self.directory / "daemon.log")
+        self._write_state()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            for process in (self.bot, self.daemon):
+                await process.stop()
+            await self._wait_for_database_to_end()
+        finally:
+            self.state_file.unlink(missing_ok=True)
+            await self._stack.aclose()
+
+    @property
+    def state_file(self) -> Path:
+        return self.directory / "state.json"
+
+    async def start(self) -> None:
+        """Start both processes and wait until they work.
+
+        Raises:
+            ProcessFailed: one ended, or was not ready in time.
+        """
+        await self.bot.start()
+        await self.daemon.start()
+        await self.until(lambda: len(self.slack.state.socket_mode.connections) >= 2, "the bot to connect to Slack", 60)  # noqa: PLR2004 - two connections, so that one may break
+        await self.until_ready()
+
+    async def until_ready(self) -> None:
+        await self.until(self._daemon_listens, "the daemon to listen", 60)
+
+    async def until(self, condition: Callable[[], T | None], what: str, seconds: float = 20.0) -> T:
+        """Wait for something at the far end.
+
+        Raises:
+            ProcessFailed: it did not happen, or a process ended meanwhile.
+        """
+        deadline = asyncio.get_running_loop().time() + seconds
+        while not (found := condition()):
+            for process in (self.bot, self.daemon):
+                if process.pid is not None and not process.is_running:
+                    raise ProcessFailed(f"{process.room} ended while waiting for {what}.\n{process.last_words()}")
+            if asyncio.get_running_loop().time() > deadline:
+                logs = "\n".join(f"— {one.room} —\n{one.last_words()}" for one in (self.bot, self.daemon))
+                raise ProcessFailed(f"Waited {seconds:g} s in vain for {what}.\n{logs}")
+            await asyncio.sleep(0.02)
+        return found
+
+    def _daemon_listens(self) -> bool:
+        with socket.socket() as probe:
+            probe.settimeout(0.2)
+            return probe.connect_ex(("127.0.0.1", self.daemon_port)) == 0
+
+    def _environment(self) -> dict[str, str]:
+        """The processes' settings: nothing of the caller's own settings, nothing of a proxy."""
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.upper().startswith("SWITCHBOARD_") and not name.upper().endswith("_PROXY")
+        }
+        config = self.directory / "config.toml"
+        config.write_text(_as_toml(self._settings()))
+        config.chmod(0o600)
+        return kept | {"SWITCHBOARD_CONFIG": str(config), "PYTHONUNBUFFERED": "1"}
+
+    def _settings(self) -> dict[str, dict[str, Any]]:
+        operator = self.slack.person(OPERATOR)
+        return {
+            "database": {"url": self._database_url, "data_dir": str(self.directory / "postgres")},
+            "security": {"encryption_keys": [_encryption_key(self.directory / "encryption.key")]},
+            "slack": {
+                "bot_token": self.slack.bot_token,
+                "app_token": self.slack.app_token,
+                "api_url": self.slack.api_url,
+                "operators": [f"{self.slack.team_id}/{operator.id}"],
+            },
+            f"waha.servers.{WAHA}": {
+                "url": self.waha.url,
+                "api_key": self.waha.api_key,
+                "webhook_url": f"http://127.0.0.1:{self.daemon_port}/webhooks/waha/{WAHA}",
+            },
+            # Short waits, so that a crash is looked up after seconds and not after a minute.
+            "daemon": {"port": self.daemon_port, "poll_seconds": 1},
+            "delivery": {"send_timeout_seconds": 4, "lease_margin_seconds": 2, "slack_timeout_seconds": 3},
+        }
+
+    def _write_state(self) -> None:
+        state = {
+            "slack": {"url": self.slack.url},
+            "waha": {WAHA: {"url": self.waha.url, "control_url": self.control.url}},
+            "daemon": {"url": f"http://127.0.0.1:{self.daemon_port}"},
+        }
+        self.state_file.write_text(json.dumps(state, indent=2))
+
+    async def _wait_for_database_to_end(self) -> None:
+        """The embedded PostgreSQL stops by itself after its last user."""
+        pid_file = self.directory / "postgres" / "postmaster.pid"
+        deadline = asyncio.get_running_loop().time() + _DATABASE_ENDS_WITHIN_SECONDS
+        while pid_file.exists() and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.05)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _encryption_key(path: Path) -> str:
+    """A key that lives as long as the directory's database."""
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(base64.b64encode(os.urandom(32)).decode())
+    return path.read_text()
+
+
+def _as_toml(settings: dict[str, dict[str, Any]]) -> str:
+    # JSON writes strings, numbers and lists of strings as TOML does.
+    tables = (
+        "\n".join([f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())])
+        for name, table in settings.items()
+    )
+    return "\n\n".join(tables) + "\n"
