@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sandbox.slack import controls, forms, payloads, response_urls, submissions, typed_text
 from sandbox.slack.answers import Answer, settled
+from sandbox.slack.delivery import Ack, Envelope
 from sandbox.slack.messages import Message
 from sandbox.slack.refusal import Json, Refusal, SandboxError
 from sandbox.slack.views import View
@@ -14,6 +15,7 @@ from sandbox.slack.views import View
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from sandbox.slack.delivery import Kind
     from sandbox.slack.forms import Entry
     from sandbox.slack.interactions import Interaction
     from sandbox.slack.state import State
@@ -132,15 +134,14 @@ class Asking:
         return view
 
     async def _perform(
-        self, interaction: Interaction, kind: str, payload: Json, take: Callable[[object], None], wait: Wait
+        self, interaction: Interaction, kind: Kind, payload: Json, take: Callable[[object], None], wait: Wait
     ) -> Answer:
-        reachable = bool(self.state.socket_mode.connections)
-        ack = await self.state.socket_mode.send(kind, payload, accepts_response_payload=True)
-        if ack is None:
-            interaction.error = "operation_timeout" if reachable else "dispatch_failed"
+        outcome = await self.state.app.send(Envelope(kind, payload))
+        if isinstance(outcome, Ack):
+            interaction.acked_after = outcome.after_seconds
+            take(outcome.payload)
         else:
-            interaction.acked_after = ack.after_seconds
-            take(ack.payload)
+            interaction.error = outcome.shown
         self.state.changes.announce()
         try:
             return await settled(self.state, interaction, seconds=wait.seconds, quiet=wait.quiet, until=wait.until)

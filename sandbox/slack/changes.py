@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+CHEAP_SECONDS = 0.0002
+REST_SECONDS = 0.01
 
 
 class Changes:
@@ -30,7 +32,14 @@ class Changes:
         Raises:
             TimeoutError: it stayed falsy for so many seconds.
         """
+        clock = asyncio.get_running_loop().time
         async with asyncio.timeout(seconds):
-            while not (value := condition()):
+            while True:
+                asked = clock()
+                if value := condition():
+                    return value
+                # Who looks through thousands of messages is not woken for each of them.
+                expensive = clock() - asked > CHEAP_SECONDS
                 await self._next.wait()
-            return value
+                if expensive:
+                    await asyncio.sleep(REST_SECONDS)

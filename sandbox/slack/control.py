@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from sandbox.slack.simulator import SandboxSlack
 
 LAST = "LAST"
+LONGEST_POLL = 20.0
 # A person at a terminal waits longer for a second answer than a test does.
 AT_A_TERMINAL = Wait(seconds=10.0, quiet=0.7)
 
@@ -41,7 +43,9 @@ class Control:
             web.get("/sandbox/channels/{name}", self._channel),
             web.get("/sandbox/dms/{user}", self._direct),
             web.get("/sandbox/homes/{user}", self._home),
+            web.get("/sandbox/forms/{user}", self._form),
             web.get("/sandbox/files/{id}", self._file),
+            web.get("/sandbox/changes", self._changes),
             web.get("/sandbox/journal", self._journal),
         ]
 
@@ -102,6 +106,16 @@ class Control:
 
     async def _home(self, request: web.Request) -> web.Response:
         return _shown(lambda: screen.view(self._slack.home(request.match_info["user"]), self._slack) or {})
+
+    async def _form(self, request: web.Request) -> web.Response:
+        return _shown(lambda: screen.view(self._slack.modal(request.match_info["user"]), self._slack) or {})
+
+    async def _changes(self, request: web.Request) -> web.Response:
+        """Wait until something changed since the count in `since`, or 20 s; a page asks again and again."""
+        changes, since = self._slack.state.changes, int(request.query.get("since", -1))
+        with contextlib.suppress(TimeoutError):
+            await changes.until(lambda: changes.count != since, LONGEST_POLL)
+        return web.json_response({"count": changes.count})
 
     async def _file(self, request: web.Request) -> web.Response:
         try:

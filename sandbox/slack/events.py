@@ -7,10 +7,12 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sandbox.slack.delivery import Ack, Envelope
+
 if TYPE_CHECKING:
     from sandbox.slack.changes import Changes
+    from sandbox.slack.delivery import Delivery
     from sandbox.slack.refusal import Json
-    from sandbox.slack.socket_mode import SocketMode
     from sandbox.slack.workspace import Channel, Workspace
 
 # Seconds before the first, second and third repetition: at once, a minute, five minutes.
@@ -23,7 +25,7 @@ MESSAGES_OF = {"channel": "message.channels", "group": "message.groups", "im": "
 
 
 @dataclass
-class Delivery:
+class EventDelivery:
     """One event on its way to the app."""
 
     payload: Json
@@ -52,12 +54,12 @@ class EventsApi:
     """Sends events, and repeats those that were not acknowledged; `pace` multiplies the waits between."""
 
     workspace: Workspace
-    socket_mode: SocketMode
+    app: Delivery
     changes: Changes
     pace: float = 1.0
     subscriptions: frozenset[str] = SUBSCRIPTIONS
     faults: EventFaults = field(default_factory=EventFaults)
-    deliveries: list[Delivery] = field(default_factory=list)
+    deliveries: list[EventDelivery] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def publish(self, event: Json, channel: Channel) -> None:
@@ -77,30 +79,23 @@ class EventsApi:
                 payload["event_id"] = self.workspace.identifiers.new("Ev")
 
     def _start(self, payload: Json) -> None:
-        delivery = Delivery(payload)
+        delivery = EventDelivery(payload)
         self.deliveries.append(delivery)
         task = asyncio.get_running_loop().create_task(self._deliver(delivery))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _deliver(self, delivery: Delivery) -> None:
+    async def _deliver(self, delivery: EventDelivery) -> None:
         reason = ""
         for attempt, wait in enumerate((0.0, *RETRIES)):
             if wait:
                 await asyncio.sleep(wait * self.pace)
             delivery.attempts = attempt + 1
-            reachable = bool(self.socket_mode.connections)
-            ack = await self.socket_mode.send(
-                "events_api",
-                delivery.payload,
-                accepts_response_payload=False,
-                retry_attempt=attempt,
-                retry_reason=reason,
-            )
-            if ack:
-                delivery.acknowledged = True
+            outcome = await self.app.send(Envelope("events_api", delivery.payload, attempt, reason))
+            delivery.acknowledged = isinstance(outcome, Ack)
+            if isinstance(outcome, Ack) or outcome.final:
                 break
-            reason = "timeout" if reachable else "connection_failed"
+            reason = outcome.reason
         delivery.given_up = not delivery.acknowledged
         self.changes.announce()
 

@@ -10,13 +10,17 @@ from aiohttp import web
 from sandbox.slack.asking import Asking
 from sandbox.slack.changes import Changes
 from sandbox.slack.control import Control
+from sandbox.slack.delivery import Delivery
 from sandbox.slack.doing import Doing
 from sandbox.slack.events import SUBSCRIPTIONS, EventsApi
 from sandbox.slack.faults import Fault, Faults
 from sandbox.slack.files import Files
+from sandbox.slack.http_mode import HttpMode
 from sandbox.slack.interactions import Interactions
 from sandbox.slack.messages import Messages
 from sandbox.slack.methods import METHODS
+from sandbox.slack.methods.scopes import BY_KIND
+from sandbox.slack.rate_limits import RateLimits
 from sandbox.slack.seeing import Seeing
 from sandbox.slack.socket_mode import Reason, SocketMode
 from sandbox.slack.state import State
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
     from sandbox.slack.journal import Call
     from sandbox.slack.refusal import Json
 
-EVERY_SCOPE = frozenset({method.scope for method in METHODS.values()} - {""})
+EVERY_SCOPE = BY_KIND | {method.scope for method in METHODS.values() if method.scope}
 LARGEST_UPLOAD = 64 * 1024 * 1024
 
 
@@ -58,7 +62,8 @@ class SandboxSlack(Doing, Asking, Seeing):
         populate(workspace)
         changes = Changes()
         socket_mode = SocketMode(workspace.installation.app_id, changes, ack_seconds=ack_seconds)
-        events = EventsApi(workspace, socket_mode, changes, pace, subscriptions)
+        delivery = Delivery(socket_mode)
+        events = EventsApi(workspace, delivery, changes, pace, subscriptions)
         self.state = State(
             workspace=workspace,
             changes=changes,
@@ -67,6 +72,7 @@ class SandboxSlack(Doing, Asking, Seeing):
             views=Views(workspace, changes),
             interactions=Interactions(workspace, changes, trigger_seconds=trigger_seconds),
             socket_mode=socket_mode,
+            app=delivery,
             events=events,
             later=self._later,
             scopes=scopes,
@@ -74,6 +80,7 @@ class SandboxSlack(Doing, Asking, Seeing):
         )
         self.journal: list[Call] = []
         self.faults = Faults()
+        self.rate_limits = RateLimits()
         self._port = port
         self._timers: list[asyncio.TimerHandle] = []
         self._runner: web.AppRunner | None = None
@@ -81,7 +88,7 @@ class SandboxSlack(Doing, Asking, Seeing):
 
     async def __aenter__(self) -> Self:
         """Listen."""
-        api = WebApi(self.state, self.faults, self.journal)
+        api = WebApi(self.state, self.faults, self.rate_limits, self.journal)
         app = web.Application(client_max_size=LARGEST_UPLOAD)
         app.add_routes([*api.routes(), web.get("/link/", self.state.socket_mode.connect), *Control(self).routes()])
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
@@ -194,6 +201,10 @@ class SandboxSlack(Doing, Asking, Seeing):
     def heal(self) -> None:
         """Switch every fault off."""
         self.faults.heal()
+
+    def deliver_by_http(self, url: str, signing_secret: str) -> None:
+        """From now on post signed requests to `url` instead of using sockets."""
+        self.state.app.http_mode = HttpMode(url, signing_secret, self.state.socket_mode.ack_seconds)
 
     async def disconnect(self, reason: Reason = "refresh_requested") -> None:
         """Ask the app's sockets to reconnect, as Slack does every few hours."""

@@ -12,20 +12,14 @@ from typing import TYPE_CHECKING, Literal
 
 from aiohttp import WSMsgType, web
 
+from sandbox.slack.delivery import Ack, Envelope, Undelivered
+
 if TYPE_CHECKING:
     from sandbox.slack.changes import Changes
     from sandbox.slack.refusal import Json
 
 MOST_CONNECTIONS = 10  # of one app, over all its processes
 Reason = Literal["warning", "refresh_requested", "link_disabled", "too_many_websockets"]
-
-
-@dataclass(frozen=True)
-class Ack:
-    """The app took an envelope; `payload` is what it answered with, if anything."""
-
-    payload: object
-    after_seconds: float
 
 
 @dataclass(eq=False)
@@ -63,23 +57,20 @@ class SocketMode:
         self._tickets.add(ticket)
         return ticket
 
-    async def send(self, kind: str, payload: Json, *, accepts_response_payload: bool, **more: object) -> Ack | None:
-        """Write an envelope to one connection; None when nobody acknowledged it in time."""
+    async def send(self, envelope: Envelope) -> Ack | Undelivered:
+        """Write an envelope to one connection, and wait for the acknowledgement on any."""
         if not self.connections:
-            return None
+            return Undelivered("connection_failed")
         connection = self.connections[next(self._turn) % len(self.connections)]
         envelope_id = str(uuid.uuid4())
-        envelope = {"envelope_id": envelope_id, "type": kind, "payload": payload}
         connection.envelopes.append(envelope_id)
         self._waiting[envelope_id] = asyncio.get_running_loop().create_future()
         try:
-            return await self._exchange(
-                connection, {**envelope, "accepts_response_payload": accepts_response_payload, **more}
-            )
+            return await self._exchange(connection, _frame(envelope_id, envelope))
         finally:
             del self._waiting[envelope_id]
 
-    async def _exchange(self, connection: Connection, envelope: Json) -> Ack | None:
+    async def _exchange(self, connection: Connection, envelope: Json) -> Ack | Undelivered:
         clock = asyncio.get_running_loop().time
         started = clock()
         try:
@@ -89,7 +80,7 @@ class SocketMode:
                     await connection.socket.send_json(envelope)
                 answer = await self._waiting[envelope["envelope_id"]]
         except TimeoutError:
-            return None
+            return Undelivered("timeout")
         return Ack(answer, clock() - started)
 
     async def connect(self, request: web.Request) -> web.StreamResponse:
@@ -163,3 +154,11 @@ class SocketMode:
         if connection in self.connections:
             self.connections.remove(connection)
             self._changes.announce()
+
+
+def _frame(envelope_id: str, envelope: Envelope) -> Json:
+    frame = {"envelope_id": envelope_id, "type": envelope.kind, "payload": envelope.payload}
+    if envelope.kind == "events_api":
+        retries = {"retry_attempt": envelope.retry_attempt, "retry_reason": envelope.retry_reason}
+        return {**frame, "accepts_response_payload": False, **retries}
+    return {**frame, "accepts_response_payload": True}

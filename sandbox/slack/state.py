@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.slack.changes import Changes
+    from sandbox.slack.delivery import Delivery
     from sandbox.slack.events import EventsApi
     from sandbox.slack.files import Files
     from sandbox.slack.interactions import Interactions
@@ -30,6 +31,7 @@ class State:
     views: Views
     interactions: Interactions
     socket_mode: SocketMode
+    app: Delivery
     events: EventsApi
     later: Callable[[float, Callable[[], object]], asyncio.TimerHandle]
     scopes: frozenset[str]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from sandbox.slack import arguments, methods, response_urls
+from sandbox.slack.faults import Fault
 from sandbox.slack.journal import Call
 from sandbox.slack.refusal import Json, Refusal
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.slack.faults import Faults
+    from sandbox.slack.rate_limits import RateLimits
     from sandbox.slack.state import State
 
 LOGIN_PAGE = "<!DOCTYPE html><html><head><title>Sandbox | Slack</title></head><body>Sign in to Sandbox</body></html>"
@@ -23,9 +25,10 @@ LOGIN_PAGE = "<!DOCTYPE html><html><head><title>Sandbox | Slack</title></head><b
 class WebApi:
     """Answers requests, after whatever fault is switched on, and writes them into the journal."""
 
-    def __init__(self, state: State, faults: Faults, journal: list[Call]) -> None:
+    def __init__(self, state: State, faults: Faults, rate_limits: RateLimits, journal: list[Call]) -> None:
         self._state = state
         self._faults = faults
+        self._rate_limits = rate_limits
         self._journal = journal
 
     def routes(self) -> list[web.RouteDef]:
@@ -101,7 +104,7 @@ class WebApi:
         show: Callable[[Json], web.StreamResponse],
     ) -> web.StreamResponse:
         self._journal.append(call)
-        fault = self._faults.take(call.method, call.arguments)
+        fault = self._faults.take(call.method, call.arguments) or self._limited(call)
         if fault and not fault.after_storing:
             call.status = fault.status
             return await fault.happen(request)
@@ -113,6 +116,10 @@ class WebApi:
         response = show(call.answer)
         call.status = response.status
         return response
+
+    def _limited(self, call: Call) -> Fault | None:
+        seconds = self._rate_limits.retry_after(call.method, call.arguments)
+        return Fault(call.method, status=429, retry_after=seconds) if seconds else None
 
 
 def _outcome(act: Callable[[], Json]) -> Json:

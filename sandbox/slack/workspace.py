@@ -155,21 +155,29 @@ class Workspace:
         self.channels[channel.id] = channel
         return channel
 
-    def visible_to_app(self, wanted: str) -> Channel:
-        """The channel that an API call names, by id, by `#name`, or by a person's id for direct messages.
+    def addressed(self, wanted: str) -> Channel:
+        """Where `chat.postMessage` posts: it alone also takes `#name`, and a person's id for direct messages.
 
         Raises:
-            Refusal: `channel_not_found`; a private channel without the app does not exist for it.
+            Refusal: `channel_not_found`.
         """
         person = self.people.get(wanted)
         if person and not person.is_bot:
             return self.direct(wanted)
         name = wanted.removeprefix("#")
-        for channel in self.channels.values():
-            named = channel.kind != "im" and channel.name == name
-            if (channel.id == wanted or named) and (not channel.is_private or self.app_is_in(channel)):
-                return channel
-        raise Refusal("channel_not_found")
+        named = (channel.id for channel in self.channels.values() if channel.name == name and channel.kind != "im")
+        return self.visible_to_app(next(named, wanted))
+
+    def visible_to_app(self, wanted: str) -> Channel:
+        """The channel with this id.
+
+        Raises:
+            Refusal: `channel_not_found`; a private channel without the app does not exist for it.
+        """
+        channel = self.channels.get(wanted)
+        if channel is None or (channel.is_private and not self.app_is_in(channel)):
+            raise Refusal("channel_not_found")
+        return channel
 
     def joined_by_app(self, wanted: str) -> Channel:
         """The same, for what only members may do.

@@ -338,3 +338,24 @@ async def test_channels_are_listed_and_joined(slack: SandboxSlack, client: Async
     assert joined["channel"]["is_member"] is True
     assert (info["channel"]["is_ext_shared"], info["channel"]["num_members"]) == (True, 3)
     assert slack.state.workspace.installation.bot_user in members["members"]
+
+
+async def test_reading_direct_messages_needs_a_scope_of_its_own() -> None:
+    async with SandboxSlack(scopes=frozenset({"chat:write", "im:write", "channels:history"})) as slack:
+        client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, retry_handlers=[])
+        direct = (await client.conversations_open(users=slack.person("ana").id))["channel"]["id"]
+
+        answer = await refused(client.conversations_history(channel=direct))
+        history = await client.conversations_history(channel=slack.channel("support").id)
+
+    assert (answer["error"], answer["needed"]) == ("missing_scope", "im:history")
+    assert history["ok"]
+
+
+async def test_only_posting_takes_the_name_of_a_channel(slack: SandboxSlack, client: AsyncWebClient) -> None:
+    posted = await client.chat_postMessage(channel="#support", text="hello")
+
+    update = await refused(client.chat_update(channel="#support", ts=posted["ts"], text="x"))
+
+    assert posted["channel"] == slack.channel("support").id
+    assert update["error"] == "channel_not_found"

@@ -46,6 +46,21 @@ async def test_a_rate_limit_names_the_seconds_to_wait(slack: SandboxSlack) -> No
     assert [message.text for message in slack.messages("support")] == ["again"]
 
 
+async def test_rate_limits_are_enforced_on_request_and_for_each_channel(slack: SandboxSlack) -> None:
+    now = 0.0
+    limits = slack.rate_limits
+    limits.enforced, limits.burst, limits.clock = True, 2, lambda: now
+    alerts = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, retry_handlers=[])
+
+    statuses = [(await post(slack))[0] for _ in range(3)]
+    await alerts.chat_postMessage(channel=slack.channel("alerts").id, text="elsewhere")
+    now = 1.0
+    statuses.append((await post(slack))[0])
+
+    assert statuses == [200, 200, 429, 200]
+    assert slack.calls("chat.postMessage")[2].status == 429
+
+
 async def test_a_server_error_is_no_json(slack: SandboxSlack) -> None:
     slack.fail("chat.postMessage", status=500)
 

@@ -21,7 +21,7 @@ LONGEST_UPDATE = 4_000
 @method("chat.postMessage", scope="chat:write")
 def post_message(state: State, arguments: Arguments) -> Json:
     """Post to a channel, into a thread, or to a person by their user id."""
-    channel = _open_channel(state, arguments.required("channel"))
+    channel = _open_channel(state, state.workspace.addressed(arguments.required("channel")))
     draft = _draft(state, arguments)
     thread_ts = arguments.text("thread_ts") or None
     if thread_ts:
@@ -37,7 +37,7 @@ def post_message(state: State, arguments: Arguments) -> Json:
 @method("chat.postEphemeral", scope="chat:write")
 def post_ephemeral(state: State, arguments: Arguments) -> Json:
     """Show something to one person. Slack keeps no record of it, and neither says whether it was seen."""
-    channel = _open_channel(state, arguments.required("channel"))
+    channel = _open_channel(state, state.workspace.visible_to_app(arguments.required("channel")))
     user = arguments.required("user")
     if user not in channel.members:
         raise Refusal("user_not_in_channel")
@@ -85,8 +85,7 @@ def permalink(state: State, arguments: Arguments) -> Json:
     return {"channel": channel.id, "permalink": address}
 
 
-def _open_channel(state: State, wanted: str) -> Channel:
-    channel = state.workspace.visible_to_app(wanted)
+def _open_channel(state: State, channel: Channel) -> Channel:
     if channel.is_archived:
         raise Refusal("is_archived")
     if not state.workspace.app_is_in(channel) and "chat:write.public" not in state.scopes:

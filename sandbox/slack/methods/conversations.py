@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandbox.slack import event_shapes
+from sandbox.slack.methods import scopes
 from sandbox.slack.methods.paging import page
 from sandbox.slack.methods.registry import method
 from sandbox.slack.refusal import Json, Refusal
@@ -12,10 +13,10 @@ from sandbox.slack.refusal import Json, Refusal
 if TYPE_CHECKING:
     from sandbox.slack.arguments import Arguments
     from sandbox.slack.state import State
-    from sandbox.slack.workspace import Channel
+    from sandbox.slack.workspace import Channel, Kind
 
 MOST_CHANNELS = 1000
-TYPES = {"public_channel": "channel", "private_channel": "group", "im": "im"}
+TYPES: dict[str, Kind] = {"public_channel": "channel", "private_channel": "group", "im": "im"}
 
 
 @method("conversations.open", scope="im:write")
@@ -33,20 +34,22 @@ def open_direct(state: State, arguments: Arguments) -> Json:
     return {"channel": _shape(state, channel) if arguments.flag("return_im") else {"id": channel.id}}
 
 
-@method("conversations.info", scope="channels:read")
+@method("conversations.info")
 def info(state: State, arguments: Arguments) -> Json:
     """One channel."""
-    channel = state.workspace.visible_to_app(arguments.required("channel"))
+    channel = _known(state, arguments)
     shape = _shape(state, channel)
     if arguments.flag("include_num_members"):
         shape["num_members"] = len(channel.members)
     return {"channel": shape}
 
 
-@method("conversations.list", scope="channels:read")
+@method("conversations.list")
 def list_channels(state: State, arguments: Arguments) -> Json:
     """The channels that the app may know of, a page at a time."""
-    kinds = {TYPES.get(name) for name in arguments.names("types") or ["public_channel"]}
+    kinds = {TYPES[name] for name in arguments.names("types") or ["public_channel"] if name in TYPES}
+    for kind in kinds:
+        scopes.require(state, kind, "read")
     hide_archived = arguments.flag("exclude_archived")
     channels = [
         channel
@@ -58,10 +61,10 @@ def list_channels(state: State, arguments: Arguments) -> Json:
     return {"channels": [_shape(state, channel) for channel in shown], "response_metadata": {"next_cursor": cursor}}
 
 
-@method("conversations.members", scope="channels:read")
+@method("conversations.members")
 def members(state: State, arguments: Arguments) -> Json:
     """The ids of a channel's members."""
-    channel = state.workspace.visible_to_app(arguments.required("channel"))
+    channel = _known(state, arguments)
     shown, cursor = page(channel.members, arguments, most=MOST_CHANNELS)
     return {"members": shown, "response_metadata": {"next_cursor": cursor}}
 
@@ -88,6 +91,12 @@ def add_app(state: State, channel: Channel, *, inviter: str | None) -> None:
     joined = event_shapes.joined(installation.bot_user, channel.id, installation.team_id, inviter, event_ts)
     state.events.publish(joined, channel)
     state.changes.announce()
+
+
+def _known(state: State, arguments: Arguments) -> Channel:
+    channel = state.workspace.visible_to_app(arguments.required("channel"))
+    scopes.require(state, channel.kind, "read")
+    return channel
 
 
 def _shape(state: State, channel: Channel) -> Json:

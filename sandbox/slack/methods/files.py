@@ -38,8 +38,6 @@ def complete_upload(state: State, arguments: Arguments) -> Json:
     if not files:
         raise invalid_arguments("missing required field: files")
     wanted = arguments.text("channel_id") or next(iter(arguments.names("channels")), "")
-    if wanted in state.workspace.people:
-        raise Refusal("channel_not_found")  # unlike chat.postMessage, a person's id is no channel here
     if wanted:
         message = _message(state, state.workspace.joined_by_app(wanted), arguments)
         message.files = [file for file in files if not _shared(file, message.channel)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sandbox.slack.methods import scopes
 from sandbox.slack.methods.paging import page
 from sandbox.slack.methods.registry import method
 from sandbox.slack.refusal import Json, Refusal, invalid_arguments
@@ -12,26 +13,27 @@ if TYPE_CHECKING:
     from sandbox.slack.arguments import Arguments
     from sandbox.slack.messages import Message
     from sandbox.slack.state import State
+    from sandbox.slack.workspace import Channel
 
 MOST_MESSAGES = 999
 
 
-@method("conversations.history", scope="channels:history")
+@method("conversations.history")
 def history(state: State, arguments: Arguments) -> Json:
     """A channel's timeline, newest first, without the replies that stand in threads."""
-    channel = state.workspace.joined_by_app(arguments.required("channel"))
+    channel = _readable(state, arguments)
     messages = _between(state.messages.timeline(channel.id), arguments)
     shown, cursor = page(messages[::-1], arguments, most=MOST_MESSAGES)
     return {**_listed(state, shown, cursor, arguments), "pin_count": 0}
 
 
-@method("conversations.replies", scope="channels:history")
+@method("conversations.replies")
 def replies(state: State, arguments: Arguments) -> Json:
     """A thread, oldest first. The root leads the first page whatever `oldest` says, and later pages lack it.
 
     With the ts of a reply: that reply alone.
     """
-    channel = state.workspace.joined_by_app(arguments.required("channel"))
+    channel = _readable(state, arguments)
     root = state.messages.find(channel.id, arguments.required("ts"))
     if root is None:
         raise Refusal("thread_not_found")
@@ -39,6 +41,12 @@ def replies(state: State, arguments: Arguments) -> Json:
     shown, cursor = page(thread, arguments, most=MOST_MESSAGES + 1, default=MOST_MESSAGES + 1)
     first = [] if arguments.text("cursor") else [root]
     return _listed(state, [*first, *shown], cursor, arguments)
+
+
+def _readable(state: State, arguments: Arguments) -> Channel:
+    channel = state.workspace.joined_by_app(arguments.required("channel"))
+    scopes.require(state, channel.kind, "history")
+    return channel
 
 
 def _between(messages: list[Message], arguments: Arguments) -> list[Message]:

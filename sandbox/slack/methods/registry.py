@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from sandbox.slack.methods.scopes import refuse_without
 from sandbox.slack.refusal import Json, Refusal
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ def call(state: State, name: str, token: str, arguments: Arguments) -> Json:
     if wanted is None:
         raise Refusal("unknown_method", req_method=name)
     _refuse_wrong_token(state, wanted, token)
-    if wanted.scope and wanted.scope not in state.scopes:
-        raise Refusal("missing_scope", needed=wanted.scope, provided=",".join(sorted(state.scopes)))
+    if wanted.scope:
+        refuse_without(state, wanted.scope)
     return {"ok": True, **wanted.body(state, arguments)}
 
 
