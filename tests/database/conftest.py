@@ -26,7 +26,8 @@ class FaultProxy:
         self._sockets: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self._port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     @property
     def url(self) -> str:
@@ -53,6 +54,7 @@ class FaultProxy:
         """Refuse from now on."""
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
+        self._accepting.join(timeout=1)  # or it would let in one more
         self._listener.close()
         self.thaw()
         self.break_connections()
