@@ -14,12 +14,14 @@ from typing import Any, Self
 from uuid import UUID
 
 from bot.commands import COMMANDS, Asked, Command, Installation
-from bot.commands.carrying_out import carry_out
+from bot.commands.carrying_out import carry_out, check
+from bot.commands.command import Prepare
 from bot.commands.parsing import parse
 from bot.commands.rendering import with_root
 from database import DatabaseUnavailable, in_database, transaction
 from operations import slack_inbox
 from operations.errors import Refused
+from operations.permissions import Permission
 from operations.posting import tell_person
 from operations.slack_inbox import Answer, Unanswered
 from operations.standing import Person
@@ -40,6 +42,10 @@ AWAY = (
     "do not repeat it. The outcome follows here."
 )
 NO_LONGER = "This button does nothing any more. See `help` for what can be asked for."
+TOO_LATE = (
+    "Not sent: this could not be done when you asked, and by now you may have reached the customer otherwise. "
+    "Send it again if it is still wanted."
+)
 
 log = get_logger(__name__)
 
@@ -64,6 +70,11 @@ class Call:
     response_url: str
     typed: str | None
     respond_until: float
+
+    @property
+    def is_late(self) -> bool:
+        """Whether who asked has stopped waiting."""
+        return time.monotonic() >= self.respond_until
 
     @classmethod
     def of(cls, event_id: UUID, body: Mapping[str, Any], age: timedelta = timedelta(0)) -> Self:
@@ -135,7 +146,9 @@ class Desk:
     async def _attempt(self, call: Call) -> Answer:
         try:
             command, asked = self._read(call)
-            asked = await self._prepared(command, asked)
+            if command.prepare is not None:
+                await in_database(check, command, asked, self._installation)
+                asked = await self._prepared(command.prepare, asked)
             work = partial(carry_out, command, asked, self._installation)
             return await in_database(slack_inbox.answer, call.event_id, work)
         except Refused as refusal:
@@ -152,22 +165,22 @@ class Desk:
     def _read(self, call: Call) -> tuple[Command, Asked]:
         if call.typed is None:
             raise Refused(NO_LONGER)
-        return parse(call.typed, Asked(call.event_id, call.person, call.channel_id), COMMANDS)
+        command, asked = parse(call.typed, Asked(call.event_id, call.person, call.channel_id), COMMANDS)
+        if command.permission is Permission.MESSAGE_SEND and call.is_late:
+            raise Refused(TOO_LATE)
+        return command, asked
 
-    async def _prepared(self, command: Command, asked: Asked) -> Asked:
-        if command.prepare is None:
-            return asked
+    async def _prepared(self, prepare: Prepare, asked: Asked) -> Asked:
         try:
-            return await command.prepare(asked, self._slack)
+            return await prepare(asked, self._slack)
         except SlackRefused as error:
             raise Refused(f"{error.sentence} {error.next_step}") from error
         except SlackError as error:
-            log.warning("Slack could not be asked", command=command.name, reason=str(error))
+            log.warning("Slack could not be asked", event_id=asked.event_id, reason=str(error))
             raise Refused("Slack did not say what is needed for this, so nothing was changed. Try again.") from error
 
     async def _deliver(self, call: Call, answer: Answer) -> None:
-        in_time = bool(call.response_url) and time.monotonic() < call.respond_until
-        if in_time and await self.say(call, answer.text):
+        if call.response_url and not call.is_late and await self.say(call, answer.text):
             await in_database(slack_inbox.answered, call.event_id)
         else:
             shown = with_root(answer.text, self._installation.root, COMMANDS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
@@ -40,15 +40,19 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         SettingsError: Slack refuses a token.
         NoSocket: Slack could not be reached for too long.
     """
+    bot = asyncio.create_task(_serve(settings))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({bot, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    # Also while it still waits for Slack to be reachable.
+    bot.cancel()
+    with suppress(asyncio.CancelledError):
+        await bot
+
+
+async def _serve(settings: Settings) -> None:
     async with serving(settings) as sockets:
-        watching = asyncio.create_task(sockets.watch())
-        stopping = asyncio.create_task(stop.wait())
-        done, waiting = await asyncio.wait({watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
-        if watching in done:
-            watching.result()
+        await sockets.watch()
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.commands.command import Asked, Command, Installation, Turn
+from database import transaction
 from operations.errors import NotAllowed
 from operations.slack_inbox import Answer
 from operations.standing import Person, Standing, stand
@@ -15,6 +16,16 @@ def carry_out(command: Command, asked: Asked, installation: Installation) -> Ans
         Refused: with the sentence for the person.
     """
     return command.run(Turn(asked, installation, _standing(command, asked, installation)))
+
+
+def check(command: Command, asked: Asked, installation: Installation) -> None:
+    """The same check alone, before Slack is asked on somebody's behalf.
+
+    Raises:
+        Refused: with the sentence for the person.
+    """
+    with transaction():
+        _standing(command, asked, installation)
 
 
 def _standing(command: Command, asked: Asked, installation: Installation) -> Standing | None:

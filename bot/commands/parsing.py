@@ -83,7 +83,7 @@ def _check_options(command: Command, options: Mapping[str, Word]) -> None:
 def _check_words(command: Command, words: Sequence[Word], free: str) -> None:
     missing = [*command.needs[len(words) :], *([command.text] if command.text and not free.strip() else [])]
     if missing:
-        raise _wrong(command, f"`{command.name}` needs {' and '.join(missing)}.")
+        raise _wrong(command, f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing.")
     most = len(command.needs) + len(command.takes)
     if len(words) > most:
         extra = escape(" ".join(word.text for word in words[most:]))

@@ -13,5 +13,6 @@ def with_root(text: str, root: str, table: Sequence[Command]) -> str:
 
     A lone noun is left alone: "session `send`" is a session of that name, while `send NUMBER TEXT` is the command.
     """
-    names = "|".join(re.escape(command.name) + ("" if command.verb else r"(?= )") for command in table)
-    return re.sub(rf"`(?=(?:{names}|help`)(?:[ `]|(?<=`)))", f"`{root} ", text)
+    with_verb = "|".join(re.escape(command.name) for command in table if command.verb)
+    alone = "|".join(re.escape(command.name) for command in table if not command.verb)
+    return re.sub(rf"`(?=(?:{with_verb})[ `]|(?:{alone}) |help`)", f"`{root} ", text)

@@ -1,19 +1,35 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
-from bot.commands.command import Command, Option, Turn
+from bot.commands.command import Asked, Command, Option, Turn
 from models import SessionStatus, TenantStatus, WahaSession
 from operations import queueing, sessions
 from operations.errors import BadInput, NotAllowed, NotFound
 from operations.permissions import Permission
 from operations.slack_inbox import Answer
 from operations.standing import routes_of
+from slack import references
+from slack.client import SlackClient
 from slack.mrkdwn import escape, foreign, to_whatsapp
 from waha.chat_ids import BadRecipient, chat_id_of
 
 # Fewer digits than any number with its country code that is not typed in groups has in practice.
 _SHORT_NUMBER = 10
+_MOST_MENTIONS = 10
+
+
+async def write_out(asked: Asked, slack: SlackClient) -> Asked:
+    """Make the text what the customer reads: no id of Slack's, and of colleagues no more than the first name."""
+    mentioned = {
+        reference.target
+        for found in re.findall(references.PATTERN, asked.text)
+        if (reference := references.parse(found)).kind == "user"
+    }
+    people = [await slack.user_info(user_id) for user_id in sorted(mentioned)[:_MOST_MENTIONS]]
+    names = {person.id: (person.real_name or person.name).partition(" ")[0] for person in people}
+    return replace(asked, text=to_whatsapp(asked.text, names).strip())
 
 
 def send(turn: Turn) -> Answer:
@@ -21,12 +37,11 @@ def send(turn: Turn) -> Answer:
     if standing.tenant_status is not TenantStatus.ACTIVE:
         raise NotAllowed(f"*{escape(standing.tenant_name)}* is deactivated, so nothing is sent. Ask an operator.")
     chat_id = _chat_id(asked.word(0), asked.text)
-    body = to_whatsapp(asked.text).strip()
-    if not body:
+    if not asked.text:
         raise BadInput("There is no text in it. For example: `send +4915123456789 Your order is ready`.")
     session = _session(turn)
     message, conversation = queueing.start(
-        session, chat_id=chat_id, body=body, message_id=asked.new_id("message"), writer_id=asked.person.user_id
+        session, chat_id=chat_id, body=asked.text, message_id=asked.new_id("message"), writer_id=asked.person.user_id
     )
     wait = (
         "" if session.status == SessionStatus.WORKING else f" It waits until session `{foreign(session.name)}` works."
@@ -86,6 +101,7 @@ COMMANDS = (
         summary="write to a customer",
         example="send +4915123456789 Your order is ready",
         permission=Permission.MESSAGE_SEND,
+        prepare=write_out,
         run=send,
     ),
 )

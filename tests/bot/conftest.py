@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -79,6 +80,14 @@ async def eventually(condition: Callable[[], object]) -> None:
     """Look until it is true, for what nobody announces."""
     async with asyncio.timeout(DEADLINE_SECONDS):
         while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+async def becomes(rows: Rows, sql: str, expected: list[tuple[Any, ...]]) -> None:
+    """Wait until a query finds this."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while (found := await rows(sql)) != expected:
+            logging.getLogger(__name__).info("found %s", found)
             await asyncio.sleep(0.02)
 
 

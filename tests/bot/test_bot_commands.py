@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from bot.commands import COMMANDS
 from sandbox.slack import SandboxSlack
-from tests.bot.conftest import Ask, Rows
+from tests.bot.conftest import Ask, Rows, becomes
 
 pytestmark = pytest.mark.database_role("switchboard_bot")
 
@@ -30,4 +31,110 @@ async def test_an_organisation_is_set_up_from_nothing(ask: Ask, slack: SandboxSl
     assert await rows("SELECT engine, server, desired_state FROM waha_sessions") == [("NOWEB", "main", "running")]
     assert await rows("SELECT kind, slack_user_id FROM waha_actions") == [("qr", slack.person("ana").id)]
     assert await rows("SELECT slack_channel_id FROM slack_posts") == [(slack.channel("support").id,)]
-    assert await rows("SELECT count(*) FROM slack_events WHERE answered_at IS NULL") == [(0,)]
+    await becomes(rows, "SELECT count(*) FROM slack_events WHERE answered_at IS NULL", [(0,)])
+
+
+@pytest.mark.usefixtures("acme")
+async def test_help_shows_every_command_and_one_topic_with_examples(ask: Ask) -> None:
+    bare, full, topic = await ask("ben", ""), await ask("ben", "help"), await ask("ben", "help session")
+
+    assert bare == full
+    assert all(f"`/wa {command.usage}`" in full for command in COMMANDS if command.noun != "help")
+    assert "`/wa session qr NAME`: the code that links its phone" in topic
+    assert "For example: `/wa session qr sales-berlin`" in topic
+    assert "For TENANT_ADMIN or MANAGER." in topic
+    assert "tenant create" not in topic
+
+
+@pytest.mark.usefixtures("acme")
+async def test_operators_see_all_tenants_and_members_their_own(ask: Ask) -> None:
+    await ask("olga", 'tenant create "Other Ltd"')
+
+    listed = await ask("olga", "tenant list")
+    shown = await ask("ana", "tenant show")
+
+    assert "• *Acme*, active: 0 sessions, 1 users" in listed
+    assert "• *Other Ltd*, active: 0 sessions, 0 users" in listed
+    assert shown.startswith("*Acme*, active\n1 users, 0 sessions. Health reports: `0 9 * * 1-5` (UTC).")
+
+
+@pytest.mark.usefixtures("acme")
+async def test_a_session_is_stopped_started_and_looked_at(ask: Ask, rows: Rows) -> None:
+    await ask("ana", "session add sales")
+
+    stopped = await ask("ana", "session stop sales")
+    again = await ask("ana", "session stop Sales")
+    no_code = await ask("ana", "session qr sales")
+    listed = await ask("ana", "session list")
+    shown = await ask("ana", "session show sales")
+    started = await ask("ana", "session start sales")
+
+    assert stopped.startswith("Session `sales` is being stopped.")
+    assert again.startswith("Session `sales` was to be stopped already.")
+    assert no_code.endswith("Start it first: `/wa session start sales`.")
+    assert "• `sales` ⚪ stopped (should be stopped), queue empty" in listed
+    assert "Engine GOWS on server `main`." in shown
+    assert shown.endswith("Start it with `/wa session start sales`.")
+    assert started.startswith("Session `sales` is being started.")
+    assert await rows("SELECT desired_state FROM waha_sessions") == [("running",)]
+
+
+@pytest.mark.usefixtures("acme")
+async def test_a_working_session_has_no_code(ask: Ask, rows: Rows) -> None:
+    await ask("ana", "session add sales")
+    await rows("UPDATE waha_sessions SET status = 'working' RETURNING 1")
+
+    assert (await ask("ana", "session qr sales")).startswith("Session `sales` works: its phone is linked")
+    assert await rows("SELECT count(*) FROM waha_actions") == [(0,)]
+
+
+@pytest.mark.usefixtures("acme")
+async def test_channels_are_linked_for_a_purpose_listed_and_unlinked(ask: Ask, slack: SandboxSlack, rows: Rows) -> None:
+    here = await ask("ana", "channel link", channel="support")
+    alerts = await ask("ana", "channel link #alerts --for alerts")
+    listed = await ask("ana", "channel list")
+    unlinked = await ask("ana", "channel unlink", channel="support")
+
+    assert here.startswith("#support shows the conversations of *Acme* from now on.")
+    assert "begin with `//`" in here
+    assert alerts.startswith("#alerts shows the alerts of *Acme* from now on.")
+    assert "• #support: conversations of all sessions" in listed
+    assert unlinked.startswith("#support no longer shows conversations of *Acme*.")
+    assert await rows("SELECT slack_channel_id FROM channel_routes WHERE deleted_at IS NULL") == [
+        (slack.channel("alerts").id,)
+    ]
+
+
+@pytest.mark.usefixtures("acme")
+async def test_a_message_is_queued_as_it_was_typed_and_can_be_looked_at(
+    ask: Ask, slack: SandboxSlack, rows: Rows
+) -> None:
+    await ask("ana", "session add sales")
+    await ask("ana", "channel link #support")
+
+    queued = await ask("ana", 'send +4915123456789 It\'s <b> & "ready", ask @ben in #support :tada:')
+    listed = await ask("ana", "message list --status queued --session sales")
+    [[message_id, body, to, writer]] = await rows(
+        "SELECT id, body, to_msisdn, metadata->>'slack_user_id' FROM messages"
+    )
+    shown = await ask("ana", f"message show {message_id}")
+
+    assert queued.startswith("Queued for +4915123456789 through session `sales`. It waits until session `sales` works.")
+    assert "#support" in queued
+    assert body == 'It\'s <b> & "ready", ask @Ben in #support 🎉'
+    assert (to, writer) == ("4915123456789", slack.person("ana").id)
+    assert "To +4915123456789, queued" in listed
+    assert str(message_id) in listed
+    assert "It's <b> &" in shown
+
+
+@pytest.mark.usefixtures("acme")
+async def test_the_session_of_the_channel_sends_what_is_typed_there(ask: Ask, rows: Rows) -> None:
+    await ask("ana", "session add sales")
+    await ask("ana", "session add service")
+    await ask("ana", "channel link #support --session service")
+
+    queued = await ask("ana", "send +4915123456789 Hello", channel="support")
+
+    assert "through session `service`" in queued
+    assert await rows("SELECT count(*) FROM messages") == [(1,)]
