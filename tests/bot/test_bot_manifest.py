@@ -1,0 +1,91 @@
+"""The manifest in the repository is the one that the code makes, and asks for nothing that is not used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bot.commands import COMMANDS
+from bot.manifest import manifest, manifest_text, usage_hint
+
+MANIFEST = Path(__file__).parents[2] / "manifest.yaml"
+
+# Slack's schema knows no names of scopes and events: a typo would pass it.
+SCOPES = {
+    "commands",
+    "chat:write",
+    "channels:history",
+    "groups:history",
+    "channels:read",
+    "groups:read",
+    "files:read",
+    "files:write",
+    "im:write",
+    "reactions:read",
+    "reactions:write",
+    "users:read",
+    "users:read.email",
+}
+# Each event, and the scope without which Slack does not send it.
+SCOPE_OF_EVENT = {
+    "message.channels": "channels:history",
+    "message.groups": "groups:history",
+    "reaction_added": "reactions:read",
+    "reaction_removed": "reactions:read",
+    "member_joined_channel": "channels:read",
+    "channel_archive": "channels:read",
+    "channel_unarchive": "channels:read",
+    "channel_deleted": "channels:read",
+    "channel_id_changed": "channels:read",
+    "channel_shared": "channels:read",
+    "group_archive": "groups:read",
+    "group_unarchive": "groups:read",
+    "group_deleted": "groups:read",
+    "app_uninstalled": "",
+    "tokens_revoked": "",
+}
+
+
+@pytest.fixture
+def made() -> dict[str, Any]:
+    return manifest("/wa")
+
+
+def test_the_file_is_what_the_code_makes() -> None:
+    assert MANIFEST.read_text(encoding="utf-8") == manifest_text("/wa"), "run `make manifest`"
+
+
+def test_the_text_is_yaml_of_the_manifest(made: dict[str, Any]) -> None:
+    assert yaml.safe_load(manifest_text("/wa")) == made
+
+
+def test_every_scope_is_known_and_every_event_has_its_scope(made: dict[str, Any]) -> None:
+    scopes = made["oauth_config"]["scopes"]["bot"]
+    events = made["settings"]["event_subscriptions"]["bot_events"]
+
+    assert set(scopes) == SCOPES
+    assert len(scopes) == len(SCOPES)
+    assert {SCOPE_OF_EVENT[event] for event in events} <= {*scopes, ""}
+
+
+def test_the_command_is_escaped_and_within_slacks_limits(made: dict[str, Any]) -> None:
+    [command] = made["features"]["slash_commands"]
+
+    assert command["command"] == "/wa"
+    assert command["should_escape"] is True
+    assert len(command["description"]) <= 2000
+    assert len(command["usage_hint"]) <= 1000
+    assert made["settings"]["socket_mode_enabled"] is True
+
+
+def test_another_command_is_written_as_it_is_set() -> None:
+    [command] = manifest("/whatsapp")["features"]["slash_commands"]
+
+    assert command["command"] == "/whatsapp"
+
+
+def test_the_hint_names_every_noun() -> None:
+    assert all(command.noun in usage_hint() for command in COMMANDS)

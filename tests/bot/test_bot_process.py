@@ -1,0 +1,138 @@
+"""The real process: `python -m bot`, its signals and its exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psycopg2
+
+from sandbox.slack import SandboxSlack, Wait
+
+ROOT = Path(__file__).parents[2]
+DEADLINE_SECONDS = 30
+KEY = "c2l4dGVlbiBieXRlcyBhcmUgbm90IGVub3VnaCEhISE="
+
+
+@asynccontextmanager
+async def bot_process(slack: SandboxSlack, url: str, **more: str) -> AsyncIterator[Process]:
+    environment = {
+        "PATH": os.defpath,
+        "SWITCHBOARD_DATABASE__URL": url,
+        "SWITCHBOARD_SECURITY__ENCRYPTION_KEYS": KEY,
+        "SWITCHBOARD_SLACK__BOT_TOKEN": slack.bot_token,
+        "SWITCHBOARD_SLACK__APP_TOKEN": slack.app_token,
+        "SWITCHBOARD_SLACK__API_URL": slack.api_url,
+        "SWITCHBOARD_SLACK__OPERATORS": f"{slack.team_id}/{slack.person('olga').id}",
+        **more,
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot", cwd=ROOT, env=environment, stdout=PIPE, stderr=PIPE
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def ended(process: Process) -> tuple[int | None, str]:
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        _, errors = await process.communicate()
+    return process.returncode, errors.decode()
+
+
+async def test_it_migrates_an_empty_database_answers_and_ends_with_0_when_told(
+    slack: SandboxSlack, new_database: Callable[..., str]
+) -> None:
+    async with bot_process(slack, new_database()) as process:
+        await slack.connected(2, seconds=DEADLINE_SECONDS)
+        answer = await slack.command("olga", "general", "/wa help", Wait(until=lambda one: bool(one.text)))
+
+        process.send_signal(signal.SIGTERM)
+        code, log = await ended(process)
+
+    assert answer.text.startswith("*WhatsApp from Slack.*")
+    assert code == 0, log
+    assert "bot stopped" in log
+    assert "Traceback" not in log
+
+
+async def test_what_is_being_done_when_it_is_told_to_stop_is_finished(
+    slack: SandboxSlack, new_database: Callable[..., str]
+) -> None:
+    url = new_database()
+    slack.fail("response_url", hang=1.0, after_storing=True)
+    async with bot_process(slack, url) as process:
+        await slack.connected(2, seconds=DEADLINE_SECONDS)
+        await slack.command("olga", "general", "/wa tenant create Acme", Wait(until=lambda one: bool(one.messages)))
+
+        process.send_signal(signal.SIGTERM)
+        code, log = await ended(process)
+
+    connection = psycopg2.connect(url)
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM slack_events WHERE answered_at IS NOT NULL")
+        assert cursor.fetchone() == (1,)
+    connection.close()
+    assert code == 0, log
+
+
+async def test_a_bot_token_that_slack_refuses_is_named_and_ends_with_78(
+    slack: SandboxSlack, new_database: Callable[..., str], template_database: str
+) -> None:
+    url = new_database(template_database)
+    async with bot_process(slack, url, SWITCHBOARD_SLACK__BOT_TOKEN="xoxb-wrong") as process:
+        code, log = await ended(process)
+
+    assert code == 78
+    assert "Slack refuses slack.bot_token (invalid_auth): set SWITCHBOARD_SLACK__BOT_TOKEN=xoxb-" in log
+    assert "Traceback" not in log
+    assert "xoxb-wrong" not in log
+
+
+async def test_an_app_token_that_slack_refuses_is_named_and_ends_with_78(
+    slack: SandboxSlack, new_database: Callable[..., str], template_database: str
+) -> None:
+    url = new_database(template_database)
+    async with bot_process(slack, url, SWITCHBOARD_SLACK__APP_TOKEN="xapp-wrong") as process:
+        code, log = await ended(process)
+
+    assert code == 78
+    assert "Slack refuses slack.app_token (invalid_auth): set SWITCHBOARD_SLACK__APP_TOKEN=xapp-" in log
+    assert "Traceback" not in log
+
+
+async def test_a_mode_that_is_not_served_is_said(
+    slack: SandboxSlack, new_database: Callable[..., str], template_database: str
+) -> None:
+    url = new_database(template_database)
+    http = {"SWITCHBOARD_SLACK__MODE": "http", "SWITCHBOARD_SLACK__SIGNING_SECRET": "secret"}
+    async with bot_process(slack, url, **http) as process:
+        code, log = await ended(process)
+
+    assert code == 78
+    assert "slack.mode http is not served yet" in log
+
+
+async def test_it_can_be_stopped_while_it_waits_for_slack(
+    slack: SandboxSlack, new_database: Callable[..., str], template_database: str
+) -> None:
+    url = new_database(template_database)
+    fault = slack.fail("auth.test", status=500, times=None)
+    async with bot_process(slack, url) as process:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while not fault.hits:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+        process.send_signal(signal.SIGTERM)
+        code, log = await ended(process)
+
+    assert code == 0, log

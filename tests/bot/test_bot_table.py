@@ -1,0 +1,95 @@
+"""The table of commands agrees with itself."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+
+from bot.commands import COMMANDS, Asked, Command
+from bot.commands.parsing import parse
+from bot.commands.rendering import with_root
+from operations.permissions import Permission
+from operations.standing import Person
+from slack.command_text import CommandText
+
+by_name = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+
+
+def asked() -> Asked:
+    return Asked(uuid4(), Person("T1", "U1"), "C1")
+
+
+def test_names_are_used_once() -> None:
+    names = [command.name for command in COMMANDS]
+
+    assert len(names) == len(set(names))
+
+
+def test_every_permission_has_a_command() -> None:
+    assert {command.permission for command in COMMANDS} == {*Permission, None}
+
+
+@by_name
+def test_the_example_of_a_command_is_read_as_that_command(command: Command) -> None:
+    example = command.example.replace("@ana", "<@U2>").replace("#support", "<#C2|support>")
+
+    found, words = parse(example, asked(), COMMANDS)
+
+    assert found is command
+    assert len(words.words) >= len(command.needs)
+
+
+@by_name
+def test_a_command_takes_the_tenant_by_name(command: Command) -> None:
+    name, _, rest = command.example.partition(command.name)[2].partition(" ")
+    typed = f"{command.name} --tenant Acme {name}{rest}"
+
+    _, words = parse(typed, asked(), COMMANDS)
+
+    assert words.option("tenant") == "Acme"
+
+
+def test_the_text_to_a_customer_is_taken_as_it_was_typed() -> None:
+    typed = 'send --session=sales —tenant Acme <tel:+4915123456789|+49 151 23456789> it\'s  "ready" --really\nBye'
+
+    _, words = parse(typed, asked(), COMMANDS)
+
+    assert words.word(0).replace(" ", "") == "+4915123456789"
+    assert words.text == 'it\'s  "ready" --really\nBye'
+    assert {name: word.text for name, word in words.options.items()} == {"session": "sales", "tenant": "Acme"}
+
+
+def test_nothing_typed_is_a_call_for_help() -> None:
+    assert parse("  ", asked(), COMMANDS)[0].name == "help"
+
+
+def test_ids_of_new_rows_are_the_same_however_often_a_command_is_carried_out() -> None:
+    first = asked()
+
+    assert first.new_id("user") == first.new_id("user")
+    assert first.new_id("user") != first.new_id("identity")
+    assert first.new_id("user") != asked().new_id("user")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "shown"),
+    [
+        ("See `session list`.", "See `/hook session list`."),
+        (
+            "Run `user add <@U1> AGENT`, `help` or `send NUMBER TEXT`.",
+            "Run `/hook user add <@U1> AGENT`, `/hook help` or `/hook send NUMBER TEXT`.",
+        ),
+        ("Session `send` works, `session` too.", "Session `send` works, `session` too."),
+        ("`config.toml` and `session listing`", "`config.toml` and `session listing`"),
+    ],
+)
+def test_commands_in_sentences_are_shown_as_they_are_typed(sentence: str, shown: str) -> None:
+    assert with_root(sentence, "/hook", COMMANDS) == shown
+
+
+def test_usage_reads_back_as_words() -> None:
+    for command in COMMANDS:
+        words = CommandText(command.usage).arguments().words
+
+        assert words[0].text == command.noun
