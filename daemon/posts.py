@@ -1,7 +1,8 @@
 """How each kind of post is made in Slack, and how an interrupted one is looked up.
 
 Payloads: `post` and `direct` {text, blocks?, root?, file?, filename?, alt_text?} · `ephemeral` {text, user} ·
-`react` {ts, receipt, shown?}. A `file` is base64, encrypted for its row.
+`react` {ts, receipt, shown?}. A `file` is base64, encrypted for its row. With `names_commands` the text is ours and
+mentions commands without the slash command that they belong to.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from database import in_database
 from operations import relaying
 from operations.encryption import KeyRing
 from operations.relaying import LeasedPost
+from operations.wording import with_root
 from slack.client import SlackClient
 
 # Slack's clock and ours differ; no message is older than its row.
@@ -34,9 +36,10 @@ class AtMostOnce(Exception):
 class Poster:
     """Makes posts through one Slack client."""
 
-    def __init__(self, slack: SlackClient, ring: KeyRing) -> None:
+    def __init__(self, slack: SlackClient, ring: KeyRing, command: str) -> None:
         self._slack = slack
         self._ring = ring
+        self._command = command
 
     async def look_up(self, post: LeasedPost) -> str | None:
         """The ts of a post whose outcome was unknown; None when it is not in Slack.
@@ -62,7 +65,7 @@ class Poster:
         match post.kind:
             case "ephemeral":
                 await self._slack.post_ephemeral(
-                    post.slack_channel_id, post.payload["user"], post.payload["text"], thread_ts=post.thread_ts
+                    post.slack_channel_id, post.payload["user"], self._text_of(post), thread_ts=post.thread_ts
                 )
                 return None
             case "direct" if "file" in post.payload:
@@ -71,7 +74,7 @@ class Poster:
             case "post" | "direct":
                 return await self._slack.post(
                     await self._channel_of(post),
-                    post.payload["text"],
+                    self._text_of(post),
                     blocks=post.payload.get("blocks"),
                     thread_ts=post.thread_ts,
                     outbox_id=str(post.post_id),
@@ -87,6 +90,10 @@ class Poster:
             await self._slack.remove_reaction(channel, ts, REACTION_OF[shown])
         return str(receipt)
 
+    def _text_of(self, post: LeasedPost) -> str:
+        text = str(post.payload["text"])
+        return with_root(text, self._command) if post.payload.get("names_commands") else text
+
     async def _channel_of(self, post: LeasedPost) -> str:
         if post.kind == "direct":
             return await self._slack.open_direct(post.slack_channel_id)
@@ -100,4 +107,4 @@ class Poster:
         )
         await in_database(relaying.keep_file_id, post, slot.file_id)
         await self._slack.put_bytes(slot.upload_url, content)
-        await self._slack.complete_upload(slot.file_id, channel, comment=post.payload["text"])
+        await self._slack.complete_upload(slot.file_id, channel, comment=self._text_of(post))

@@ -110,7 +110,7 @@ class Daemon:
     async def _run_relay(self, ring: KeyRing, stack: AsyncExitStack) -> None:
         slack = self._settings.slack
         client = await stack.enter_async_context(SlackClient(slack.bot_token.get_secret_value(), slack.api_url))
-        poster = Poster(client, ring)
+        poster = Poster(client, ring, slack.command)
         self._repeat("relay", Relay(poster, Pacing(), self._settings.delivery, self._listener.wake("posts")))
 
     def _run_reconciler(self, servers: dict[str, Server], ring: KeyRing) -> None:

@@ -28,6 +28,8 @@ _AT_ONCE = 16
 _TOKEN_PAUSE = timedelta(seconds=30)
 _LOOK_AGAIN_AFTER = timedelta(seconds=5)
 _UPLOAD = timedelta(seconds=60)
+# Which of them Slack answers for a root that was deleted is not documented.
+_THREAD_IS_GONE = frozenset({"thread_not_found", "cannot_reply_to_message"})
 
 
 class Relay:
@@ -94,7 +96,7 @@ class Relay:
         try:
             return await self._poster.look_up(post)
         except SlackError as error:
-            if isinstance(error, SlackRefused) and error.reason == "thread_not_found":
+            if isinstance(error, SlackRefused) and error.reason in _THREAD_IS_GONE:
                 return None
             raise _CannotLookUp(error.sentence) from error
 
@@ -113,7 +115,7 @@ class Relay:
             await asyncio.sleep(delay.total_seconds())
 
     async def _refused(self, post: LeasedPost, error: SlackRefused) -> None:
-        if error.reason == "thread_not_found" and post.conversation_id is not None:
+        if error.reason in _THREAD_IS_GONE and post.conversation_id is not None:
             await in_database(relaying.forget_thread, post)
             await in_database(relaying.record_delayed, post, timedelta(0), error.sentence)
             return

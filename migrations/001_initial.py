@@ -718,7 +718,8 @@ BEGIN
         p.slack_team_id, p.slack_channel_id, coalesce(p.thread_ts, c.slack_thread_ts), p.payload, p.slack_ts, p.file_id, p.attempts,
         p.post_started_at, p.created_at
     FROM leased p
-    LEFT JOIN conversations c ON c.id = p.conversation_id;
+    -- A conversation that moved to another channel has its thread there; what was queued for the old one stands alone.
+    LEFT JOIN conversations c ON c.id = p.conversation_id AND c.slack_channel_id = p.slack_channel_id;
 END
 $$;
 

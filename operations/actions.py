@@ -68,6 +68,7 @@ def send_qr(action: LeasedAction, png: bytes, *, post_id: UUID, ring: KeyRing) -
             {
                 "text": f"Scan this code with the phone of session `{name}`: WhatsApp, Linked devices, Link a device. "
                 f"It is replaced after a minute; run `session qr {name}` again for a new one.",
+                "names_commands": True,
                 "file": sealed,
                 "filename": "whatsapp-qr.png",
                 "alt_text": f"QR code that links a phone to session {action.session_name}",

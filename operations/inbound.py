@@ -22,7 +22,7 @@ from models import (
     uuid7,
 )
 from operations import delivery, routes
-from operations.conversations import Customer, find_or_open, next_seq
+from operations.conversations import Customer, find_or_open, masked, next_seq
 from operations.observing import observe_status
 from operations.posting import queue_in_thread, tell, tell_person
 from operations.relayed import relay_inbound
@@ -127,7 +127,7 @@ def _keep(told: WahaMessage, session: WahaSession, conversation: Conversation) -
     other = other or next((digits for one in (told.alternate_sender,) if one and (digits := digits_of(one))), None)
     metadata = {
         "sender": told.sender,
-        "sender_name": told.push_name or (f"+{other}" if other else ""),
+        "sender_name": told.push_name or (masked(other) if other else ""),
         "timestamp": told.timestamp.astimezone(UTC).isoformat() if told.timestamp else None,
         "source": told.source,
     }

@@ -97,7 +97,7 @@ def tell(team_id: str, channel_id: str, text: str, *, tenant_id: UUID | None, sl
     return queue_post(
         channel_lane(team_id, channel_id),
         PostKind.POST,
-        {"text": text},
+        {"text": text, "names_commands": True},
         team_id=team_id,
         channel_id=channel_id,
         tenant_id=tenant_id,
@@ -112,7 +112,7 @@ def tell_privately(
     return queue_post(
         person_lane(team_id, user_id),
         PostKind.EPHEMERAL,
-        {"text": text, "user": user_id},
+        {"text": text, "user": user_id, "names_commands": True},
         team_id=team_id,
         channel_id=channel_id,
         tenant_id=tenant_id,
@@ -125,7 +125,7 @@ def tell_person(team_id: str, user_id: str, text: str, *, tenant_id: UUID | None
     return queue_post(
         person_lane(team_id, user_id),
         PostKind.DIRECT,
-        {"text": text},
+        {"text": text, "names_commands": True},
         team_id=team_id,
         channel_id=user_id,
         tenant_id=tenant_id,

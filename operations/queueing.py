@@ -73,9 +73,7 @@ def start(
         Refused: the session has no channel, so that nobody would see the answer.
     """
     number = digits_of(chat_id)
-    customer = Customer(
-        chat_ids=(chat_id,), name=f"+{number}" if number else "", msisdn=number, is_group=kind_of(chat_id) == "group"
-    )
+    customer = Customer(chat_ids=(chat_id,), msisdn=number, is_group=kind_of(chat_id) == "group")
     conversation = find_or_open(session, customer)
     if conversation.slack_channel_id is None:
         raise Refused(
