@@ -88,3 +88,8 @@ def belongs_to(column: str, table: str, *, on_delete: str = "CASCADE") -> peewee
 
 def owned_by_tenant() -> peewee.SQL:
     return peewee.SQL("FOREIGN KEY (tenant_id) REFERENCES tenants (id) ON DELETE CASCADE")
+
+
+def referred_to() -> peewee.SQL:
+    """What `belongs_to` of other tables points at."""
+    return peewee.SQL("UNIQUE (tenant_id, id)")

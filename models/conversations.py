@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import peewee
 
-from models.base import Json, Model, OwnedByTenant, Timestamp, Words, belongs_to, owned_by_tenant
+from models.base import Json, Model, OwnedByTenant, Timestamp, Words, belongs_to, owned_by_tenant, referred_to
 from models.enums import ConversationState, RoutePurpose
 
 
@@ -16,7 +16,7 @@ class Contact(OwnedByTenant):
 
     class Meta:
         table_name = "contacts"
-        constraints = (owned_by_tenant(),)
+        constraints = (owned_by_tenant(), referred_to())
 
 
 class Conversation(OwnedByTenant):
@@ -39,6 +39,7 @@ class Conversation(OwnedByTenant):
         table_name = "conversations"
         constraints = (
             owned_by_tenant(),
+            referred_to(),
             belongs_to("session_id", "waha_sessions"),
             belongs_to("contact_id", "contacts"),
             belongs_to("assignee_id", "users", on_delete="RESTRICT"),

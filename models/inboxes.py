@@ -5,11 +5,13 @@ import peewee
 from models.base import Json, Model, Timestamp, Words, now_utc, owned_by_tenant
 from models.enums import SlackEventKind
 
+GIVEN_BY_POSTGRESQL = peewee.SQL("GENERATED ALWAYS AS IDENTITY")
+
 
 class WebhookEvent(Model):
     """What WAHA posted, as it arrived. `position` is given by PostgreSQL and orders a lane."""
 
-    position = peewee.BigIntegerField(null=True)
+    position = peewee.BigIntegerField(constraints=[GIVEN_BY_POSTGRESQL])
     tenant_id = peewee.UUIDField(null=True)
     server = peewee.TextField()
     session = peewee.TextField()
@@ -31,7 +33,7 @@ class WebhookEvent(Model):
 class SlackEvent(Model):
     """An event, command or click of Slack, as it arrived."""
 
-    position = peewee.BigIntegerField(null=True)
+    position = peewee.BigIntegerField(constraints=[GIVEN_BY_POSTGRESQL])
     tenant_id = peewee.UUIDField(null=True)
     key = peewee.TextField()
     kind = Words(SlackEventKind)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import peewee
 
-from models.base import Json, OwnedByTenant, Timestamp, Words, belongs_to, now_utc, owned_by_tenant
+from models.base import Json, OwnedByTenant, Timestamp, Words, belongs_to, now_utc, owned_by_tenant, referred_to
 from models.enums import Direction, MessageStatus
 
 
@@ -44,6 +44,7 @@ class Message(OwnedByTenant):
         table_name = "messages"
         constraints = (
             owned_by_tenant(),
+            referred_to(),
             belongs_to("session_id", "waha_sessions"),
             belongs_to("conversation_id", "conversations"),
             belongs_to("replay_of", "messages"),

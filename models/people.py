@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import peewee
 
-from models.base import Json, Kept, OwnedByTenant, Timestamp, Words, belongs_to, owned_by_tenant
+from models.base import Json, Kept, OwnedByTenant, Timestamp, Words, belongs_to, owned_by_tenant, referred_to
 from models.enums import TenantStatus, UserRole
 
 
@@ -32,7 +32,7 @@ class User(OwnedByTenant):
 
     class Meta:
         table_name = "users"
-        constraints = (owned_by_tenant(),)
+        constraints = (owned_by_tenant(), referred_to())
 
 
 class SlackIdentity(OwnedByTenant):

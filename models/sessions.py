@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import peewee
 
-from models.base import Json, Model, OwnedByTenant, Timestamp, Words, belongs_to, now_utc, owned_by_tenant
+from models.base import Json, Model, OwnedByTenant, Timestamp, Words, belongs_to, now_utc, owned_by_tenant, referred_to
 from models.enums import ActionKind, DesiredState, Engine, ServerState, SessionStatus
 
 
@@ -49,7 +49,7 @@ class WahaSession(OwnedByTenant):
 
     class Meta:
         table_name = "waha_sessions"
-        constraints = (owned_by_tenant(),)
+        constraints = (owned_by_tenant(), referred_to())
 
 
 class SessionCheck(Model):
