@@ -10,10 +10,10 @@ import click
 
 import settings
 from bot.manifest import manifest_text
-from bot.migrating import open_migrated
 from bot.running import run
 from bot.sockets import NoSocket
 from database import ConnectionRefused, EmbeddedPostgresFailed, MigrationRefused, close_database
+from database.starting import open_migrated_database
 from settings import CONFIGURATION_ERROR, Settings, SettingsError, logs
 
 log = logs.get_logger("bot")
@@ -42,7 +42,7 @@ def _check(loaded: Settings) -> None:
 def _run(loaded: Settings) -> int:
     logs.configure(loaded.log, "bot")
     try:
-        open_migrated(loaded.database, "bot")
+        open_migrated_database(loaded.database, "switchboard_bot", "bot")
         asyncio.run(_until_told(loaded))
     except (SettingsError, EmbeddedPostgresFailed, MigrationRefused, ConnectionRefused) as error:
         log.error("the bot cannot start", reason=str(error))  # noqa: TRY400 - the sentence says all

@@ -4,34 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Any, Self
 from uuid import UUID
 
+from bot.call import Call
 from bot.commands import COMMANDS, Asked, Command, Installation
 from bot.commands.carrying_out import carry_out, check
 from bot.commands.command import Prepare
 from bot.commands.parsing import parse
-from bot.commands.rendering import with_root
+from bot.incoming import incoming
 from database import DatabaseUnavailable, in_database, transaction
 from operations import slack_inbox
 from operations.errors import Refused
 from operations.permissions import Permission
 from operations.posting import tell_person
 from operations.slack_inbox import Answer, Unanswered
-from operations.standing import Person
+from operations.wording import with_root
 from settings.logs import get_logger
 from slack.blocks import sections
 from slack.client import SlackClient
 from slack.errors import SlackError, SlackRefused
 
-# Slack takes answers at a response_url for 30 minutes; the last one is left for the way.
-RESPONSE_URL_LIVES = timedelta(minutes=29)
 # Older than this it is no answer any more, and who asked has long done something else.
 UNANSWERED_SINCE = timedelta(hours=24)
 DATABASE_PAUSE_SECONDS = 3.0
@@ -55,41 +51,6 @@ def went_wrong(error_id: str) -> str:
         "That went wrong on our side, and nothing was changed. Try again; if it happens again, give an operator the "
         f"error id `{error_id}`, which is in the log."
     )
-
-
-@dataclass(frozen=True)
-class Call:
-    """A command or click that is kept, and how its person is reached.
-
-    `typed` is None for clicks; after `respond_until`, on the clock of `time.monotonic`, the response_url is dead.
-    """
-
-    event_id: UUID
-    person: Person
-    channel_id: str
-    response_url: str
-    typed: str | None
-    respond_until: float
-
-    @property
-    def is_late(self) -> bool:
-        """Whether who asked has stopped waiting."""
-        return time.monotonic() >= self.respond_until
-
-    @classmethod
-    def of(cls, event_id: UUID, body: Mapping[str, Any], age: timedelta = timedelta(0)) -> Self:
-        """Out of what Slack sent: flat for a command, nested for a click."""
-        user, team, channel = (body.get(name) or {} for name in ("user", "team", "channel"))
-        return cls(
-            event_id=event_id,
-            person=Person(
-                str(body.get("team_id") or team.get("id", "")), str(body.get("user_id") or user.get("id", ""))
-            ),
-            channel_id=str(body.get("channel_id") or channel.get("id", "")),
-            response_url=str(body.get("response_url") or ""),
-            typed=str(body.get("text") or "") if "command" in body else None,
-            respond_until=time.monotonic() + (RESPONSE_URL_LIVES - age).total_seconds(),
-        )
 
 
 class Desk:
@@ -120,16 +81,17 @@ class Desk:
     async def answer_all(self, left: Sequence[Unanswered]) -> None:
         """Answer what the process before this one kept and did not answer."""
         for one in left:
-            call = Call.of(one.id, json.loads(bytes(one.body)), timedelta(seconds=one.age_seconds))
-            await self.serve(call, _kept(one))
+            body = json.loads(bytes(one.body))
+            if (row := incoming(body)) is not None:
+                await self.serve(Call.of(row, body, timedelta(seconds=one.age_seconds)), _kept(one))
 
-    async def say(self, call: Call, text: str) -> bool:
+    async def say(self, response_url: str, text: str) -> bool:
         """Tell the person something at once; False when Slack did not take it."""
-        shown = with_root(text, self._installation.root, COMMANDS)
+        shown = self._shown(text)
         try:
-            await self._slack.respond(call.response_url, shown, blocks=sections(shown)[:MOST_BLOCKS])
+            await self._slack.respond(response_url, shown, blocks=sections(shown)[:MOST_BLOCKS])
         except SlackError as error:
-            log.warning("answer was not taken by Slack", event_id=call.event_id, reason=str(error))
+            log.warning("answer was not taken by Slack", reason=str(error))
             return False
         return True
 
@@ -140,7 +102,7 @@ class Desk:
                 return await self._attempt(call)
             except DatabaseUnavailable as error:
                 log.warning("command waits for the database", event_id=call.event_id, reason=str(error))
-                told = told or await self.say(call, AWAY)
+                told = told or await self.say(call.response_url, AWAY)
                 await asyncio.sleep(DATABASE_PAUSE_SECONDS)
 
     async def _attempt(self, call: Call) -> Answer:
@@ -156,7 +118,7 @@ class Desk:
         except DatabaseUnavailable:
             raise
         except Exception:
-            error_id = uuid.uuid4().hex[:8]
+            error_id = new_error_id()
             log.exception("command failed", error_id=error_id, event_id=call.event_id)
             answer = Answer(went_wrong(error_id))
         await in_database(slack_inbox.refuse, call.event_id, answer)
@@ -180,11 +142,18 @@ class Desk:
             raise Refused("Slack did not say what is needed for this, so nothing was changed. Try again.") from error
 
     async def _deliver(self, call: Call, answer: Answer) -> None:
-        if call.response_url and not call.is_late and await self.say(call, answer.text):
+        if call.response_url and not call.is_late and await self.say(call.response_url, answer.text):
             await in_database(slack_inbox.answered, call.event_id)
         else:
-            shown = with_root(answer.text, self._installation.root, COMMANDS)
-            await in_database(_send_directly, call, f"About what you asked for earlier:\n{shown}")
+            text = f"About what you asked for earlier:\n{self._shown(answer.text)}"
+            await in_database(_send_directly, call, text)
+
+    def _shown(self, text: str) -> str:
+        return with_root(text, self._installation.root, (command.name for command in COMMANDS))
+
+
+def new_error_id() -> str:
+    return uuid.uuid4().hex[:8]
 
 
 def _send_directly(call: Call, text: str) -> None:

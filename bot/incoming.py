@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +19,7 @@ _NAMESPACE = uuid5(NAMESPACE_URL, "switchboard:slack_events")
 def incoming(body: Body) -> NewSlackEvent | None:
     """The row for an event, a command, a click or a form; None for what asks nothing of us, such as a closed form."""
     if "command" in body:
-        return _row(body, SlackEventKind.COMMAND, f"command:{body['trigger_id']}", lane="")
+        return _row(body, SlackEventKind.COMMAND, f"command:{body.get('trigger_id') or _digest(body)}", lane="")
     if isinstance(body.get("event"), Mapping):
         return _row(body, SlackEventKind.EVENT, _event_key(body), lane=_lane(body))
     if body.get("trigger_id"):
@@ -50,11 +51,16 @@ def event_id_of(key: str) -> UUID:
     return uuid5(_NAMESPACE, key)
 
 
+def _digest(body: Body) -> str:
+    """For what Slack gave no id."""
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
 def _event_key(body: Body) -> str:
     """Slack has delivered one message under several event ids: a message is known by its place and its edition."""
     event = body["event"]
     if event.get("type") != "message":
-        return f"event:{body['event_id']}"
+        return f"event:{body.get('event_id') or _digest(body)}"
     edition = (_inner(event).get("edited") or {}).get("ts") or event.get("deleted_ts") or ""
     return "message:" + "/".join(
         str(part)

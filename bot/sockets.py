@@ -19,7 +19,9 @@ CONNECTIONS = 2
 # aiohttp's client notices a socket that died after 0.5 s with this, after 8.5 s with Bolt's default of 10.
 PING_SECONDS = 2.0
 LOOK_EVERY_SECONDS = 2.0
+REPLACE_AFTER_SECONDS = 20.0
 AWAY_FOR_SECONDS = 60.0
+CONNECT_SECONDS = 10.0
 RETRY_SECONDS = 3.0
 
 log = get_logger(__name__)
@@ -38,7 +40,7 @@ class Sockets:
     def __init__(self, app: AsyncApp, app_token: str) -> None:
         self._app = app
         self._app_token = app_token
-        self._handlers: list[AsyncSocketModeHandler] = []
+        self.handlers: list[AsyncSocketModeHandler] = []
 
     async def connect(self) -> None:
         """Open both.
@@ -47,40 +49,60 @@ class Sockets:
             SettingsError: Slack refuses the app token.
         """
         for _ in range(CONNECTIONS):
-            url = await self._address()
-            handler = AsyncSocketModeHandler(
-                self._app, self._app_token, logger=_sdk_log, proxy=self._app.client.proxy, ping_interval=PING_SECONDS
-            )
-            # With a proxy of "" or None the SDK looks into the environment, where loopback is no exception.
-            handler.client.proxy = self._app.client.proxy
-            handler.client.wss_uri = url
-            self._handlers.append(handler)
-            await handler.connect_async()  # type: ignore[no-untyped-call]
+            self.handlers.append(await self._open())
 
     async def close(self) -> None:
         """From here on Slack hands over nothing; it repeats events to whoever comes next."""
-        for handler in self._handlers:
+        handlers, self.handlers = self.handlers, []
+        for handler in handlers:
             await handler.close_async()  # type: ignore[no-untyped-call]
-        self._handlers.clear()
 
-    async def connected(self) -> int:
-        """How many of them are up."""
-        return sum([await handler.client.is_connected() for handler in self._handlers])
-
-    async def watch(self, away_for: float = AWAY_FOR_SECONDS) -> None:
-        """Look at the sockets for ever.
+    async def watch(self, *, replace_after: float = REPLACE_AFTER_SECONDS, away_for: float = AWAY_FOR_SECONDS) -> None:
+        """Look at the sockets for ever, and replace the one that does not come back by itself.
 
         Raises:
             NoSocket: none was up for `away_for` seconds.
         """
-        loop = asyncio.get_running_loop()
-        last_up = loop.time()
+        clock = asyncio.get_running_loop().time
+        last_up = dict.fromkeys(range(CONNECTIONS), clock())
         while True:
-            if await self.connected():
-                last_up = loop.time()
-            elif loop.time() - last_up >= away_for:
+            for index, handler in enumerate(self.handlers):
+                # Without `await` it would be a coroutine, which is always true.
+                if await handler.client.is_connected():
+                    last_up[index] = clock()
+            if clock() - max(last_up.values()) >= away_for:
                 raise NoSocket(f"Slack could not be reached for {away_for:g} s")
-            await asyncio.sleep(min(LOOK_EVERY_SECONDS, away_for))
+            oldest = min(last_up, key=last_up.__getitem__)
+            if clock() - last_up[oldest] >= replace_after:
+                await self._replace(oldest)
+            await asyncio.sleep(min(LOOK_EVERY_SECONDS, replace_after))
+
+    async def _replace(self, index: int) -> None:
+        """The SDK goes on with an address that was used or has expired, for as long as connecting with it fails."""
+        log.warning("a connection to Slack is replaced", connection=index)
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                fresh = await self._open()
+        except (TimeoutError, SettingsError) as error:
+            log.warning("Slack opens no other connection", reason=str(error) or "no answer in time")
+            return
+        old, self.handlers[index] = self.handlers[index], fresh
+        await old.close_async()  # type: ignore[no-untyped-call]
+
+    async def _open(self) -> AsyncSocketModeHandler:
+        url = await self._address()
+        handler = AsyncSocketModeHandler(
+            self._app, self._app_token, logger=_sdk_log, proxy=self._app.client.proxy, ping_interval=PING_SECONDS
+        )
+        # Without a proxy the SDK takes one from the environment, where this machine is no exception.
+        handler.client.proxy = self._app.client.proxy
+        handler.client.wss_uri = url
+        try:
+            await handler.connect_async()  # type: ignore[no-untyped-call]
+        except BaseException:
+            await handler.close_async()  # type: ignore[no-untyped-call]
+            raise
+        return handler
 
     async def _address(self) -> str:
         """Asked for here, because the SDK would ask for ever with a token that Slack refuses."""

@@ -10,18 +10,19 @@ from dataclasses import replace
 import pytest
 
 from bot import desk
-from bot.commands import COMMANDS, Turn
+from bot.call import Call
+from bot.commands import COMMANDS
 from bot.in_flight import InFlight
 from bot.running import serving
 from bot.sockets import NoSocket, Sockets
 from operations.slack_inbox import Answer
 from sandbox.slack import SandboxSlack, Wait
-from tests.bot.conftest import Ask, BotSettings, Rows, becomes
+from tests.bot.conftest import Ask, BotSettings, Rows, becomes, eventually
 
 pytestmark = pytest.mark.database_role("switchboard_bot")
 
 
-def broken(_turn: Turn) -> Answer:
+def broken(*_given: object) -> Answer:
     raise ZeroDivisionError
 
 
@@ -56,10 +57,43 @@ async def test_a_bot_without_any_socket_gives_up_for_a_new_start(slack: SandboxS
             await bot.watch(away_for=0.2)
 
 
-async def test_a_connected_bot_is_left_alone(bot: Sockets) -> None:
+async def test_a_connected_bot_is_left_alone(slack: SandboxSlack, bot: Sockets) -> None:
+    before = [connection.number for connection in slack.state.socket_mode.connections]
+
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(1):
-            await bot.watch(away_for=0.2)
+            await bot.watch(replace_after=0.2, away_for=0.3)
+
+    assert [connection.number for connection in slack.state.socket_mode.connections] == before
+
+
+async def test_a_connection_that_does_not_come_back_by_itself_is_replaced(slack: SandboxSlack, bot: Sockets) -> None:
+    stuck = bot.handlers[0].client
+    stuck.auto_reconnect_enabled = False
+    assert stuck.current_session is not None
+    await stuck.current_session.close()
+
+    watching = asyncio.create_task(bot.watch(replace_after=0.2))
+    await eventually(lambda: bot.handlers[0].client is not stuck)
+    watching.cancel()
+
+    await slack.connected(2)
+    assert await bot.handlers[0].client.is_connected()
+
+
+async def test_a_listener_that_fails_keeps_its_exception_from_bolt(
+    slack: SandboxSlack,
+    bot: Sockets,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(Call, "of", broken)
+
+    answer = await slack.command("ana", "general", "/wa help", Wait(until=lambda answer: bool(answer.messages)))
+
+    assert answer.error is None
+    assert "error id" in answer.text
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 async def test_work_that_does_not_end_in_time_is_left_for_the_next_start() -> None:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -15,7 +16,7 @@ from bot.sockets import Sockets
 from database import database, transaction
 from sandbox.slack import SandboxSlack, Wait
 from tests.bot.conftest import Ask, BotSettings, Rows, becomes, eventually
-from tests.conftest import MigratedDatabase
+from tests.conftest import MigratedDatabase, Server
 
 pytestmark = pytest.mark.database_role("switchboard_bot")
 
@@ -110,6 +111,38 @@ async def test_a_command_that_cannot_be_kept_in_time_is_promised_nothing_and_ans
 
     assert slack.ephemerals("ana")[1].text.startswith("*WhatsApp from Slack.*")
     await becomes(rows, "SELECT count(*) FROM slack_events WHERE answered_at IS NOT NULL", [(1,)])
+
+
+@contextmanager
+def refusing(postgres: Server, migrated: MigratedDatabase) -> Iterator[None]:
+    """PostgreSQL refuses all connections to the database."""
+    name = urlsplit(migrated.url).path.removeprefix("/")
+    postgres.run(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+    postgres.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")  # noqa: S608
+    try:
+        yield
+    finally:
+        postgres.run(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+
+
+async def test_without_a_database_nothing_is_acknowledged_and_nothing_is_lost(
+    slack: SandboxSlack, bot: Sockets, rows: Rows, postgres: Server, migrated_database: MigratedDatabase
+) -> None:
+    with refusing(postgres, migrated_database):
+        slack.say("ana", "support", "hello")
+        [delivery] = slack.state.events.deliveries
+        answer = await slack.command("ana", "support", "/wa help", Wait(until=lambda answer: bool(answer.messages)))
+        await eventually(lambda: delivery.attempts == 2)
+
+        assert answer.texts[0].startswith("Not saved yet")
+        assert not delivery.acknowledged
+
+    await slack.until(lambda: delivery.acknowledged)
+    await slack.until(lambda: len(slack.ephemerals("ana")) == 2)
+    assert slack.ephemerals("ana")[1].text.startswith("*WhatsApp from Slack.*")
+    await becomes(
+        rows, "SELECT kind, answered_at IS NOT NULL FROM slack_events ORDER BY 1", [("command", True), ("event", False)]
+    )
 
 
 async def test_a_command_is_acknowledged_silently(slack: SandboxSlack, bot: Sockets) -> None:

@@ -8,9 +8,9 @@ import pytest
 
 from bot.commands import COMMANDS, Asked, Command
 from bot.commands.parsing import parse
-from bot.commands.rendering import with_root
 from operations.permissions import Permission
 from operations.standing import Person
+from operations.wording import MENTIONED, with_root
 from slack.command_text import CommandText
 
 by_name = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
@@ -72,20 +72,16 @@ def test_ids_of_new_rows_are_the_same_however_often_a_command_is_carried_out() -
     assert first.new_id("user") != asked().new_id("user")
 
 
-@pytest.mark.parametrize(
-    ("sentence", "shown"),
-    [
-        ("See `session list`.", "See `/hook session list`."),
-        (
-            "Run `user add <@U1> AGENT`, `help` or `send NUMBER TEXT`.",
-            "Run `/hook user add <@U1> AGENT`, `/hook help` or `/hook send NUMBER TEXT`.",
-        ),
-        ("Session `send` works, `session` too.", "Session `send` works, `session` too."),
-        ("`config.toml` and `session listing`", "`config.toml` and `session listing`"),
-    ],
-)
-def test_commands_in_sentences_are_shown_as_they_are_typed(sentence: str, shown: str) -> None:
-    assert with_root(sentence, "/hook", COMMANDS) == shown
+def test_the_commands_that_the_daemon_mentions_exist() -> None:
+    assert set(MENTIONED) <= {command.name for command in COMMANDS}
+
+
+def test_commands_in_sentences_are_shown_as_they_are_typed() -> None:
+    names = [command.name for command in COMMANDS]
+
+    shown = with_root("`user add <@U1>`, `help`, `send NUMBER TEXT`; `config.toml`, `session listing`", "/hook", names)
+
+    assert shown == "`/hook user add <@U1>`, `/hook help`, `/hook send NUMBER TEXT`; `config.toml`, `session listing`"
 
 
 def test_usage_reads_back_as_words() -> None:
