@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Annotated, Any, Self
 from uuid import UUID
 
@@ -24,11 +26,17 @@ from pydantic import (
 from models.enums import DesiredState, Direction, Engine, MessageStatus, SessionStatus, TenantStatus, UserRole
 
 SESSION_NAME = r"^[a-z0-9][a-z0-9_-]*$"
+NO_NUL = "must not hold the character U+0000"
+UNICODE = "must be text in Unicode"
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def _without_nul(value: Any) -> Any:
+def _storable_text(value: Any) -> Any:
+    """What text takes: half of a surrogate pair is a Python string, but no Unicode."""
     if isinstance(value, str) and "\x00" in value:
-        raise ValueError("must not hold the character U+0000")
+        raise ValueError(NO_NUL)
+    if isinstance(value, str) and SURROGATE.search(value):
+        raise ValueError(UNICODE)
     return value
 
 
@@ -36,7 +44,7 @@ def _text(minimum: int, maximum: int) -> tuple[StringConstraints, BeforeValidato
     # The order matters: a validator before the constraints would make pydantic measure before it strips.
     return (
         StringConstraints(strip_whitespace=True, min_length=minimum, max_length=maximum),
-        BeforeValidator(_without_nul),
+        BeforeValidator(_storable_text),
     )
 
 
@@ -44,7 +52,20 @@ def _lower(value: str) -> str:
     return value.lower()
 
 
-Text = Annotated[str, BeforeValidator(_without_nul)]
+def _storable_json(value: dict[str, Any]) -> dict[str, Any]:
+    """What jsonb takes: it refuses U+0000, half of a surrogate pair and numbers that are none."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (TypeError, ValueError):
+        raise ValueError("must hold nothing but JSON") from None
+    if r"\u0000" in text.replace(r"\\", ""):
+        raise ValueError(NO_NUL)
+    return value
+
+
+Text = Annotated[str, BeforeValidator(_storable_text)]
+Object = Annotated[dict[str, Any], AfterValidator(_storable_json)]
 TenantName = Annotated[str, *_text(1, 100)]
 PersonName = Annotated[str, *_text(0, 50)]
 # EmailStr admits at most 254 characters, RFC 5321's limit, which is inside the column's 255.
@@ -52,6 +73,9 @@ Email = Annotated[EmailStr, AfterValidator(_lower)]
 ServerName = Annotated[str, *_text(1, 100)]
 ChatId = Annotated[str, *_text(1, 255)]
 PasswordHash = Annotated[str, *_text(1, 255)]
+WahaMessageId = Annotated[str, *_text(1, 255)]
+MessageType = Annotated[str, *_text(1, 50)]
+MediaUrl = Annotated[str, *_text(1, 500)]
 SessionName = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40, pattern=SESSION_NAME)
 ]
@@ -79,14 +103,14 @@ class CreateTenant(Request):
     name: TenantName
     status: TenantStatus = TenantStatus.ACTIVE
     description: Text | None = None
-    settings: dict[str, Any] = Field(default_factory=dict)
+    settings: Object = Field(default_factory=dict)
 
 
 class UpdateTenant(Update):
     name: TenantName = ""
     status: TenantStatus = TenantStatus.ACTIVE
     description: Text | None = None
-    settings: dict[str, Any] = Field(default_factory=dict)
+    settings: Object = Field(default_factory=dict)
 
 
 class CreateUser(Request):
@@ -97,7 +121,7 @@ class CreateUser(Request):
     last_name: PersonName = ""
     password_hash: PasswordHash | None = None
     is_active: bool = True
-    preferences: dict[str, Any] = Field(default_factory=dict)
+    preferences: Object = Field(default_factory=dict)
 
 
 class UpdateUser(Update):
@@ -107,7 +131,7 @@ class UpdateUser(Update):
     last_name: PersonName = ""
     password_hash: PasswordHash | None = None
     is_active: bool = True
-    preferences: dict[str, Any] = Field(default_factory=dict)
+    preferences: Object = Field(default_factory=dict)
 
 
 class CreateWahaSession(Request):
@@ -116,21 +140,21 @@ class CreateWahaSession(Request):
     server: ServerName
     engine: Engine = Engine.GOWS
     desired_state: DesiredState = DesiredState.RUNNING
-    metadata: dict[str, Any] = Field(default_factory=dict)
-    config: dict[str, Any] = Field(default_factory=dict)
+    metadata: Object = Field(default_factory=dict)
+    config: Object = Field(default_factory=dict)
 
 
 class UpdateWahaSession(Update):
     name: SessionName = ""
     status: SessionStatus = SessionStatus.STOPPED
     desired_state: DesiredState = DesiredState.RUNNING
-    metadata: dict[str, Any] = Field(default_factory=dict)
-    config: dict[str, Any] = Field(default_factory=dict)
+    metadata: Object = Field(default_factory=dict)
+    config: Object = Field(default_factory=dict)
     error_message: Text | None = None
 
 
 class CreateMessage(Request):
-    """A message has a body or a file, and a recipient (outbound) or a sender (inbound) by number or by chat id."""
+    """A text has a body, what else WhatsApp carries need not; the other side is known by chat id, often by number."""
 
     tenant_id: UUID
     session_id: UUID
@@ -140,10 +164,10 @@ class CreateMessage(Request):
     chat_id: ChatId
     body: Text = ""
     status: MessageStatus = MessageStatus.QUEUED
-    waha_message_id: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
-    message_type: Annotated[str, StringConstraints(min_length=1, max_length=50)] = "text"
-    media_url: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    waha_message_id: WahaMessageId | None = None
+    message_type: MessageType = "text"
+    media_url: MediaUrl | None = None
+    metadata: Object = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -154,9 +178,9 @@ class CreateMessage(Request):
 
 class UpdateMessage(Update):
     status: MessageStatus = MessageStatus.QUEUED
-    waha_message_id: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
+    waha_message_id: WahaMessageId | None = None
     error_message: Text | None = None
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    metadata: Object = Field(default_factory=dict)
 
 
 _SENTENCES = {
@@ -168,6 +192,7 @@ _SENTENCES = {
     "uuid_parsing": "is not a UUID, such as 01890a5d-ac96-774b-bcce-b302099a8057",
     "uuid_type": "is not a UUID, such as 01890a5d-ac96-774b-bcce-b302099a8057",
     "string_type": "must be text",
+    "string_unicode": UNICODE,
     "bool_parsing": "must be yes or no",
     "bool_type": "must be yes or no",
     "dict_type": "must be an object of names and values",
