@@ -1,4 +1,4 @@
-"""`python -m bot` runs the bot; `python -m bot manifest` prints the Slack app's manifest."""
+"""`python -m bot` runs the bot; `python -m bot manifest` and `… commands` print what is made of its table."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import sys
 import click
 
 import settings
+from bot.commands import COMMANDS
+from bot.commands.reference import reference
 from bot.manifest import manifest_text
 from bot.running import run
 from bot.sockets import NoSocket
@@ -31,6 +33,12 @@ def main(context: click.Context) -> None:
 def manifest() -> None:
     """Only the name of the slash command is a setting."""
     click.echo(manifest_text(settings.load_or_exit().slack.command), nl=False)
+
+
+@main.command(help="Print the commands as a page of Markdown.")
+def commands() -> None:
+    """For the documentation, so that it cannot say anything else than the help does."""
+    click.echo(reference(COMMANDS, settings.load_or_exit().slack.command), nl=False)
 
 
 def _check(loaded: Settings) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -15,6 +16,8 @@ from bot.commands import COMMANDS
 from bot.in_flight import InFlight
 from bot.running import serving
 from bot.sockets import NoSocket, Sockets
+from database import DatabaseOnLoop
+from operations import slack_inbox
 from operations.slack_inbox import Answer
 from sandbox.slack import SandboxSlack, Wait
 from tests.bot.conftest import Ask, BotSettings, Rows, becomes, eventually
@@ -94,6 +97,11 @@ async def test_a_listener_that_fails_keeps_its_exception_from_bolt(
     assert answer.error is None
     assert "error id" in answer.text
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+async def test_a_query_on_the_loop_is_refused_instead_of_stopping_every_acknowledgement(bot: Sockets) -> None:
+    with pytest.raises(DatabaseOnLoop):
+        slack_inbox.unanswered(timedelta(hours=1))
 
 
 async def test_work_that_does_not_end_in_time_is_left_for_the_next_start() -> None:

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from bot.commands import COMMANDS
+from bot.commands.reference import reference
 from bot.manifest import manifest, manifest_text, usage_hint
 
 MANIFEST = Path(__file__).parents[2] / "manifest.yaml"
@@ -89,3 +90,9 @@ def test_another_command_is_written_as_it_is_set() -> None:
 
 def test_the_hint_names_every_noun() -> None:
     assert all(command.noun in usage_hint() for command in COMMANDS)
+
+
+def test_the_reference_shows_every_command_as_it_is_typed() -> None:
+    page = reference(COMMANDS, "/wa")
+
+    assert all(f"\n/wa {command.usage}\n" in page and f"\n/wa {command.example}\n" in page for command in COMMANDS)

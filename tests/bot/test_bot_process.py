@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg2
 
 from sandbox.slack import SandboxSlack, Wait
+from tests.bot.conftest import eventually
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 30
@@ -85,6 +86,29 @@ async def test_what_is_being_done_when_it_is_told_to_stop_is_finished(
     assert code == 0, log
 
 
+async def test_a_command_whose_answer_a_kill_9_swallowed_is_answered_by_the_next_process(
+    slack: SandboxSlack, new_database: Callable[..., str]
+) -> None:
+    url = new_database()
+    slack.fail("response_url", hang=True)
+    async with bot_process(slack, url) as process:
+        await slack.connected(2, seconds=DEADLINE_SECONDS)
+        answered = Wait(DEADLINE_SECONDS, until=lambda one: bool(one.text))
+        asking = asyncio.create_task(slack.command("olga", "general", "/wa tenant create Acme", answered))
+        await eventually(lambda: slack.calls("response_url"))
+        process.kill()
+        await process.wait()
+    slack.heal()
+
+    async with bot_process(slack, url):
+        answer = await asking
+        await slack.connected(2, seconds=DEADLINE_SECONDS)
+        again = await slack.command("olga", "general", "/wa tenant list", answered)
+
+    assert answer.text.startswith("Tenant *Acme* was created.")
+    assert again.text.startswith("*1 tenants*")
+
+
 async def test_a_bot_token_that_slack_refuses_is_named_and_ends_with_78(
     slack: SandboxSlack, new_database: Callable[..., str], template_database: str
 ) -> None:
@@ -128,9 +152,7 @@ async def test_it_can_be_stopped_while_it_waits_for_slack(
     url = new_database(template_database)
     fault = slack.fail("auth.test", status=500, times=None)
     async with bot_process(slack, url) as process:
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            while not fault.hits:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+        await eventually(lambda: fault.hits)
 
         process.send_signal(signal.SIGTERM)
         code, log = await ended(process)

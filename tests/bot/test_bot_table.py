@@ -5,13 +5,20 @@ from __future__ import annotations
 from uuid import uuid4
 
 import pytest
+from hypothesis import given, settings, strategies
 
 from bot.commands import COMMANDS, Asked, Command
 from bot.commands.parsing import parse
+from operations.errors import BadInput
 from operations.permissions import Permission
 from operations.standing import Person
 from operations.wording import MENTIONED, with_root
 from slack.command_text import CommandText
+
+WORDS = (
+    *(word for command in COMMANDS for word in command.usage.split()),
+    *("—for", "--", "--tenant=x", '"', "\u201c", "<@U1>", "<#C1|>", "<", "&lt;", "+49 151"),
+)
 
 by_name = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 
@@ -58,6 +65,17 @@ def test_the_text_to_a_customer_is_taken_as_it_was_typed() -> None:
     assert words.word(0).replace(" ", "") == "+4915123456789"
     assert words.text == 'it\'s  "ready" --really\nBye'
     assert {name: word.text for name, word in words.options.items()} == {"session": "sales", "tenant": "Acme"}
+
+
+@settings(deadline=None)
+@given(strategies.text(max_size=60) | strategies.lists(strategies.sampled_from(WORDS), max_size=7).map(" ".join))
+def test_whatever_is_typed_is_a_command_or_is_answered(typed: str) -> None:
+    try:
+        found = parse(typed, asked(), COMMANDS)[0]
+    except BadInput:
+        return  # with a sentence: any other exception fails
+
+    assert found in COMMANDS
 
 
 def test_nothing_typed_is_a_call_for_help() -> None:
