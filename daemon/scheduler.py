@@ -6,7 +6,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.base import BaseTrigger
 
 from daemon.cron import BadSchedule, slot_before, trigger
 from daemon.loops import until
@@ -82,12 +82,10 @@ class Scheduler:
         )
         await self._queue_report(schedule, fires)  # what came due while nobody led
 
-    async def _queue_report(self, schedule: Schedule, fires: CronTrigger) -> None:
+    async def _queue_report(self, schedule: Schedule, fires: BaseTrigger) -> None:
         slot = slot_before(fires, datetime.now(UTC), within=GRACE)
         if slot is None:
             return
-        queued = await in_database(
-            reports.post_scheduled, schedule.tenant_id, schedule.schedule_id, slot.astimezone(UTC)
-        )
+        queued = await in_database(reports.post_scheduled, schedule.tenant_id, schedule.schedule_id, slot)
         if queued:
             log.info("report queued", schedule_id=schedule.schedule_id, slot=slot.isoformat())
