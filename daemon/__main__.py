@@ -8,7 +8,7 @@ import sys
 from daemon.program import Daemon
 from database import ConnectionRefused, EmbeddedPostgresFailed, MigrationRefused, close_database
 from database.starting import open_migrated_database
-from settings import CONFIGURATION_ERROR, check_for_daemon, load_or_exit
+from settings import CONFIGURATION_ERROR, SettingsError, check_for_daemon, load_or_exit
 from settings.logs import configure, get_logger
 
 log = get_logger(__name__)
@@ -24,6 +24,13 @@ def main() -> int:
         return CONFIGURATION_ERROR
     try:
         asyncio.run(Daemon(settings).run())
+    except SettingsError as error:
+        log.critical("cannot start", reason=str(error))
+        return CONFIGURATION_ERROR
+    except OSError as error:
+        # Whoever has the address may be the daemon before this one, which is ending: a new start has better chances.
+        log.critical("cannot listen for webhooks", reason=str(error))
+        return 1
     finally:
         close_database()
     return 0

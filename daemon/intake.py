@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from database import in_database
+from database import DatabaseUnavailable, in_database
 from operations import webhook_inbox
 from operations.webhook_inbox import NewWebhook
 
@@ -53,7 +53,12 @@ class Intake:
         try:
             await in_database(webhook_inbox.store, [webhook for webhook, _ in batch])
         except Exception as error:  # noqa: BLE001 - every waiting request is told
-            _settle(batch, error)
+            if len(batch) == 1 or isinstance(error, DatabaseUnavailable):
+                _settle(batch, error)
+                return
+            # One that PostgreSQL will not have takes no other with it.
+            for one in batch:
+                await self._store([one])
         else:
             _settle(batch, None)
 

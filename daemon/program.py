@@ -6,7 +6,8 @@ import asyncio
 import signal
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
-from typing import Any
+from datetime import timedelta
+from typing import Any, TypeAlias
 
 from aiohttp import web
 
@@ -14,7 +15,7 @@ from daemon import ingress
 from daemon.asked import ActionWorker
 from daemon.inbox import InboxWorker
 from daemon.intake import Intake
-from daemon.loops import LOOK_EVERY_SECONDS, Crew, repeat
+from daemon.loops import LOOK_EVERY_SECONDS, repeat
 from daemon.posts import Poster
 from daemon.reconciler import Reconciler
 from daemon.relay import Relay
@@ -25,18 +26,24 @@ from database import in_database
 from database.notifications import Listener
 from operations import servers as server_rows
 from operations import slack_inbox, webhook_inbox
-from operations.encryption import KeyRing, keys_beside
+from operations.encryption import CannotDecrypt, KeyRing, keys_beside
 from operations.inbound import House
 from operations.sql import value
-from settings import Settings
+from settings import Settings, SettingsError
+from settings.keys import variable_of
 from settings.logs import get_logger
 from slack.client import SlackClient
+from slack.errors import SlackError, SlackTokenRefused
 from slack.pacing import Pacing
 
 log = get_logger(__name__)
 
 _CHANNELS = ("webhooks", "slack_events", "messages", "posts", "actions", "sessions")
 _READY_WITHIN_SECONDS = 2.0
+# Webhooks are not kept waiting for a Slack that is slow.
+_TOKEN_CHECK = timedelta(seconds=3)
+
+Worker: TypeAlias = InboxWorker | Sender | Relay | ActionWorker
 
 
 class Daemon:
@@ -46,15 +53,21 @@ class Daemon:
         self._settings = settings
         self._stopping = asyncio.Event()
         self._listener = Listener(_CHANNELS)
-        self._crews: list[Crew] = []
+        self._crews: list[tuple[Worker, asyncio.Task[None]]] = []
         self._workers: list[asyncio.Task[None]] = []
         self._intake = Intake()
 
     async def run(self) -> None:
-        """Work until SIGTERM or SIGINT, then end cleanly within `daemon.shutdown_seconds`."""
+        """Work until SIGTERM or SIGINT, then end cleanly within `daemon.shutdown_seconds`.
+
+        Raises:
+            SettingsError: Slack refuses the token, or the encryption key is not the one that was used.
+            OSError: the address for webhooks is taken.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
+        await self._check_token()
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._listener)
             runner = await self._start(stack)
@@ -62,6 +75,22 @@ class Daemon:
             log.info("stopping: finishing what is in flight")
             await self._finish(runner)
         log.info("stopped")
+
+    async def _check_token(self) -> None:
+        """Say at the start what no retry would mend. A Slack that is away or slow is waited for by the relay."""
+        if "relay" not in self._settings.daemon.roles:
+            return
+        table = self._settings.slack
+        async with SlackClient(table.bot_token.get_secret_value(), table.api_url, timeout=_TOKEN_CHECK) as client:
+            try:
+                await client.auth_test()
+            except SlackTokenRefused as error:
+                variable = variable_of(("slack", "bot_token"))
+                raise SettingsError(
+                    [f"Slack refuses slack.bot_token ({error.reason}): set {variable}=xoxb-…"]
+                ) from error
+            except SlackError as error:
+                log.warning("Slack cannot be reached, posts wait", reason=error.sentence)
 
     async def _start(self, stack: AsyncExitStack) -> web.AppRunner | None:
         ring = KeyRing(self._encryption_keys())
@@ -90,8 +119,15 @@ class Daemon:
         keys = {}
         for name, server in configured.items():
             own = server.webhook_hmac_key.get_secret_value()
-            keys[name] = own or await in_database(server_rows.webhook_key, name, ring)
+            keys[name] = own or await self._kept_key(name, ring)
         return await open_servers(configured, keys, self._settings.delivery, stack)
+
+    @staticmethod
+    async def _kept_key(server: str, ring: KeyRing) -> str:
+        try:
+            return await in_database(server_rows.webhook_key, server, ring)
+        except CannotDecrypt as error:
+            raise SettingsError([f"security.encryption_keys lacks a key that was used: {error}"]) from error
 
     def _run_inbox(self) -> None:
         house = House(operators=self._settings.slack.operators)
@@ -118,14 +154,12 @@ class Daemon:
         for server in servers.values():
             reconciler = Reconciler(server, daemon, self._settings.slack.operators)
             wakeup = self._listener.wake("sessions")
+            name = f"reconciler {server.name}"
             self._begin(
                 repeat(
-                    f"reconciler {server.name}",
-                    reconciler.step,
-                    wakeup=wakeup,
-                    stopping=self._stopping,
-                    every_seconds=daemon.poll_seconds,
-                )
+                    name, reconciler.step, wakeup=wakeup, stopping=self._stopping, every_seconds=daemon.poll_seconds
+                ),
+                name=name,
             )
         self._repeat("actions", ActionWorker(servers, ring, self._listener.wake("actions")))
 
@@ -153,12 +187,12 @@ class Daemon:
             return [f"PostgreSQL: {type(error).__name__}"]
         return [f"worker {task.get_name()} ended" for task in self._workers if task.done()]
 
-    def _repeat(self, name: str, worker: InboxWorker | Sender | Relay | ActionWorker) -> None:
-        self._crews.append(worker.crew)
+    def _repeat(self, name: str, worker: Worker) -> None:
         self._begin(
             repeat(name, worker.step, wakeup=worker.wakeup, stopping=self._stopping, every_seconds=LOOK_EVERY_SECONDS),
             name=name,
         )
+        self._crews.append((worker, self._workers[-1]))
 
     def _begin(self, work: Coroutine[Any, Any, None], *, name: str | None = None) -> None:
         self._workers.append(asyncio.create_task(work, name=name))
@@ -169,8 +203,11 @@ class Daemon:
             async with asyncio.timeout(self._settings.daemon.shutdown_seconds):
                 if runner is not None:
                     await runner.cleanup()
-                for crew in self._crews:
-                    await crew.finish()
+                # A worker that is just leasing hands over what it leased; only then its crew has all it will get.
+                for worker, repeating in self._crews:
+                    worker.wakeup.ring()
+                    await asyncio.wait({repeating})
+                    await worker.crew.finish()
         except TimeoutError:
             log.warning("not everything in flight ended in time; it is found again by the next daemon")
         for task in self._workers:

@@ -84,20 +84,30 @@ class Relay:
             return
         if not await self._wait_for_turn(post):
             return
-        call = _UPLOAD if "file" in post.payload else self._call
-        if not await in_database(relaying.begin, post, call):
+        if not await in_database(relaying.begin, post, self._longest(post)):
             return  # what is left of the lease is too short for the call
         if post.kind == "react":
             await in_database(relaying.record_shown, post, await self._poster.show_receipt(post))
         else:
             await in_database(relaying.record_posted, post, await self._poster.make(post))
 
+    def _longest(self, post: LeasedPost) -> timedelta:
+        """How long the calls of a post may take together."""
+        if "file" in post.payload:
+            return _UPLOAD + 2 * self._call
+        # A direct conversation is opened first; a receipt takes the last one's place.
+        return self._call if post.kind in {"post", "ephemeral"} else 2 * self._call
+
     async def _found(self, post: LeasedPost) -> str | None:
         try:
             return await self._poster.look_up(post)
-        except SlackError as error:
-            if isinstance(error, SlackRefused) and error.reason in _THREAD_IS_GONE:
+        except SlackTokenRefused as error:
+            raise _CannotLookUp(error.sentence) from error
+        except SlackRefused as error:
+            if error.reason in _THREAD_IS_GONE:
                 return None
+            raise  # the channel is closed to us: to ask again and again would stop the lane for ever
+        except SlackError as error:
             raise _CannotLookUp(error.sentence) from error
 
     async def _wait_for_turn(self, post: LeasedPost) -> bool:
