@@ -24,6 +24,16 @@ class Timestamp(DateTimeTZField):  # type: ignore[misc]
         return value
 
 
+class Stamp(Timestamp):
+    """A time that PostgreSQL fills in: the processes' clocks differ, and due times and look-backs compare with these.
+
+    It is not known to the object that `create()` returns; read the row again where it matters.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(constraints=[peewee.SQL("DEFAULT now()")], **options)
+
+
 class Json(BinaryJSONField):  # type: ignore[misc]
     """jsonb without the GIN index that Peewee would add."""
 
@@ -49,7 +59,7 @@ class Model(peewee.Model):
     """Every table has an id made by us and the time of its making."""
 
     id = peewee.UUIDField(primary_key=True, default=uuid7)
-    created_at = Timestamp(default=now_utc)
+    created_at = Stamp()
 
     class Meta:
         database = database
@@ -60,7 +70,7 @@ class Model(peewee.Model):
 class Kept(Model):
     """A row that people edit and may delete: deleting hides it, and what was deleted together comes back together."""
 
-    updated_at = Timestamp(default=now_utc)
+    updated_at = Stamp()
     deleted_at = Timestamp(null=True)
     deletion_id = peewee.UUIDField(null=True)
 

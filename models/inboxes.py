@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import peewee
 
-from models.base import Json, Model, Timestamp, Words, now_utc, owned_by_tenant
+from models.base import Json, Model, Stamp, Timestamp, Words, owned_by_tenant
 from models.enums import SlackEventKind
 
 GIVEN_BY_POSTGRESQL = peewee.SQL("GENERATED ALWAYS AS IDENTITY")
@@ -20,7 +20,7 @@ class WebhookEvent(Model):
     lane = peewee.TextField()
     body = peewee.BlobField()
     attempts = peewee.IntegerField(default=0)
-    next_attempt_at = Timestamp(default=now_utc)
+    next_attempt_at = Stamp()
     processed_at = Timestamp(null=True)
     parked_at = Timestamp(null=True)
     error = peewee.TextField(null=True)
@@ -45,7 +45,7 @@ class SlackEvent(Model):
     answer = Json(null=True)
     answered_at = Timestamp(null=True)
     attempts = peewee.IntegerField(default=0)
-    next_attempt_at = Timestamp(default=now_utc)
+    next_attempt_at = Stamp()
     processed_at = Timestamp(null=True)
     parked_at = Timestamp(null=True)
     error = peewee.TextField(null=True)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import peewee
 
-from models.base import Json, OwnedByTenant, Timestamp, Words, belongs_to, now_utc, owned_by_tenant, referred_to
+from models.base import Json, OwnedByTenant, Stamp, Timestamp, Words, belongs_to, owned_by_tenant, referred_to
 from models.enums import Direction, MessageStatus
 
 
@@ -32,7 +32,7 @@ class Message(OwnedByTenant):
     slack_ts = peewee.TextField(null=True)
     slack_part = peewee.IntegerField(null=True)
     attempts = peewee.IntegerField(default=0)
-    next_attempt_at = Timestamp(default=now_utc)
+    next_attempt_at = Stamp()
     lease_token = peewee.UUIDField(null=True)
     lease_expires_at = Timestamp(null=True)
     send_started_at = Timestamp(null=True)

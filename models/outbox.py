@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import peewee
 
-from models.base import Json, Model, Timestamp, Words, belongs_to, now_utc, owned_by_tenant
+from models.base import Json, Model, Stamp, Timestamp, Words, belongs_to, owned_by_tenant
 from models.enums import PostKind
 
 
@@ -35,7 +35,7 @@ class SlackPost(Model):
     slack_ts = peewee.TextField(null=True)
     file_id = peewee.TextField(null=True)
     attempts = peewee.IntegerField(default=0)
-    next_attempt_at = Timestamp(default=now_utc)
+    next_attempt_at = Stamp()
     lease_token = peewee.UUIDField(null=True)
     lease_expires_at = Timestamp(null=True)
     post_started_at = Timestamp(null=True)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import peewee
 
-from models.base import Json, Model, OwnedByTenant, Timestamp, Words, belongs_to, now_utc, owned_by_tenant, referred_to
+from models.base import Json, Model, OwnedByTenant, Stamp, Timestamp, Words, belongs_to, owned_by_tenant, referred_to
 from models.enums import ActionKind, DesiredState, Engine, ServerState, SessionStatus
 
 
@@ -45,7 +45,7 @@ class WahaSession(OwnedByTenant):
     ids_refused_at = Timestamp(null=True)
     hold_until = Timestamp(null=True)
     control_attempts = peewee.IntegerField(default=0)
-    next_control_at = Timestamp(default=now_utc)
+    next_control_at = Stamp()
 
     class Meta:
         table_name = "waha_sessions"
@@ -78,7 +78,7 @@ class WahaAction(Model):
     slack_team_id = peewee.TextField(default="")
     slack_user_id = peewee.TextField(default="")
     attempts = peewee.IntegerField(default=0)
-    next_attempt_at = Timestamp(default=now_utc)
+    next_attempt_at = Stamp()
     lease_token = peewee.UUIDField(null=True)
     lease_expires_at = Timestamp(null=True)
     done_at = Timestamp(null=True)
