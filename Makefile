@@ -48,8 +48,9 @@ migrate: setup ## Bring the database up to this code
 rollback: setup ## Take back the newest migration
 	@$(PYTHON) -m database rollback $(ARGS)
 
-manifest: setup ## Write manifest.yaml, the Slack app to be made from it
-	@$(PYTHON) -m bot manifest > manifest.yaml
+manifest: setup ## Write manifest.yaml, the Slack app to be made from it, and docs/commands.md
+	@$(PYTHON) -m bot manifest > manifest.yaml.new && mv manifest.yaml.new manifest.yaml
+	@$(PYTHON) -m bot commands > docs/commands.md.new && mv docs/commands.md.new docs/commands.md
 	@echo "manifest.yaml is written: https://api.slack.com/apps > Create New App > From a manifest"
 
 sizes: setup ## Show how long functions, files and tests are

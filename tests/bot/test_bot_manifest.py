@@ -13,6 +13,7 @@ from bot.commands.reference import reference
 from bot.manifest import manifest, manifest_text, usage_hint
 
 MANIFEST = Path(__file__).parents[2] / "manifest.yaml"
+COMMANDS_PAGE = MANIFEST.parent / "docs" / "commands.md"
 
 # Slack's schema knows no names of scopes and events: a typo would pass it.
 SCOPES = {
@@ -24,6 +25,7 @@ SCOPES = {
     "groups:read",
     "files:read",
     "files:write",
+    "im:history",
     "im:write",
     "reactions:read",
     "reactions:write",
@@ -90,6 +92,10 @@ def test_another_command_is_written_as_it_is_set() -> None:
 
 def test_the_hint_names_every_noun() -> None:
     assert all(command.noun in usage_hint() for command in COMMANDS)
+
+
+def test_the_page_of_commands_is_what_the_code_makes() -> None:
+    assert COMMANDS_PAGE.read_text(encoding="utf-8") == reference(COMMANDS, "/wa")
 
 
 def test_the_reference_shows_every_command_as_it_is_typed() -> None:
