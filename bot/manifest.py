@@ -21,6 +21,7 @@ SCOPES = (
     "groups:read",
     "files:read",
     "files:write",
+    "im:history",  # a direct message whose posting ended unknown is looked up there
     "im:write",  # a direct message is opened before the QR code is sent there
     "reactions:read",
     "reactions:write",
