@@ -550,7 +550,7 @@ RETURNS TABLE (tenant_id uuid, conversation_id uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT c.tenant_id, c.id
     FROM conversations c
-    WHERE c.slack_team_id = p_team AND c.slack_channel_id = p_channel AND c.slack_thread_ts = p_thread_ts AND c.deleted_at IS NULL
+    WHERE c.slack_team_id = p_team AND c.slack_channel_id = p_channel AND c.slack_thread_ts = p_thread_ts
 $$;
 
 CREATE FUNCTION sessions_of_server(p_server text)
@@ -600,7 +600,7 @@ BEGIN
             FROM waha_sessions s
             JOIN tenants t ON t.id = s.tenant_id AND t.status = 'active' AND t.deleted_at IS NULL
             CROSS JOIN LATERAL (
-                SELECT m.conversation_id
+                SELECT m.conversation_id, m.next_attempt_at
                 FROM messages m
                 JOIN conversations free ON free.id = m.conversation_id
                     AND (free.send_lease_token IS NULL OR free.send_lease_expires_at < clock_timestamp())
@@ -618,6 +618,7 @@ BEGIN
                 ))
             ) due
             WHERE s.status = 'working' AND s.deleted_at IS NULL AND (s.hold_until IS NULL OR s.hold_until <= clock_timestamp())
+            ORDER BY due.next_attempt_at  -- who waited longest, whatever its session: a busy one starves none
             LIMIT p_limit
         ))
         AND (c.send_lease_token IS NULL OR c.send_lease_expires_at < clock_timestamp())

@@ -13,16 +13,20 @@ from models import (
     Contact,
     Conversation,
     ConversationChat,
+    Message,
     RoutePurpose,
     WahaSession,
     now_utc,
     uuid7,
 )
+from operations.held import Shown, post_held, take_over
 from operations.posting import queue_in_thread
-from operations.sql import clean, value
+from operations.sql import clean, lock, locked, value
 from slack.mrkdwn import foreign
+from waha.chat_ids import digits_of
 
 _SHOWN_BEFORE, _SHOWN_AFTER = 4, 3
+_LONGEST_NUMBER = 20  # the columns'; E.164 has 15 digits
 
 
 @dataclass(frozen=True)
@@ -41,18 +45,11 @@ def find_or_open(session: WahaSession, customer: Customer) -> Conversation:
 
     Where two conversations prove to be one customer, the older stays and takes over the chats of the younger.
     """
-    found = list(
-        Conversation.select(Conversation)
-        .join(ConversationChat, on=(ConversationChat.conversation_id == Conversation.id))
-        .where(
-            ConversationChat.tenant_id == session.tenant_id,
-            ConversationChat.session_id == session.id,
-            ConversationChat.chat_id.in_(customer.chat_ids),
-            Conversation.deleted_at.is_null(),
-        )
-        .order_by(Conversation.created_at, Conversation.id)
-        .distinct()
-    )
+    found = _known(session, customer)
+    if not found:
+        # Two lanes may bring a new customer at once, under two names: whoever comes second finds what the first opened.
+        lock(f"opening:{session.id}")
+        found = _known(session, customer)
     conversation = found[0] if found else _open(session, customer)
     for younger in found[1:]:
         _join(conversation, younger)
@@ -73,32 +70,41 @@ def next_seq(conversation: Conversation) -> int:
     )
 
 
-def give_channel(conversation: Conversation, session: WahaSession) -> bool:
-    """Link a conversation that has no channel to its session's; True when it has one."""
-    if conversation.slack_channel_id is not None:
-        return True
-    route = route_for(session)
+def give_channel(conversation: Conversation, session: WahaSession) -> Shown:
+    """Link a conversation that has no channel to its session's, if that has one, and post what waited for it."""
+    route = route_for(session) if conversation.slack_channel_id is None else None
     if route is None:
-        return False
+        return Shown()
     conversation.slack_team_id = route.slack_team_id
     conversation.slack_channel_id = route.slack_channel_id
     conversation.save(only=[Conversation.slack_team_id, Conversation.slack_channel_id])
     queue_in_thread(conversation, card(conversation, session), is_root=True)
-    return True
+    return post_held(conversation)
+
+
+def living(conversation_id: UUID) -> Conversation | None:
+    """The conversation, or the older one that it was joined to: whoever has the chat of its messages now."""
+    chats_of_messages = (
+        ConversationChat.select(ConversationChat.conversation_id)
+        .join(
+            Message,
+            on=(Message.session_id == ConversationChat.session_id) & (Message.chat_id == ConversationChat.chat_id),
+        )
+        .where(Message.conversation_id == conversation_id)
+    )
+    found = Conversation.find(conversation_id)
+    return found or Conversation.live().where(Conversation.id.in_(chats_of_messages)).first()
 
 
 def route_for(session: WahaSession) -> ChannelRoute | None:
     """The channel of a session's conversations: its own, else that of all sessions of the tenant."""
-    route: ChannelRoute | None = (
-        ChannelRoute.live()
-        .where(
-            ChannelRoute.tenant_id == session.tenant_id,
-            ChannelRoute.purpose == RoutePurpose.CONVERSATIONS,
-            (ChannelRoute.session_id == session.id) | ChannelRoute.session_id.is_null(),
-        )
-        .order_by(ChannelRoute.session_id.is_null())
-        .first()
+    mine = ChannelRoute.live().where(
+        ChannelRoute.tenant_id == session.tenant_id,
+        ChannelRoute.purpose == RoutePurpose.CONVERSATIONS,
+        (ChannelRoute.session_id == session.id) | ChannelRoute.session_id.is_null(),
     )
+    # Whoever unlinks it waits until what goes there is committed, and finds it.
+    route: ChannelRoute | None = locked(mine.order_by(ChannelRoute.session_id.is_null()), "FOR SHARE").first()
     return route
 
 
@@ -112,10 +118,27 @@ def card(conversation: Conversation, session: WahaSession) -> str:
     )
 
 
+def number_of(chat_id: str) -> str | None:
+    """The digits for a number's column; None where the chat id has none, or more than any number."""
+    digits = digits_of(chat_id)
+    return digits if digits is not None and len(digits) <= _LONGEST_NUMBER else None
+
+
 def masked(msisdn: str) -> str:
     """`4915123456789` -> `+4915•••••789`: enough to recognise, too little to copy; a channel has many readers."""
     hidden = len(msisdn) - _SHOWN_BEFORE - _SHOWN_AFTER
     return f"+{msisdn[:_SHOWN_BEFORE]}{'•' * hidden}{msisdn[-_SHOWN_AFTER:]}" if hidden > 0 else f"+{msisdn}"
+
+
+def _known(session: WahaSession, customer: Customer) -> list[Conversation]:
+    """Oldest first, and locked: a channel that is linked or unlinked meanwhile waits, or is seen."""
+    chats = ConversationChat.select(ConversationChat.conversation_id).where(
+        ConversationChat.tenant_id == session.tenant_id,
+        ConversationChat.session_id == session.id,
+        ConversationChat.chat_id.in_(customer.chat_ids),
+    )
+    mine = Conversation.live().where(Conversation.tenant_id == session.tenant_id, Conversation.id.in_(chats))
+    return list(locked(mine.order_by(Conversation.created_at, Conversation.id)))
 
 
 def _open(session: WahaSession, customer: Customer) -> Conversation:
@@ -162,6 +185,7 @@ def _remember_chats(conversation: Conversation, chat_ids: tuple[str, ...]) -> No
             session_id=conversation.session_id,
             conversation_id=conversation.id,
             chat_id=chat_id,
+            created_at=peewee.fn.clock_timestamp(),  # a reply goes to the one that was named first
         ).on_conflict_ignore().execute()
 
 
@@ -178,5 +202,8 @@ def _join(older: Conversation, younger: Conversation) -> None:
     Conversation.update(deleted_at=now_utc()).where(
         Conversation.id == younger.id, Conversation.tenant_id == older.tenant_id
     ).execute()
+    take_over(older, younger)
+    if older.slack_channel_id is not None:
+        post_held(older)
     if younger.slack_thread_ts is not None:
         queue_in_thread(younger, "This is the same customer as in an older thread; new messages appear there.")

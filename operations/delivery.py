@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from models import Conversation, Direction, Message, WahaSession
+from collections.abc import Sequence
+from uuid import UUID
+
+from models import Direction, Engine, Message, WahaSession
+from operations.conversations import living
+from operations.outcomes import NotYet
 from operations.posting import queue_in_thread
 from operations.receipts import show_receipt
-from operations.sql import changed, value
+from operations.sql import changed, clean, value
 from slack.mrkdwn import foreign
 from waha.events import AckEvent
 from waha.messages import Message as WahaMessage
@@ -14,16 +19,17 @@ _UNDELIVERED = "status IN ('queued', 'sent')"
 
 
 def acknowledge(session: WahaSession, event: AckEvent) -> None:
-    """Apply an acknowledgement to the message that it is of; one of something unknown says nothing."""
+    """Apply an acknowledgement to the message that it is of; one of something unknown says nothing.
+
+    Raises:
+        NotYet: a message of this chat is on its way and may turn out to have this id.
+    """
     # Another device of the account read what a customer wrote: no receipt of ours.
     if not event.from_me or event.receipt is None:
         return
-    message_id = value(
-        "SELECT id FROM messages WHERE tenant_id = %s AND session_id = %s AND direction = 'outbound' "
-        "AND waha_message_id = %s FOR NO KEY UPDATE",
-        (session.tenant_id, session.id, event.message_id),
-    )
+    message_id = _ours(session, event.message_id)
     if message_id is None:
+        _wait_for_answer(session, (event.chat_id,))
         return
     match event.receipt:
         case "failed":
@@ -45,18 +51,74 @@ def acknowledge(session: WahaSession, event: AckEvent) -> None:
 
 
 def confirm_own(session: WahaSession, told: WahaMessage) -> bool:
-    """Whether a message that left the account is one of ours, which is then known to have been sent."""
-    message_id = value(
-        "SELECT id FROM messages WHERE tenant_id = %s AND session_id = %s AND direction = 'outbound' "
-        "AND waha_message_id = %s FOR NO KEY UPDATE",
-        (session.tenant_id, session.id, told.message_id),
-    )
+    """Whether a message that left the account is one of ours, which is then known to have been sent.
+
+    Raises:
+        NotYet: a message of this chat is on its way and may turn out to be this one, under an id that WAHA chose.
+    """
+    message_id = _ours(session, told.message_id) or _adopted(session, told)
     if message_id is None:
+        _wait_for_answer(session, _chats(told))
         return False
     # NOWEB tells of a message before WhatsApp has it (ack 0): then only the answer to the call says that it was sent.
     if (told.ack is None or told.ack >= 1) and _forward(message_id, session, "status = 'queued'", "status = 'sent'"):
         show_receipt(Message.get_by_id(message_id))
     return True
+
+
+def _ours(session: WahaSession, waha_message_id: str) -> UUID | None:
+    found: UUID | None = value(
+        "SELECT id FROM messages WHERE tenant_id = %s AND session_id = %s AND direction = 'outbound' "
+        "AND waha_message_id = %s FOR NO KEY UPDATE",
+        (session.tenant_id, session.id, waha_message_id),
+    )
+    return found
+
+
+def _chats(told: WahaMessage) -> tuple[str, ...]:
+    return tuple(one for one in (told.chat_id, told.alternate_chat_id) if one)
+
+
+def _adopted(session: WahaSession, told: WahaMessage) -> UUID | None:
+    """The message whose call ended in doubt and whose text this is, where WAHA chooses the ids; it takes this one."""
+    found: UUID | None = value(
+        """
+        UPDATE messages SET waha_message_id = %(waha_message_id)s WHERE id = (
+            SELECT m.id FROM messages m JOIN conversation_chats c ON c.conversation_id = m.conversation_id
+            WHERE m.tenant_id = %(tenant)s AND m.session_id = %(session)s AND c.chat_id = ANY (%(chats)s)
+                AND m.direction = 'outbound' AND m.status = 'queued' AND m.send_started_at IS NOT NULL
+                AND btrim(m.body) = btrim(%(body)s) AND (m.parked_at IS NOT NULL OR %(chooses_ids)s)
+            ORDER BY m.seq LIMIT 1 FOR NO KEY UPDATE OF m
+        ) RETURNING id
+        """,
+        {
+            "waha_message_id": clean(told.message_id)[:255],
+            "tenant": session.tenant_id,
+            "session": session.id,
+            "chats": list(_chats(told)),
+            "body": clean(told.body),
+            "chooses_ids": session.ids_refused_at is not None or session.engine is Engine.WEBJS,
+        },
+    )
+    return found
+
+
+def _wait_for_answer(session: WahaSession, chat_ids: Sequence[str]) -> None:
+    """The answer to a call may tell another id than we chose; until it is here, nobody knows whose an unknown id is."""
+    is_sending = value(
+        """
+        SELECT EXISTS (
+            SELECT 1 FROM conversation_chats chat
+            JOIN conversations c ON c.id = chat.conversation_id AND c.send_lease_expires_at > clock_timestamp()
+            JOIN messages m ON m.conversation_id = c.id AND m.lease_token = c.send_lease_token
+            WHERE chat.tenant_id = %s AND chat.session_id = %s AND chat.chat_id = ANY (%s)
+                AND m.status = 'queued' AND m.send_started_at IS NOT NULL
+        )
+        """,
+        (session.tenant_id, session.id, list(chat_ids)),
+    )
+    if is_sending:
+        raise NotYet("A message of this chat is on its way, and its answer may tell this id.")
 
 
 def _read(message_id: object, session: WahaSession) -> bool:
@@ -67,7 +129,7 @@ def _read(message_id: object, session: WahaSession) -> bool:
 
 
 def _forward(message_id: object, session: WahaSession, condition: str, assignments: str) -> bool:
-    """Move a status forward and free the conversation: what was acknowledged is no longer in flight."""
+    """Move a status forward. The conversation stays leased until the call is answered, or the lease has ended."""
     moved = changed(
         f"UPDATE messages SET {assignments}, sent_at = coalesce(sent_at, clock_timestamp()), "  # noqa: S608 - words of ours
         "error_message = NULL, hold_reason = NULL, parked_at = NULL, updated_at = clock_timestamp() "
@@ -90,7 +152,7 @@ def _fail(message_id: object, session: WahaSession, why: str) -> bool:
 
 def say_failed(message: Message) -> None:
     """Say in the thread that a message did not arrive, why, and what to do."""
-    conversation = Conversation.find(message.conversation_id) if message.conversation_id else None
+    conversation = living(message.conversation_id) if message.conversation_id else None
     if conversation is None or conversation.slack_channel_id is None or message.direction is not Direction.OUTBOUND:
         return
     excerpt = foreign(message.body[:80])

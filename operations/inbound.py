@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, timedelta
 from uuid import UUID
 
 import peewee
@@ -22,30 +22,20 @@ from models import (
     uuid7,
 )
 from operations import delivery, routes
-from operations.conversations import Customer, find_or_open, masked, next_seq
+from operations.conversations import Customer, find_or_open, masked, next_seq, number_of, route_for
+from operations.held import hold
 from operations.observing import observe_status
+from operations.outcomes import NotYet, Parked
 from operations.posting import queue_in_thread, tell, tell_person
 from operations.relayed import relay_inbound
-from operations.sql import clean, clean_json
+from operations.sql import clean, clean_json, try_share
 from slack.mrkdwn import foreign
 from waha import events
-from waha.chat_ids import digits_of, kind_of
+from waha.chat_ids import kind_of
 from waha.messages import Message as WahaMessage
 
 # WAHA's session carries our row's id under this name, and repeats it in every event.
 SESSION_METADATA = "switchboard.session"
-
-HANDLING_ERRORS = (
-    peewee.IntegrityError,
-    peewee.DataError,
-    peewee.ProgrammingError,
-    peewee.DoesNotExist,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-)
-"""What may be wrong with one event. A lost connection is not among them: nothing is wrong with the event then."""
 
 _LONGEST_URL = 500  # the column's; a longer one goes to the metadata
 _IGNORED_CHATS = frozenset({"broadcast", "newsletter"})
@@ -73,7 +63,9 @@ def handle(event: events.Event, session_id: UUID, *, house: House) -> None:
         case events.RevokedEvent():
             _revocation(event, session)
         case events.SessionStatusEvent():
-            observe_status(session, event.waha_status, at=event.envelope.timestamp or now_utc(), source="webhook")
+            # WAHA's clock may be ahead; a status from the future would hide every poll until then.
+            at = min(event.envelope.timestamp or now_utc(), now_utc())
+            observe_status(session, event.waha_status, at=at, source="webhook")
         case _:
             pass
 
@@ -81,20 +73,40 @@ def handle(event: events.Event, session_id: UUID, *, house: House) -> None:
 def _message(told: WahaMessage, session: WahaSession, house: House) -> None:
     if kind_of(told.chat_id) in _IGNORED_CHATS:
         return
-    if told.from_me and delivery.confirm_own(session, told):
+    if _is_known(told, session) or (told.from_me and delivery.confirm_own(session, told)):
         return
     conversation = find_or_open(session, _customer(told))
     message = _keep(told, session, conversation)
-    if message is None:
-        return
     _note_activity(conversation, session, told)
     if conversation.slack_channel_id is None:
-        Message.update(hold_reason="no channel").where(
-            Message.id == message.id, Message.tenant_id == session.tenant_id
-        ).execute()
-        _tell_of_missing_channel(session, house)
+        _hold(message, session, house)
     else:
         relay_inbound(conversation, message)
+
+
+def _is_known(told: WahaMessage, session: WahaSession) -> bool:
+    """Whether the message was kept before: events come at least once, and one message by several.
+
+    Raises:
+        Parked: a message of that id was kept, and it is another one.
+    """
+    kept = None if told.from_me else _known(session, told.message_id, Direction.INBOUND)
+    if kept is None:
+        return False
+    is_same_text = clean(told.body) in {"", kept.body, kept.metadata.get("edited_body")}
+    # A customer is `@c.us` in one event and `@lid` in the next; two of one kind are two customers.
+    kinds = {kind_of(told.chat_id), kind_of(str(kept.chat_id))}
+    is_same_chat = told.chat_id == kept.chat_id or kinds == {"person", "lid"}
+    if not (is_same_text and is_same_chat):
+        raise Parked("Another message was kept under this message's id.")
+    return True
+
+
+def _hold(message: Message, session: WahaSession, house: House) -> None:
+    if not try_share(routes.links_of(session.tenant_id)) or route_for(session) is not None:
+        raise NotYet("A channel is being linked for this session.")
+    hold(message)
+    _tell_of_missing_channel(session, house)
 
 
 def _customer(told: WahaMessage) -> Customer:
@@ -106,25 +118,20 @@ def _customer(told: WahaMessage) -> Customer:
     return Customer(
         chat_ids=chat_ids,
         name=name,
-        msisdn=next((digits[:20] for one in chat_ids if (digits := digits_of(one))), None),
+        msisdn=next((number for one in chat_ids if (number := number_of(one))), None),
         lid=next((one for one in chat_ids if kind_of(one) == "lid"), None),
     )
 
 
-def _keep(told: WahaMessage, session: WahaSession, conversation: Conversation) -> Message | None:
-    """The message's row, or None when it was kept before: events come at least once, and one message by several."""
+def _keep(told: WahaMessage, session: WahaSession, conversation: Conversation) -> Message:
+    """The message's row.
+
+    Raises:
+        NotYet: another lane keeps it at this moment, under the chat's other name.
+    """
     direction = Direction.OUTBOUND if told.from_me else Direction.INBOUND
-    known = Message.select(Message.body).where(
-        Message.tenant_id == session.tenant_id,
-        Message.session_id == session.id,
-        Message.direction == direction,
-        Message.waha_message_id == told.message_id,
-    )
-    if known.exists():
-        return None
-    own = digits_of(str(session.metadata.get("me_id", "")))
-    other = digits_of(told.sender or told.chat_id) if not told.from_me else digits_of(told.chat_id)
-    other = other or next((digits for one in (told.alternate_sender,) if one and (digits := digits_of(one))), None)
+    own = number_of(str(session.metadata.get("me_id", "")))
+    other = number_of(told.sender or told.chat_id) or number_of(told.alternate_sender or "")
     metadata = {
         "sender": told.sender,
         "sender_name": told.push_name or (masked(other) if other else ""),
@@ -156,16 +163,20 @@ def _keep(told: WahaMessage, session: WahaSession, conversation: Conversation) -
                 media_url=media_url,
                 metadata=clean_json(metadata),
             )
-    except peewee.IntegrityError:
-        return None
+    except peewee.IntegrityError as error:
+        if _known(session, told.message_id, direction) is None:
+            raise
+        raise NotYet("Another event of this message was handled at the same moment.") from error
     return kept
 
 
 def _note_activity(conversation: Conversation, session: WahaSession, told: WahaMessage) -> None:
     at = now_utc()
-    WahaSession.update(last_activity_at=at).where(
-        WahaSession.id == session.id, WahaSession.tenant_id == session.tenant_id
-    ).execute()
+    # Once a second is exact enough: an update a message would have all chats of a session wait for each other.
+    if session.last_activity_at is None or at - session.last_activity_at > timedelta(seconds=1):
+        WahaSession.update(last_activity_at=at).where(
+            WahaSession.id == session.id, WahaSession.tenant_id == session.tenant_id
+        ).execute()
     if not told.from_me:
         Conversation.update(last_inbound_at=at).where(
             Conversation.id == conversation.id, Conversation.tenant_id == session.tenant_id
@@ -173,12 +184,12 @@ def _note_activity(conversation: Conversation, session: WahaSession, told: WahaM
 
 
 def _tell_of_missing_channel(session: WahaSession, house: House) -> None:
-    """Once a session: its messages are kept, and nobody sees them."""
+    """Once, and again after a channel was linked and taken away: messages are kept, and nobody sees them."""
     text = (
         f"Customers write to session `{foreign(session.name)}`, which has no channel. Their messages are kept. "
         f"Run `channel link --session {foreign(session.name)}` in the channel where they should appear."
     )
-    slot = f"no-channel:{session.id}"
+    slot = f"no-channel:{session.id}:{routes.newest_of(session.tenant_id)}"
     alerts = routes.channel_for(session.tenant_id, RoutePurpose.ALERTS)
     if alerts is not None:
         tell(alerts.slack_team_id, alerts.slack_channel_id, text, tenant_id=session.tenant_id, slot=slot)
@@ -204,13 +215,14 @@ def _thread_of(session: WahaSession, chat_id: str | None) -> Conversation | None
     return conversation
 
 
-def _known(session: WahaSession, message_id: str) -> Message | None:
+def _known(session: WahaSession, message_id: str, direction: Direction = Direction.INBOUND) -> Message | None:
     message: Message | None = (
         Message.select()
         .where(
             Message.tenant_id == session.tenant_id,
             Message.session_id == session.id,
-            Message.waha_message_id == message_id,
+            Message.direction == direction,
+            Message.waha_message_id == message_id[:255],
         )
         .first()
     )
@@ -222,21 +234,23 @@ def _reaction(event: events.ReactionEvent, session: WahaSession) -> None:
     if conversation is None or event.message.from_me:
         return
     who = foreign(event.message.push_name or "The customer")
-    target = _known(session, event.target_message_id)
+    target = _known(session, event.target_message_id) or _known(session, event.target_message_id, Direction.OUTBOUND)
     about = f" to “{foreign(target.body[:80])}”" if target is not None and target.body else ""
     what = f"reacted {foreign(event.emoji)}{about}" if event.emoji else f"took a reaction{about} back"
     queue_in_thread(conversation, f"_{who} {what}_")
 
 
 def _edit(event: events.EditedEvent, session: WahaSession) -> None:
+    if event.message.from_me:
+        return
     conversation = _thread_of(session, event.message.chat_id)
     original = _known(session, event.edited_message_id)
-    if conversation is None or event.message.from_me:
-        return
     if original is not None:
         Message.update(
             metadata=original.metadata | {"edited_body": clean(event.message.body)}, updated_at=now_utc()
         ).where(Message.id == original.id, Message.tenant_id == session.tenant_id).execute()
+    if conversation is None:
+        return
     who = foreign(event.message.push_name or "The customer")
     queue_in_thread(conversation, f"_{who} edited a message; it reads now:_\n{foreign(event.message.body[:3800])}")
 

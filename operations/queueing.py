@@ -10,13 +10,13 @@ import peewee
 from database import database, notify
 from models import Conversation, Direction, Message, MessageStatus, WahaSession
 from models.requests import CreateMessage
-from operations.conversations import Customer, find_or_open, next_seq
+from operations.conversations import Customer, find_or_open, next_seq, number_of
 from operations.errors import Refused
 from operations.posting import queue_in_thread
 from operations.receipts import show_receipt
 from operations.sql import clean
 from slack.mrkdwn import foreign
-from waha.chat_ids import digits_of, kind_of
+from waha.chat_ids import kind_of
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def queue(
         tenant_id=conversation.tenant_id,
         session_id=session.id,
         direction=Direction.OUTBOUND,
-        to_msisdn=digits_of(chat_id),
+        to_msisdn=number_of(chat_id),
         from_msisdn=_own_number(session),
         chat_id=chat_id,
         body=clean(body),
@@ -58,10 +58,25 @@ def queue(
                 **request.model_dump(exclude={"status"}),
             )
     except peewee.IntegrityError:
+        if not _came_before(origin):
+            raise
         return None
     show_receipt(message)
     notify("messages")
     return message
+
+
+def _came_before(origin: SlackOrigin) -> bool:
+    return bool(
+        Message.select()
+        .where(
+            Message.slack_team_id == origin.team_id,
+            Message.slack_channel_id == origin.channel_id,
+            Message.slack_ts == origin.ts,
+            Message.slack_part == origin.part,
+        )
+        .exists()
+    )
 
 
 def start(
@@ -72,7 +87,7 @@ def start(
     Raises:
         Refused: the session has no channel, so that nobody would see the answer.
     """
-    number = digits_of(chat_id)
+    number = number_of(chat_id)
     customer = Customer(chat_ids=(chat_id,), msisdn=number, is_group=kind_of(chat_id) == "group")
     conversation = find_or_open(session, customer)
     if conversation.slack_channel_id is None:
@@ -99,4 +114,4 @@ def start(
 
 
 def _own_number(session: WahaSession) -> str | None:
-    return digits_of(str(session.metadata.get("me_id", "")))
+    return number_of(str(session.metadata.get("me_id", "")))

@@ -67,12 +67,15 @@ def keep_file_id(post: LeasedPost, file_id: str) -> None:
 def record_posted(post: LeasedPost, slack_ts: str | None) -> bool:
     """It stands in Slack; False when the lease was no longer ours. The root of a conversation makes its thread."""
     with _scope(post):
+        shown = None
+        if slack_ts is not None and post.kind == "post":
+            _remember_thread(post, slack_ts)
+            shown = _remember_message(post, slack_ts)
         mine = _close(
             post, "posted_at = clock_timestamp(), slack_ts = coalesce(%s, slack_ts), error = NULL", (slack_ts,)
         )
-        if slack_ts is not None and post.kind == "post":
-            _remember_thread(post, slack_ts)
-            _remember_message(post, slack_ts)
+        if shown is not None:
+            show_receipt(shown)
         return mine
 
 
@@ -134,8 +137,8 @@ def forget_thread(post: LeasedPost) -> None:
     """The thread is gone from Slack: the next post of the conversation begins a new one."""
     with _scope(post):
         changed(
-            "UPDATE conversations SET slack_thread_ts = NULL WHERE id = %s AND tenant_id = %s",
-            (post.conversation_id, post.tenant_id),
+            "UPDATE conversations SET slack_thread_ts = NULL WHERE id = %s AND tenant_id = %s AND slack_thread_ts = %s",
+            (post.conversation_id, post.tenant_id, post.thread_ts),
         )
 
 
@@ -144,14 +147,15 @@ def _scope(post: LeasedPost) -> AbstractContextManager[None]:
 
 
 def _close(post: LeasedPost, assignments: str, parameters: tuple[object, ...]) -> bool:
+    # The lane first, as whoever queues a post or renews a receipt does: else two wait for each other.
+    changed(
+        "UPDATE post_lanes SET lease_token = NULL, lease_expires_at = NULL WHERE lease_token = %s",
+        (post.lease_token,),
+    )
     mine = changed(
         f"UPDATE slack_posts SET {assignments}, lease_token = NULL, lease_expires_at = NULL "  # noqa: S608 - words of ours
         "WHERE id = %s AND lease_token = %s",
         (*parameters, post.post_id, post.lease_token),
-    )
-    changed(
-        "UPDATE post_lanes SET lease_token = NULL, lease_expires_at = NULL WHERE lease_token = %s",
-        (post.lease_token,),
     )
     notify("posts")
     return bool(mine)
@@ -168,16 +172,16 @@ def _remember_thread(post: LeasedPost, slack_ts: str) -> None:
     )
 
 
-def _remember_message(post: LeasedPost, slack_ts: str) -> None:
-    """A message that began with a command has its receipts on the post that shows it."""
+def _remember_message(post: LeasedPost, slack_ts: str) -> Message | None:
+    """A message that began with a command has its receipts on the post that shows it; returns it as it is by now."""
     if post.message_id is None or post.tenant_id is None:
-        return
-    message = Message.find(post.message_id)
-    if message is None or message.direction != "outbound" or message.slack_ts is not None:
-        return
-    message.slack_team_id = post.slack_team_id
-    message.slack_channel_id = post.slack_channel_id
-    message.slack_ts = slack_ts
-    message.slack_part = 0
-    message.save(only=[Message.slack_team_id, Message.slack_channel_id, Message.slack_ts, Message.slack_part])
-    show_receipt(message)
+        return None
+    remembered = changed(
+        "UPDATE messages SET slack_team_id = %s, slack_channel_id = %s, slack_ts = %s, slack_part = 0 "
+        "WHERE id = %s AND tenant_id = %s AND direction = 'outbound' AND slack_ts IS NULL",
+        (post.slack_team_id, post.slack_channel_id, slack_ts, post.message_id, post.tenant_id),
+    )
+    if not remembered:
+        return None
+    message: Message = Message.get_by_id(post.message_id)
+    return message

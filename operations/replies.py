@@ -10,6 +10,8 @@ from uuid import UUID
 
 from database import set_tenant
 from models import Conversation, ConversationChat, SlackIdentity, User, UserRole, WahaSession, uuid7
+from operations.conversations import living
+from operations.outcomes import NotYet
 from operations.permissions import Permission, may, who_may
 from operations.posting import tell_privately, waiting_in
 from operations.queueing import SlackOrigin, queue
@@ -19,12 +21,10 @@ from slack import references
 from slack.mrkdwn import escape, to_whatsapp
 
 INTERNAL = "//"
+# In italics, in a quotation, behind an invisible mark: what looks as if it began with the sign is meant so.
+_IS_INTERNAL = re.compile(rf"(?:[\s*_~`\u200b-\u200f\u2060\ufeff]|&gt;)*{INTERNAL}")
 # A plain message, one with files, one that is also sent to the channel, and `/me`.
 _WRITTEN_BY_PEOPLE = frozenset({None, "file_share", "thread_broadcast", "me_message"})
-
-
-class NotYet(Exception):
-    """The thread's root is on its way: its outcome decides whether this is a reply to a customer."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def handle(payload: dict[str, Any]) -> UUID | None:
         _wait_for_root(team_id, channel_id)
         return None
     set_tenant(thread.tenant_id)
-    if str(event.get("text", "")).lstrip().startswith(INTERNAL):
+    if _IS_INTERNAL.match(str(event.get("text") or "")):
         return thread.tenant_id
     writer = Person(str(event.get("user_team") or event.get("team") or team_id), str(event["user"]))
     refusal = _refusal(writer, thread.tenant_id, event) or _send(event, thread, team_id, channel_id, writer)
@@ -59,6 +59,17 @@ def handle(payload: dict[str, Any]) -> UUID | None:
             team_id, channel_id, writer.user_id, refusal, tenant_id=thread.tenant_id, thread_ts=event["thread_ts"]
         )
     return thread.tenant_id
+
+
+def say_lost(payload: dict[str, Any]) -> None:
+    """Tell who wrote a reply that it could not be handled; without this it would be missing and nobody would know."""
+    event = payload.get("event") or {}
+    if not _is_reply(event) or _IS_INTERNAL.match(str(event.get("text") or "")):
+        return
+    team_id, channel_id = str(payload.get("team_id") or ""), str(event["channel"])
+    if first(_Thread, "SELECT * FROM conversation_of_thread(%s, %s, %s)", (team_id, channel_id, event["thread_ts"])):
+        text = "Not sent to the customer: something went wrong on our side. Write it again, or ask an operator."
+        tell_privately(team_id, channel_id, str(event["user"]), text, tenant_id=None, thread_ts=event["thread_ts"])
 
 
 def _is_reply(event: dict[str, Any]) -> bool:
@@ -104,7 +115,7 @@ def _role(membership: Membership) -> UserRole | None:
 
 
 def _send(event: dict[str, Any], thread: _Thread, team_id: str, channel_id: str, writer: Person) -> str | None:
-    conversation = Conversation.find(thread.conversation_id)
+    conversation = living(thread.conversation_id)
     session = WahaSession.find(conversation.session_id) if conversation is not None else None
     if conversation is None or session is None:
         return "Not sent to the customer: the session of this conversation was removed. See `session list`."

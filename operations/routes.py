@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from uuid import UUID
 
 import peewee
@@ -12,8 +11,6 @@ from database import database, set_tenant
 from models import (
     ChannelRoute,
     Conversation,
-    Direction,
-    Message,
     RoutePurpose,
     WahaSession,
     now_utc,
@@ -21,13 +18,10 @@ from models import (
 from operations import audit
 from operations.conversations import give_channel
 from operations.errors import Conflict, NotFound
-from operations.posting import queue_in_thread
-from operations.relayed import relay_inbound
+from operations.held import NO_CHANNEL
+from operations.sql import changed, lock, locked
 from operations.standing import routes_of
 from slack.mrkdwn import escape
-
-# What waited longer is old news: it is counted, not poured into the channel.
-_HELD_SHOWN_FOR = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
@@ -62,7 +56,10 @@ def link(
         Conflict: the channel or the place is taken.
     """
     set_tenant(tenant_id)
+    lock(claim_of(channel.team_id, channel.channel_id))
     _refuse_taken(tenant_id, channel, purpose)
+    # Whoever holds a message back for want of a channel shares this: it is committed before what waits is looked for.
+    lock(links_of(tenant_id))
     try:
         with database.atomic():
             route = ChannelRoute.create(
@@ -112,6 +109,7 @@ def unlink(tenant_id: UUID, team_id: str, channel_id: str, *, actor: str) -> lis
         Conversation.slack_team_id == team_id,
         Conversation.slack_channel_id == channel_id,
     ).execute()
+    _take_back_posts(tenant_id, team_id, channel_id)
     for route in routes:
         audit.record(actor, "channel.unlink", route, tenant_id=tenant_id, before={"purpose": route.purpose.value})
     return [route.purpose for route in routes]
@@ -144,6 +142,22 @@ def channel_for(tenant_id: UUID, *purposes: RoutePurpose) -> ChannelRoute | None
     return None
 
 
+def claim_of(team_id: str, channel_id: str) -> str:
+    """The turn that tenants take about one channel: two may not both find it free."""
+    return f"channel:{team_id}/{channel_id}"
+
+
+def links_of(tenant_id: UUID) -> str:
+    return f"links:{tenant_id}"
+
+
+def newest_of(tenant_id: UUID) -> UUID | None:
+    """The route that was linked last, also where it is unlinked by now."""
+    newest = ChannelRoute.select(ChannelRoute.id).where(ChannelRoute.tenant_id == tenant_id)
+    found: ChannelRoute | None = newest.order_by(ChannelRoute.created_at.desc()).first()
+    return found.id if found is not None else None
+
+
 def _refuse_taken(tenant_id: UUID, channel: SlackChannel, purpose: RoutePurpose) -> None:
     for route in routes_of(channel.team_id, channel.channel_id):
         if route.tenant_id != tenant_id:
@@ -160,30 +174,27 @@ def _post_what_waited(tenant_id: UUID, session: WahaSession | None) -> Linked:
     if session is not None:
         waiting = waiting.where(Conversation.session_id == session.id)
     sessions = {one.id: one for one in WahaSession.live().where(WahaSession.tenant_id == tenant_id)}
-    held = older = 0
-    for conversation in waiting.order_by(Conversation.created_at):
-        if conversation.session_id in sessions and give_channel(conversation, sessions[conversation.session_id]):
-            shown, left = _post_held(conversation)
-            held, older = held + shown, older + left
-    return Linked(held, older)
+    shown = [
+        give_channel(conversation, sessions[conversation.session_id])
+        for conversation in locked(waiting.order_by(Conversation.created_at))
+        if conversation.session_id in sessions
+    ]
+    return Linked(sum(one.recent for one in shown), sum(one.older for one in shown))
 
 
-def _post_held(conversation: Conversation) -> tuple[int, int]:
-    inbound = Message.live().where(
-        Message.tenant_id == conversation.tenant_id,
-        Message.conversation_id == conversation.id,
-        Message.direction == Direction.INBOUND,
-        Message.hold_reason == "no channel",
+def _take_back_posts(tenant_id: UUID, team_id: str, channel_id: str) -> None:
+    """What was queued for the channel and is not on its way is not shown there; messages wait for the next channel."""
+    changed(
+        """
+        WITH taken_back AS (
+            UPDATE slack_posts SET parked_at = clock_timestamp(), error = 'The channel was unlinked.'
+            WHERE tenant_id = %s AND slack_team_id = %s AND slack_channel_id = %s AND conversation_id IS NOT NULL
+                AND kind = 'post' AND posted_at IS NULL AND parked_at IS NULL AND post_started_at IS NULL
+            RETURNING message_id
+        )
+        UPDATE messages SET hold_reason = %s
+        FROM taken_back WHERE messages.id = taken_back.message_id AND tenant_id = %s
+            AND NOT (direction = 'outbound' AND metadata ? 'slack_user_id')
+        """,
+        (tenant_id, team_id, channel_id, NO_CHANNEL, tenant_id),
     )
-    since = now_utc() - _HELD_SHOWN_FOR
-    recent = list(inbound.where(Message.created_at >= since).order_by(Message.seq))
-    older = inbound.where(Message.created_at < since).count()
-    if recent or older:
-        left_out = f" {older} older than a day are kept and not shown." if older else ""
-        queue_in_thread(conversation, f"— {len(recent)} messages arrived before this channel was linked.{left_out} —")
-    for message in recent:
-        relay_inbound(conversation, message)
-        Message.update(hold_reason=None).where(
-            Message.id == message.id, Message.tenant_id == conversation.tenant_id
-        ).execute()
-    return len(recent), older

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from database import notify, tenant_transaction, transaction
-from models import Conversation, Message, WahaSession, now_utc
+from models import Message
+from operations.conversations import living
 from operations.delivery import say_failed
 from operations.posting import queue_in_thread
 from operations.receipts import show_receipt
@@ -73,14 +74,17 @@ def record_sent(leased: Leased, *, waha_message_id: str | None, is_pending: bool
     `is_pending` WAHA has it and WhatsApp not yet; that counts as sent, and the acknowledgement will tell more.
     """
     with tenant_transaction(leased.tenant_id):
-        if waha_message_id is not None and waha_message_id != leased.waha_message_id:
-            _distrust_ids(leased, waha_message_id)
-        return _close(
+        mine = _close(
             leased,
             "status = 'sent', sent_at = clock_timestamp(), error_message = NULL, hold_reason = NULL, "
             "metadata = metadata || jsonb_build_object('is_pending', %s::boolean)",
             (is_pending,),
         )
+        if waha_message_id is not None and waha_message_id != leased.waha_message_id:
+            _distrust_ids(leased, waha_message_id, mine=mine)
+        if mine:
+            show_receipt(Message.get_by_id(leased.message_id))
+        return mine
 
 
 def record_not_sent(leased: Leased, error: str, *, give_up_after: timedelta) -> bool:
@@ -93,26 +97,24 @@ def record_not_sent(leased: Leased, error: str, *, give_up_after: timedelta) -> 
             "attempts = attempts + 1, error_message = %s, send_started_at = NULL, "
             "next_attempt_at = clock_timestamp() + %s",
             (error, pause_after(leased.attempts)),
-            shows=False,
         )
 
 
 def record_held(leased: Leased, reason: str, *, pause: timedelta) -> bool:
     """The session cannot send now: its whole queue waits, and no attempt is counted."""
     with tenant_transaction(leased.tenant_id):
+        mine = _close(leased, "hold_reason = %s, send_started_at = NULL", (reason,))
         changed(
             "UPDATE waha_sessions SET hold_until = clock_timestamp() + %s WHERE id = %s AND tenant_id = %s",
             (pause, leased.session_id, leased.tenant_id),
         )
-        return _close(leased, "hold_reason = %s, send_started_at = NULL", (reason,), shows=False)
+        return mine
 
 
 def record_postponed(leased: Leased, reason: str, *, pause: timedelta) -> bool:
     """The look-up of an unknown outcome failed: look again later, and send nothing meanwhile."""
     with tenant_transaction(leased.tenant_id):
-        return _close(
-            leased, "hold_reason = %s, next_attempt_at = clock_timestamp() + %s", (reason, pause), shows=False
-        )
+        return _close(leased, "hold_reason = %s, next_attempt_at = clock_timestamp() + %s", (reason, pause))
 
 
 def record_refused(leased: Leased, reason: str) -> bool:
@@ -124,8 +126,8 @@ def record_refused(leased: Leased, reason: str) -> bool:
 def record_unknowable(leased: Leased) -> bool:
     """Whether the message was sent can only be seen on the phone: a person decides, nothing is sent again by itself."""
     with tenant_transaction(leased.tenant_id):
-        parked = _close(leased, "parked_at = clock_timestamp(), hold_reason = 'outcome unknown'", (), shows=False)
-        conversation = Conversation.find(leased.conversation_id)
+        parked = _close(leased, "parked_at = clock_timestamp(), hold_reason = 'outcome unknown'", ())
+        conversation = living(leased.conversation_id)
         if parked and conversation is not None and conversation.slack_channel_id is not None:
             queue_in_thread(
                 conversation,
@@ -146,45 +148,41 @@ def pause_after(attempts: int) -> timedelta:
 def _fail(leased: Leased, reason: str) -> bool:
     failed = _close(leased, "status = 'failed', attempts = attempts + 1, error_message = %s", (reason,))
     if failed:
-        say_failed(Message.get_by_id(leased.message_id))
+        message = Message.get_by_id(leased.message_id)
+        say_failed(message)
+        show_receipt(message)
     return failed
 
 
-def _close(leased: Leased, assignments: str, parameters: tuple[object, ...], *, shows: bool = True) -> bool:
+def _close(leased: Leased, assignments: str, parameters: tuple[object, ...]) -> bool:
     """Write an outcome where the lease is still ours, and free the conversation by the same token."""
-    mine = changed(
-        f"UPDATE messages SET {assignments}, lease_token = NULL, lease_expires_at = NULL, "  # noqa: S608 - words of ours
-        "updated_at = clock_timestamp() WHERE id = %s AND tenant_id = %s AND lease_token = %s AND status = 'queued'",
-        (*parameters, leased.message_id, leased.tenant_id, leased.lease_token),
-    )
-    # Also where a webhook told the outcome first: the token is ours, and the next message need not wait for its end.
+    # The conversation first: whoever queues or takes a message locks it first too, and nobody waits in a circle. It is
+    # freed also where a webhook told the outcome before us: the next message need not wait for the lease's end.
     changed(
         "UPDATE conversations SET send_lease_token = NULL, send_lease_expires_at = NULL "
         "WHERE id = %s AND tenant_id = %s AND send_lease_token = %s",
         (leased.conversation_id, leased.tenant_id, leased.lease_token),
     )
-    if mine and shows:
-        show_receipt(Message.get_by_id(leased.message_id))
+    mine = changed(
+        f"UPDATE messages SET {assignments}, lease_token = NULL, lease_expires_at = NULL, "  # noqa: S608 - words of ours
+        "updated_at = clock_timestamp() WHERE id = %s AND tenant_id = %s AND lease_token = %s AND status = 'queued'",
+        (*parameters, leased.message_id, leased.tenant_id, leased.lease_token),
+    )
     notify("messages")
     return bool(mine)
 
 
-def _distrust_ids(leased: Leased, waha_message_id: str) -> None:
-    WahaSession.update(ids_refused_at=now_utc()).where(
-        WahaSession.id == leased.session_id,
-        WahaSession.tenant_id == leased.tenant_id,
-        WahaSession.ids_refused_at.is_null(),
-    ).execute()
+def _distrust_ids(leased: Leased, waha_message_id: str, *, mine: bool) -> None:
     changed(
-        "UPDATE messages SET waha_message_id = %s WHERE id = %s AND tenant_id = %s AND lease_token = %s "
+        "UPDATE waha_sessions SET ids_refused_at = clock_timestamp() "
+        "WHERE id = %s AND tenant_id = %s AND ids_refused_at IS NULL",
+        (leased.session_id, leased.tenant_id),
+    )
+    if not mine:
+        return
+    changed(
+        "UPDATE messages SET waha_message_id = %s WHERE id = %s AND tenant_id = %s "
         "AND NOT EXISTS (SELECT 1 FROM messages taken WHERE taken.session_id = %s AND taken.direction = 'outbound' "
         "AND taken.waha_message_id = %s)",
-        (
-            waha_message_id[:255],
-            leased.message_id,
-            leased.tenant_id,
-            leased.lease_token,
-            leased.session_id,
-            waha_message_id[:255],
-        ),
+        (waha_message_id[:255], leased.message_id, leased.tenant_id, leased.session_id, waha_message_id[:255]),
     )

@@ -11,8 +11,8 @@ from uuid import UUID
 
 from database import notify, transaction
 from operations import replies
-from operations.inbound import HANDLING_ERRORS
-from operations.sql import changed, database_now, first, rows
+from operations.outcomes import LOOK_AGAIN_AFTER, NOT_THE_EVENTS_FAULT, NotYet
+from operations.sql import changed, clean, database_now, first, rows
 from operations.store import insert_many
 
 MOST_ATTEMPTS = 5
@@ -118,16 +118,18 @@ class _Lane:
 
 
 def due_lanes(limit: int, *, busy: Collection[str] = ()) -> list[str]:
-    """Threads with something to do, the one that waited longest first."""
+    """Threads whose first event is due, the one that waited longest first."""
     found = rows(
         _Lane,
         """
-        SELECT lane FROM (
-            SELECT lane, position FROM slack_events
-            WHERE kind = 'event' AND processed_at IS NULL AND parked_at IS NULL
-                AND next_attempt_at <= clock_timestamp() AND lane <> ALL (%s)
-            ORDER BY position LIMIT 500
-        ) due GROUP BY lane ORDER BY min(position) LIMIT %s
+        SELECT lane FROM slack_events due
+        WHERE kind = 'event' AND processed_at IS NULL AND parked_at IS NULL AND next_attempt_at <= clock_timestamp()
+            AND lane <> ALL (%s) AND NOT EXISTS (
+                SELECT 1 FROM slack_events earlier
+                WHERE earlier.lane = due.lane AND earlier.kind = 'event' AND earlier.position < due.position
+                    AND earlier.processed_at IS NULL AND earlier.parked_at IS NULL
+            )
+        ORDER BY position LIMIT %s
         """,
         (list(busy), limit),
     )
@@ -142,7 +144,11 @@ class _Stored:
 
 
 def process_head(lane: str) -> bool:
-    """Handle the first event of a thread; False when there is none that is due, or another daemon is at it."""
+    """Handle the first event of a thread; False when there is none that is due, or another daemon is at it.
+
+    Raises:
+        DatabaseUnavailable: nothing is wrong with the event.
+    """
     head: _Stored | None = None
     try:
         with transaction():
@@ -154,9 +160,11 @@ def process_head(lane: str) -> bool:
                 "UPDATE slack_events SET processed_at = clock_timestamp(), tenant_id = %s, error = NULL WHERE id = %s",
                 (tenant_id, head.id),
             )
-    except replies.NotYet as reason:
+    except NotYet as reason:
         _wait(head, reason)
-    except HANDLING_ERRORS as error:
+    except NOT_THE_EVENTS_FAULT:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with one event, those behind it go on
         _try_later(head, error)
     return True
 
@@ -188,9 +196,9 @@ def _wait(stored: _Stored | None, reason: Exception) -> None:
         raise reason
     with transaction():
         changed(
-            "UPDATE slack_events SET error = %s, next_attempt_at = clock_timestamp() + interval '1 second' "
-            "WHERE id = %s",
-            (str(reason), stored.id),
+            "UPDATE slack_events SET error = %s, next_attempt_at = clock_timestamp() + %s "
+            "WHERE id = %s AND processed_at IS NULL",
+            (str(reason), LOOK_AGAIN_AFTER, stored.id),
         )
 
 
@@ -198,13 +206,17 @@ def _try_later(stored: _Stored | None, error: Exception) -> None:
     if stored is None:
         raise error
     with transaction():
-        changed(
+        last = stored.attempts + 1 >= MOST_ATTEMPTS
+        written = changed(
             "UPDATE slack_events SET attempts = attempts + 1, error = %s, next_attempt_at = %s, "
-            "parked_at = CASE WHEN %s THEN clock_timestamp() END WHERE id = %s",
+            "parked_at = CASE WHEN %s THEN clock_timestamp() END "
+            "WHERE id = %s AND processed_at IS NULL AND parked_at IS NULL",
             (
-                f"{type(error).__name__}: {error}"[:500],
+                clean(f"{type(error).__name__}: {error}"[:500]),
                 database_now() + _RETRY_AFTER * 2**stored.attempts,
-                stored.attempts + 1 >= MOST_ATTEMPTS,
+                last,
                 stored.id,
             ),
         )
+        if last and written:
+            replies.say_lost(json.loads(bytes(stored.body)))

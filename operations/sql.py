@@ -6,9 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
+import peewee
+
 from database import database
+from models import Model
 
 Row = TypeVar("Row")
+Entity = TypeVar("Entity", bound=Model)
 Parameters = Sequence[Any] | Mapping[str, Any]
 
 
@@ -33,6 +37,21 @@ def value(sql: str, parameters: Parameters = ()) -> Any:
 def changed(sql: str, parameters: Parameters = ()) -> int:
     """How many rows a statement wrote."""
     return cast("int", database.execute_sql(sql, parameters).rowcount)
+
+
+def locked(query: peewee.ModelSelect[Entity], strength: str = "FOR NO KEY UPDATE") -> peewee.ModelSelect[Entity]:
+    """Lock the rows that a query finds; an insert that refers to one of them by a foreign key goes on."""
+    return query.for_update(cast("bool", strength))  # Peewee takes the words too, its stubs do not
+
+
+def lock(name: str) -> None:
+    """Take turns, until the end of the transaction, with whoever names the same thing."""
+    value("SELECT pg_advisory_xact_lock(hashtextextended(%s, 2))", (name,))
+
+
+def try_share(name: str) -> bool:
+    """Keep those out who `lock` the same thing until the end of the transaction; False when one is in already."""
+    return bool(value("SELECT pg_try_advisory_xact_lock_shared(hashtextextended(%s, 2))", (name,)))
 
 
 def database_now() -> datetime:

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from database import notify, set_tenant, transaction
 from operations import inbound
-from operations.sql import changed, database_now, first, rows
+from operations.outcomes import LOOK_AGAIN_AFTER, NOT_THE_EVENTS_FAULT, NotYet, Parked
+from operations.sql import changed, clean, database_now, first, rows
 from operations.store import insert_many
 from waha.events import MalformedEvent
 from waha.webhooks import parse
@@ -17,10 +18,6 @@ from waha.webhooks import parse
 # A poisoned event stops none behind it: after these tries it waits for a person, with its error.
 MOST_ATTEMPTS = 5
 _RETRY_AFTER = timedelta(seconds=2)
-
-
-class Parked(Exception):
-    """This event cannot be handled, now or later; the sentence is kept with it."""
 
 
 @dataclass(frozen=True)
@@ -60,16 +57,17 @@ def store(webhooks: Sequence[NewWebhook]) -> int:
 
 
 def due_lanes(limit: int, *, busy: Collection[str] = ()) -> list[str]:
-    """Lanes with something to do, the one that waited longest first; `busy` ones are being worked on here."""
+    """Lanes whose first event is due, the one that waited longest first; `busy` ones are being worked on here."""
     found = rows(
         _Lane,
         """
-        SELECT lane FROM (
-            SELECT lane, position FROM webhook_events
-            WHERE processed_at IS NULL AND parked_at IS NULL AND next_attempt_at <= clock_timestamp()
-                AND lane <> ALL (%s)
-            ORDER BY position LIMIT 500
-        ) due GROUP BY lane ORDER BY min(position) LIMIT %s
+        SELECT lane FROM webhook_events due
+        WHERE processed_at IS NULL AND parked_at IS NULL AND next_attempt_at <= clock_timestamp() AND lane <> ALL (%s)
+            AND NOT EXISTS (
+                SELECT 1 FROM webhook_events earlier WHERE earlier.lane = due.lane AND earlier.position < due.position
+                    AND earlier.processed_at IS NULL AND earlier.parked_at IS NULL
+            )
+        ORDER BY position LIMIT %s
         """,
         (list(busy), limit),
     )
@@ -85,6 +83,9 @@ def process_head(lane: str, *, house: inbound.House) -> bool:
     """Handle the first event of a lane; False when there is none that is due, or another daemon is at it.
 
     An event that fails is tried again later and blocks its lane until then; one that cannot be handled is parked.
+
+    Raises:
+        DatabaseUnavailable: nothing is wrong with the event.
     """
     head: _Stored | None = None
     try:
@@ -100,7 +101,11 @@ def process_head(lane: str, *, house: inbound.House) -> bool:
             )
     except (Parked, MalformedEvent) as reason:
         _park(head, str(reason))
-    except inbound.HANDLING_ERRORS as error:
+    except NotYet as reason:
+        _wait(head, reason)
+    except NOT_THE_EVENTS_FAULT:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with one event, those behind it go on
         _try_later(head, error)
     return True
 
@@ -158,8 +163,19 @@ def _park(stored: _Stored | None, reason: str) -> None:
     with transaction():
         changed(
             "UPDATE webhook_events SET parked_at = clock_timestamp(), attempts = attempts + 1, error = %s "
-            "WHERE id = %s",
+            "WHERE id = %s AND processed_at IS NULL",
             (reason, stored.id),
+        )
+
+
+def _wait(stored: _Stored | None, reason: Exception) -> None:
+    if stored is None:
+        raise reason
+    with transaction():
+        changed(
+            "UPDATE webhook_events SET error = %s, next_attempt_at = clock_timestamp() + %s "
+            "WHERE id = %s AND processed_at IS NULL",
+            (str(reason), LOOK_AGAIN_AFTER, stored.id),
         )
 
 
@@ -170,9 +186,9 @@ def _try_later(stored: _Stored | None, error: Exception) -> None:
         last = stored.attempts + 1 >= MOST_ATTEMPTS
         changed(
             "UPDATE webhook_events SET attempts = attempts + 1, error = %s, next_attempt_at = %s, "
-            "parked_at = CASE WHEN %s THEN clock_timestamp() END WHERE id = %s",
+            "parked_at = CASE WHEN %s THEN clock_timestamp() END WHERE id = %s AND processed_at IS NULL",
             (
-                f"{type(error).__name__}: {error}"[:500],
+                clean(f"{type(error).__name__}: {error}"[:500]),
                 database_now() + _RETRY_AFTER * 2**stored.attempts,
                 last,
                 stored.id,

@@ -1,0 +1,84 @@
+"""Messages that came while their conversation had no channel: kept, and posted in order when it has one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from models import Conversation, Message, now_utc
+from operations.posting import queue_in_thread
+from operations.relayed import relay_inbound
+from operations.sql import changed
+
+NO_CHANNEL: Final = "no channel"
+_TOO_OLD: Final = "older than a day when its channel was linked"
+
+# What waited longer is old news: it is counted, not poured into the channel.
+_SHOWN_FOR = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What became of what was held: `recent` messages are posted now, `older` ones are only counted."""
+
+    recent: int = 0
+    older: int = 0
+
+
+def hold(message: Message) -> None:
+    changed(
+        "UPDATE messages SET hold_reason = %s WHERE id = %s AND tenant_id = %s",
+        (NO_CHANNEL, message.id, message.tenant_id),
+    )
+
+
+def post_held(conversation: Conversation) -> Shown:
+    """Queue what a conversation holds for its thread, under a divider."""
+    held = (
+        Message.live()
+        .where(
+            Message.tenant_id == conversation.tenant_id,
+            Message.conversation_id == conversation.id,
+            Message.hold_reason == NO_CHANNEL,
+        )
+        .order_by(Message.seq)
+    )
+    since = now_utc() - _SHOWN_FOR
+    recent = [message for message in held if message.created_at >= since]
+    older = len(held) - len(recent)
+    if recent or older:
+        left_out = f" {older} older than a day are kept and not shown." if older else ""
+        queue_in_thread(conversation, f"— {len(recent)} messages arrived before this channel was linked.{left_out} —")
+    for message in recent:
+        relay_inbound(conversation, message)
+    _let_go(conversation, older_than=since)
+    return Shown(len(recent), older)
+
+
+def _let_go(conversation: Conversation, *, older_than: object) -> None:
+    changed(
+        "UPDATE messages SET hold_reason = CASE WHEN created_at < %s THEN %s END "
+        "WHERE conversation_id = %s AND tenant_id = %s AND hold_reason = %s",
+        (older_than, _TOO_OLD, conversation.id, conversation.tenant_id, NO_CHANNEL),
+    )
+
+
+def take_over(older: Conversation, younger: Conversation) -> None:
+    """Move what the younger of two joined conversations holds behind what the older has."""
+    changed(
+        """
+        WITH place AS (
+            SELECT id, row_number() OVER (ORDER BY seq) AS behind FROM messages
+            WHERE conversation_id = %(younger)s AND tenant_id = %(tenant)s AND hold_reason = %(held)s
+        ),
+        counted AS (
+            UPDATE conversations SET next_message_seq = next_message_seq + (SELECT count(*) FROM place)
+            WHERE id = %(older)s AND tenant_id = %(tenant)s
+            RETURNING next_message_seq - (SELECT count(*) FROM place) AS before
+        )
+        UPDATE messages SET conversation_id = %(older)s, seq = counted.before + place.behind
+        FROM place, counted WHERE messages.id = place.id
+        """,
+        {"younger": younger.id, "older": older.id, "tenant": older.tenant_id, "held": NO_CHANNEL},
+    )
