@@ -45,6 +45,15 @@ JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
 WHERE k.contype = 'c' AND k.connamespace = 'public'::regnamespace AND cardinality(k.conkey) = 1
   AND pg_get_constraintdef(k.oid) LIKE '%= ANY (ARRAY[%'
 """
+ENUMERATION_TYPES = """
+SELECT t.typname, array_agg(e.enumlabel::text) FROM pg_type t JOIN pg_enum e ON e.enumtypid = t.oid GROUP BY t.typname
+"""
+DELETABLE = """
+SELECT DISTINCT c.relname
+FROM pg_class c, pg_roles r
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
+  AND r.rolname IN ('switchboard_bot', 'switchboard_daemon') AND has_table_privilege(r.oid, c.oid, 'DELETE')
+"""
 
 
 @dataclass(frozen=True)
@@ -83,12 +92,14 @@ class ForeignKey:
 
 @dataclass(frozen=True)
 class Catalog:
-    """Columns and words by (table, column)."""
+    """Columns and words by (table, column); `deletable` are the tables that a role of ours may delete from."""
 
     columns: Mapping[tuple[str, str], Column]
     words: Mapping[tuple[str, str], frozenset[str]]
     indexes: frozenset[Index]
     foreign_keys: frozenset[ForeignKey]
+    enumeration_types: Mapping[str, frozenset[str]]
+    deletable: frozenset[str]
 
     @property
     def tables(self) -> set[str]:
@@ -118,4 +129,6 @@ def read_catalog(reader: cursor) -> Catalog:
             ForeignKey(table, tuple(columns), target, definition)
             for table, target, columns, definition in rows(FOREIGN_KEYS)
         ),
+        enumeration_types={name: frozenset(words) for name, words in rows(ENUMERATION_TYPES)},
+        deletable=frozenset(table for (table,) in rows(DELETABLE)),
     )
