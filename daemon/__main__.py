@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 
 from daemon.program import Daemon
@@ -15,6 +16,8 @@ log = get_logger(__name__)
 
 
 def main() -> int:
+    # Until the loop takes over: who is told to stop while PostgreSQL is waited for has nothing to finish.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     settings = load_or_exit(check_for_daemon)
     configure(settings.log, "daemon")
     try:

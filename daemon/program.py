@@ -22,7 +22,7 @@ from daemon.relay import Relay
 from daemon.scheduler import Scheduler
 from daemon.sender import Sender
 from daemon.servers import Server, open_servers
-from database import in_database
+from database import DatabaseUnavailable, in_database
 from database.notifications import Listener
 from operations import servers as server_rows
 from operations import slack_inbox, webhook_inbox
@@ -55,6 +55,7 @@ class Daemon:
         self._listener = Listener(_CHANNELS)
         self._crews: list[tuple[Worker, asyncio.Task[None]]] = []
         self._workers: list[asyncio.Task[None]] = []
+        self._reconcilers: list[Reconciler] = []
         self._intake = Intake()
 
     async def run(self) -> None:
@@ -153,6 +154,7 @@ class Daemon:
         daemon = self._settings.daemon
         for server in servers.values():
             reconciler = Reconciler(server, daemon, self._settings.slack.operators)
+            self._reconcilers.append(reconciler)
             wakeup = self._listener.wake("sessions")
             name = f"reconciler {server.name}"
             self._begin(
@@ -208,8 +210,12 @@ class Daemon:
                     worker.wakeup.ring()
                     await asyncio.wait({repeating})
                     await worker.crew.finish()
+                for reconciler in self._reconcilers:
+                    await reconciler.hand_over()
         except TimeoutError:
             log.warning("not everything in flight ended in time; it is found again by the next daemon")
+        except DatabaseUnavailable as error:
+            log.warning("PostgreSQL is away at the end; leases run out by themselves", reason=str(error))
         for task in self._workers:
             task.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)

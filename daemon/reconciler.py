@@ -12,7 +12,7 @@ from database import in_database
 from models import ServerState
 from operations import announcing, observing
 from operations.announcing import Changed
-from operations.observing import Seen, Wanted
+from operations.observing import PollLease, Seen, Wanted
 from settings import DaemonSettings
 from settings.logs import get_logger
 from waha.errors import SessionExists, WahaBusy, WahaError, WahaKeyRefused
@@ -23,6 +23,8 @@ log = get_logger(__name__)
 
 _FIRST_PAUSE = timedelta(seconds=5)
 _LONGEST_PAUSE = timedelta(minutes=15)
+# Longer than the longest control call, so that no session is restarted by two daemons at once.
+_WHILE_CONTROLLING = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
@@ -86,12 +88,12 @@ class Reconciler:
     def __init__(self, server: Server, daemon: DaemonSettings, operators: Collection[str]) -> None:
         self._server = server
         self._operators = operators
-        self._lease = timedelta(seconds=max(3 * daemon.poll_seconds, 60))
+        # Missed by two polls, a daemon is taken for dead.
+        self._lease = timedelta(seconds=max(3 * daemon.poll_seconds, 5))
         self._token: UUID = uuid4()
 
     async def step(self) -> bool:
-        lease = await in_database(observing.lease_server, self._server.name, token=self._token, lease=self._lease)
-        if lease is None:
+        if not await self._holds(self._lease):
             return False
         seen = await self._poll()
         wanted = await in_database(observing.sessions_of, self._server.name)
@@ -103,6 +105,15 @@ class Reconciler:
                 await in_database(announcing.announce, change, operators=self._operators)
         return False
 
+    async def _holds(self, lease: timedelta) -> bool:
+        """Take or renew the right to look after the server."""
+        taken = await in_database(observing.lease_server, self._server.name, token=self._token, lease=lease)
+        return taken is not None
+
+    async def hand_over(self) -> None:
+        """Let another daemon look after the server at once; without it they would wait for the end of the lease."""
+        await in_database(observing.release_server, PollLease(self._server.name, self._token))
+
     async def _compare(self, wanted: list[Wanted], seen: tuple[datetime, dict[str, SessionInfo]]) -> list[Wanted]:
         at, sessions = seen
         fresh = observations(wanted, sessions, at)
@@ -110,7 +121,8 @@ class Reconciler:
             await in_database(observing.record_poll, fresh)
         await self._settle(wanted, sessions)
         for step in plan(wanted, sessions):
-            await self._carry_out(step)
+            if await self._holds(_WHILE_CONTROLLING):
+                await self._carry_out(step)
         return await in_database(observing.sessions_of, self._server.name) if fresh else wanted
 
     async def _poll(self) -> tuple[datetime, dict[str, SessionInfo]] | None:

@@ -9,8 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from database import notify, set_tenant, tenant_transaction, transaction
-from models import ServerState, SessionCheck, SessionStatus, WahaServer, WahaSession, now_utc, uuid7
-from operations.sql import changed, first, rows
+from models import ServerState, SessionCheck, WahaServer, WahaSession, now_utc, uuid7
+from operations.sql import changed, clean, first, rows
 from waha.status import status_of
 
 
@@ -55,22 +55,14 @@ def observe_status(session: WahaSession, waha_status: str, *, at: datetime, sour
     """
     status = status_of(waha_status)
     if status is None or status == session.status.value:
+        _keep_word(session, waha_status)
         return False
-    written = (
-        WahaSession.update(
-            status=SessionStatus(status),
-            status_observed_at=at,
-            status_changed_at=at,
-            updated_at=now_utc(),
-            hold_until=None,
-            metadata=session.metadata | {"raw_status": waha_status},
-        )
-        .where(
-            WahaSession.id == session.id,
-            WahaSession.tenant_id == session.tenant_id,
-            WahaSession.status_observed_at.is_null() | (WahaSession.status_observed_at < at),
-        )
-        .execute()
+    written = changed(
+        "UPDATE waha_sessions SET status = %(status)s, status_observed_at = %(at)s, status_changed_at = %(at)s, "
+        "hold_until = NULL, updated_at = clock_timestamp(), "
+        "metadata = metadata || jsonb_build_object('raw_status', %(word)s::text) "
+        "WHERE id = %(id)s AND tenant_id = %(tenant)s AND coalesce(status_observed_at < %(at)s, true)",
+        {"status": status, "at": at, "word": waha_status, "id": session.id, "tenant": session.tenant_id},
     )
     if not written:
         return False
@@ -85,6 +77,16 @@ def observe_status(session: WahaSession, waha_status: str, *, at: datetime, sour
     notify("messages")  # the queue of a session that works again goes on
     notify("sessions")
     return True
+
+
+def _keep_word(session: WahaSession, waha_status: str) -> None:
+    """WAHA's own word stands in the metadata, also one that we do not know."""
+    if session.metadata.get("raw_status") != waha_status:
+        changed(
+            "UPDATE waha_sessions SET metadata = metadata || jsonb_build_object('raw_status', %s::text) "
+            "WHERE id = %s AND tenant_id = %s",
+            (clean(waha_status), session.id, session.tenant_id),
+        )
 
 
 def sessions_of(server: str) -> list[Wanted]:
@@ -140,6 +142,16 @@ def lease_server(server: str, *, token: UUID, lease: timedelta) -> PollLease | N
             (token, lease, server, token),
         )
     return PollLease(server, token) if taken is not None else None
+
+
+def release_server(lease: PollLease) -> None:
+    """Give a server back at the end, so that the next daemon need not wait for the lease to run out."""
+    with transaction():
+        changed(
+            "UPDATE waha_servers SET poll_lease_token = NULL, poll_lease_expires_at = NULL "
+            "WHERE name = %s AND poll_lease_token = %s",
+            (lease.server, lease.token),
+        )
 
 
 def record_server(

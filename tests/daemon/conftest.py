@@ -34,7 +34,7 @@ async def becomes(rows: Rows, sql: str, expected: list[tuple[Any, ...]]) -> None
     found: list[tuple[Any, ...]] = []
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
-            while (found := await rows(sql)) != expected:
+            while (found := await rows(sql)) != expected:  # noqa: ASYNC110 - another connection writes
                 await asyncio.sleep(0.02)
     except TimeoutError:
         raise AssertionError(f"found {found}, not {expected}") from None
