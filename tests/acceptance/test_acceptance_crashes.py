@@ -26,7 +26,7 @@ CUSTOMERS, EACH = 10, 10
 async def scene(tmp_path_factory: pytest.TempPathFactory, database_url: str, rows: Query) -> AsyncIterator[Scene]:
     async with Stage(tmp_path_factory.mktemp("crashes"), database_url=database_url) as stage:
         # A post is looked up when its lease is over: after three of these and the margin.
-        set_in(stage, "delivery", slack_timeout_seconds=1.5, lease_margin_seconds=1)
+        set_in(stage, "delivery", slack_timeout_seconds=1, lease_margin_seconds=1)
         await stage.start()
         yield Scene(stage, rows)
 
