@@ -6,6 +6,7 @@ import os
 import runpy
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ from database.migrations import MIGRATIONS
 from database.pool import PoolFigures
 from models import requests
 from operations.encryption import CannotDecrypt, KeyRing
+from tests.models.attempts import attempt
 from tests.models.catalog import Catalog, read_catalog
 
 
@@ -39,14 +41,11 @@ class Claim:
 def collect(reader: cursor) -> Evidence:
     """Look, take everything back, look again, and undo that."""
     catalog = read_catalog(reader)
-    reader.execute("SAVEPOINT before_rollback")
-    try:
+    after_rollback = catalog
+    with attempt(reader), suppress(psycopg2.Error):
         for path in sorted(MIGRATIONS.glob("[0-9]*.py"), reverse=True):
             reader.execute(runpy.run_path(str(path))["DOWN"])
         after_rollback = read_catalog(reader)
-    except psycopg2.Error:
-        after_rollback = catalog
-    reader.execute("ROLLBACK TO SAVEPOINT before_rollback")
     return Evidence(catalog, after_rollback)
 
 

@@ -14,6 +14,7 @@ import pytest
 from psycopg2.extensions import cursor
 
 from database import migrations
+from tests.models.attempts import attempt
 from tests.models.catalog import read_catalog
 
 ROOT = Path(__file__).parents[2]
@@ -94,13 +95,11 @@ def columns_with(reader: cursor, role: str, privilege: str) -> set[tuple[str, st
 
 
 def is_allowed(acting: cursor, sql: str) -> bool:
-    acting.execute("SAVEPOINT before")
-    try:
-        acting.execute(sql)
-    except psycopg2.errors.InsufficientPrivilege:
-        return False
-    finally:
-        acting.execute("ROLLBACK TO SAVEPOINT before")
+    with attempt(acting):
+        try:
+            acting.execute(sql)
+        except psycopg2.errors.InsufficientPrivilege:
+            return False
     return True
 
 
@@ -212,7 +211,6 @@ def test_only_tables_that_are_deleted_by_range_are_pruned(owner: cursor) -> None
     owner.execute("SET LOCAL ROLE switchboard_daemon")
 
     for table in ("messages", "tenants", "users; DROP TABLE users"):
-        owner.execute("SAVEPOINT before")
-        with pytest.raises(psycopg2.errors.RaiseException, match="not a table that is deleted by range"):
+        refused = pytest.raises(psycopg2.errors.RaiseException, match="not a table that is deleted by range")
+        with attempt(owner), refused:
             owner.execute("SELECT prune(%s, now())", (table,))
-        owner.execute("ROLLBACK TO SAVEPOINT before")
