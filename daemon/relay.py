@@ -30,6 +30,8 @@ _LOOK_AGAIN_AFTER = timedelta(seconds=5)
 _UPLOAD = timedelta(seconds=60)
 # Which of them Slack answers for a root that was deleted is not documented.
 _THREAD_IS_GONE = frozenset({"thread_not_found", "cannot_reply_to_message"})
+# A file that was reserved and never completed is none for Slack.
+_IS_NOT_THERE = _THREAD_IS_GONE | {"file_not_found"}
 
 
 class Relay:
@@ -104,7 +106,7 @@ class Relay:
         except SlackTokenRefused as error:
             raise _CannotLookUp(error.sentence) from error
         except SlackRefused as error:
-            if error.reason in _THREAD_IS_GONE:
+            if error.reason in _IS_NOT_THERE:
                 return None
             raise  # the channel is closed to us: to ask again and again would stop the lane for ever
         except SlackError as error:

@@ -1,0 +1,265 @@
+"""What becomes of a post for each thing that Slack may do to it; the simulated Slack is on a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from daemon.loops import repeat
+from daemon.posts import REACTION_OF, Poster
+from daemon.relay import Relay
+from database import in_database, tenant_transaction, transaction
+from database.notifications import Wakeup
+from models import Conversation, PostKind, Tenant, WahaSession, uuid7
+from operations import posting
+from operations.encryption import KeyRing
+from sandbox.slack import SandboxSlack
+from sandbox.slack.journal import Call
+from settings import DeliverySettings
+from slack.client import SlackClient
+from slack.pacing import Pacing
+from tests.daemon.conftest import Rows, becomes
+
+CALL_SECONDS, MARGIN_SECONDS = 0.4, 0.4
+LEASE_SECONDS = 3 * CALL_SECONDS + MARGIN_SECONDS
+RING = KeyRing([b"k" * 32])
+POSTS = "SELECT payload->>'text', posted_at IS NOT NULL, parked_at IS NOT NULL, attempts FROM slack_posts ORDER BY seq"
+
+
+@pytest.fixture
+async def slack() -> AsyncIterator[SandboxSlack]:
+    async with SandboxSlack() as running:
+        yield running
+
+
+@pytest.fixture
+async def relay(slack: SandboxSlack, rows: Rows) -> AsyncIterator[None]:
+    """A relay at work, without pacing."""
+    delivery = DeliverySettings(slack_timeout_seconds=CALL_SECONDS, lease_margin_seconds=MARGIN_SECONDS)
+    stopping, wakeup = asyncio.Event(), Wakeup()
+    async with SlackClient(slack.bot_token, slack.api_url, timeout=timedelta(seconds=CALL_SECONDS)) as client:
+        relay = Relay(Poster(client, RING, "/wa"), Pacing(switched_on=False), delivery, wakeup)
+        working = asyncio.create_task(repeat("relay", relay.step, wakeup=wakeup, stopping=stopping, every_seconds=0.02))
+        yield
+        stopping.set()
+        slack.heal()
+        await working
+        await relay.crew.finish()
+
+
+async def tell(slack: SandboxSlack, *texts: str, channel: str = "support") -> None:
+    """Queue texts in the lane of a channel."""
+
+    def queue() -> None:
+        with transaction():
+            for text in texts:
+                posting.tell(slack.team_id, slack.channel(channel).id, text, tenant_id=None)
+
+    await in_database(queue)
+
+
+def texts(slack: SandboxSlack, channel: str = "support") -> list[str]:
+    return [message.text for message in slack.messages(channel)]
+
+
+def posts_of(slack: SandboxSlack, text: str) -> list[Call]:
+    return [call for call in slack.calls("chat.postMessage") if call.arguments.get("text") == text]
+
+
+async def test_a_lane_is_posted_in_order_and_each_post_carries_its_id(
+    slack: SandboxSlack, relay: None, rows: Rows
+) -> None:
+    await tell(slack, "one", "two", "three")
+
+    await becomes(rows, "SELECT count(*) FROM slack_posts WHERE posted_at IS NOT NULL", [(3,)])
+
+    assert texts(slack) == ["one", "two", "three"]
+    ids = {str(post_id) for (post_id,) in await rows("SELECT id FROM slack_posts")}
+    assert {message.metadata["event_payload"]["id"] for message in slack.messages("support") if message.metadata} == ids
+
+
+async def test_a_pause_that_slack_asks_for_costs_no_attempt(slack: SandboxSlack, relay: None, rows: Rows) -> None:
+    fault = slack.fail("chat.postMessage", status=429, retry_after=1)
+
+    await tell(slack, "one", "two")
+
+    await becomes(rows, POSTS, [("one", True, False, 0), ("two", True, False, 0)])
+    assert fault.hits == 1
+    assert texts(slack) == ["one", "two"]
+    refused, posted = posts_of(slack, "one")
+    assert posted.at - refused.at >= 1
+
+
+async def test_a_permanent_refusal_is_parked_and_the_lane_goes_on(slack: SandboxSlack, relay: None, rows: Rows) -> None:
+    slack.fail("chat.postMessage", error="msg_too_long")
+
+    await tell(slack, "refused", "next")
+
+    await becomes(rows, POSTS, [("refused", False, True, 1), ("next", True, False, 0)])
+    assert texts(slack) == ["next"]
+
+
+@pytest.mark.parametrize("error", ["invalid_auth", "account_inactive"])
+async def test_a_refused_token_parks_nothing(slack: SandboxSlack, relay: None, rows: Rows, error: str) -> None:
+    slack.fail("chat.postMessage", error=error, times=None)
+
+    await tell(slack, "waits")
+
+    waits = "SELECT parked_at IS NULL, attempts, next_attempt_at > now() + interval '20 seconds' FROM slack_posts"
+    await becomes(rows, waits, [(True, 0, True)])
+
+
+async def test_a_slack_that_cannot_be_reached_is_tried_again(slack: SandboxSlack, relay: None, rows: Rows) -> None:
+    await slack.go_down()
+    await tell(slack, "patient")
+    await becomes(
+        rows, "SELECT attempts > 0, posted_at IS NULL, post_started_at IS NULL FROM slack_posts", [(True,) * 3]
+    )
+
+    await slack.come_back()
+    await rows("UPDATE slack_posts SET next_attempt_at = now()")
+
+    await becomes(rows, "SELECT posted_at IS NOT NULL FROM slack_posts", [(True,)])
+    assert texts(slack) == ["patient"]
+
+
+@pytest.mark.parametrize("is_stored", [True, False], ids=["Slack made it", "Slack did not make it"])
+@pytest.mark.parametrize("how", ["cut", "silence", "500"])
+async def test_an_unknown_outcome_is_looked_up_after_the_lease_and_posted_once(
+    slack: SandboxSlack, relay: None, rows: Rows, how: str, *, is_stored: bool
+) -> None:
+    if how == "cut":
+        slack.fail("chat.postMessage", drop=True, after_storing=is_stored)
+    elif how == "silence":
+        slack.fail("chat.postMessage", hang=True, after_storing=is_stored)
+    else:
+        slack.fail("chat.postMessage", status=500, after_storing=is_stored)
+
+    await tell(slack, "once", "next")
+
+    await becomes(rows, "SELECT count(*) FROM slack_posts WHERE posted_at IS NOT NULL", [(2,)])
+    assert texts(slack) == ["once", "next"]
+    [look_up] = slack.calls("conversations.history")
+    assert look_up.at - posts_of(slack, "once")[0].at >= LEASE_SECONDS - CALL_SECONDS
+    assert len(posts_of(slack, "once")) == (1 if is_stored else 2)
+
+
+async def test_nothing_is_posted_again_before_a_look_up_succeeded(slack: SandboxSlack, relay: None, rows: Rows) -> None:
+    slack.fail("chat.postMessage", drop_after_storing=True)
+    fault = slack.fail("conversations.history", status=500)
+
+    await tell(slack, "once")
+    await becomes(rows, "SELECT lease_token IS NULL AND post_started_at IS NOT NULL FROM slack_posts", [(True,)])
+    assert fault.hits == 1
+    await rows("UPDATE slack_posts SET next_attempt_at = now()")
+
+    await becomes(rows, "SELECT posted_at IS NOT NULL FROM slack_posts", [(True,)])
+    assert texts(slack) == ["once"]
+    assert len(posts_of(slack, "once")) == 1
+
+
+async def test_a_look_up_in_a_channel_that_was_closed_to_us_stops_no_lane(
+    slack: SandboxSlack, relay: None, rows: Rows
+) -> None:
+    slack.fail("chat.postMessage", drop_after_storing=True)
+    slack.fail("conversations.history", error="channel_not_found")
+
+    await tell(slack, "unknown", "next")
+
+    await becomes(rows, POSTS, [("unknown", False, True, 2), ("next", True, False, 0)])
+
+
+async def test_a_thread_that_is_gone_gets_a_new_root(slack: SandboxSlack, relay: None, rows: Rows) -> None:
+    conversation = await in_database(a_conversation, slack)
+    slack.fail("chat.postMessage", error="thread_not_found", when=lambda call: bool(call.get("thread_ts")))
+    await in_database(queue_in, conversation, "first")
+    await becomes(rows, "SELECT slack_thread_ts IS NOT NULL FROM conversations", [(True,)])
+
+    await in_database(queue_in, conversation, "into a thread that is gone")
+
+    await becomes(rows, "SELECT count(*) FROM slack_posts WHERE posted_at IS NOT NULL", [(2,)])
+    await in_database(queue_in, conversation, "below the new root")
+    await becomes(rows, "SELECT count(*) FROM slack_posts WHERE posted_at IS NOT NULL", [(3,)])
+    _, new_root, below = slack.messages("support")
+    assert (new_root.is_reply, below.thread_ts) == (False, new_root.ts)
+
+
+def a_conversation(slack: SandboxSlack) -> Conversation:
+    tenant_id = uuid7()
+    with tenant_transaction(tenant_id):
+        Tenant.create(id=tenant_id, name="Acme")
+        session = WahaSession.create(tenant_id=tenant_id, name="sales", external_session_id="s1", server="main")
+        made: Conversation = Conversation.create(
+            tenant_id=tenant_id,
+            session_id=session.id,
+            title="Carla",
+            slack_team_id=slack.team_id,
+            slack_channel_id=slack.channel("support").id,
+        )
+    return made
+
+
+def queue_in(conversation: Conversation, text: str) -> None:
+    with tenant_transaction(conversation.tenant_id):
+        posting.queue_in_thread(conversation, text)
+
+
+async def test_an_ephemeral_is_shown_at_most_once(slack: SandboxSlack, relay: None, rows: Rows) -> None:
+    slack.fail("chat.postEphemeral", drop_after_storing=True)
+    channel, ana = slack.channel("support").id, slack.person("ana").id
+
+    def whisper() -> None:
+        with transaction():
+            posting.tell_privately(slack.team_id, channel, ana, "psst", tenant_id=None)
+            posting.tell_privately(slack.team_id, channel, ana, "next", tenant_id=None)
+
+    await in_database(whisper)
+
+    await becomes(rows, POSTS, [("psst", False, True, 2), ("next", True, False, 0)])
+    assert [shown.text for shown in slack.ephemerals("ana")] == ["psst", "next"]
+
+
+@pytest.mark.parametrize("is_stored", [True, False], ids=["Slack took it", "Slack did not take it"])
+async def test_an_upload_whose_outcome_is_unknown_is_looked_up_by_its_file(
+    slack: SandboxSlack, relay: None, rows: Rows, *, is_stored: bool
+) -> None:
+    slack.fail("files.completeUploadExternal", drop=True, after_storing=is_stored)
+    post_id = uuid7()
+
+    await in_database(queue_picture, slack, post_id)
+    await becomes(rows, "SELECT attempts, file_id IS NOT NULL FROM slack_posts", [(1, True)])
+    # An upload's lease is a minute longer than the others'.
+    await rows("UPDATE post_lanes SET lease_expires_at = now() + interval '200 ms'")
+    await rows("UPDATE slack_posts SET lease_expires_at = now() + interval '200 ms'")
+
+    await becomes(rows, "SELECT posted_at IS NOT NULL FROM slack_posts", [(True,)])
+    await slack.until(lambda: bool(slack.direct_messages("ana")), 5)  # Slack shares a file some time later
+    pictures = [file.content for message in slack.direct_messages("ana") for file in message.files]
+    assert pictures == [b"a picture"]
+    assert slack.calls("files.info")
+
+
+def queue_picture(slack: SandboxSlack, post_id: UUID) -> None:
+    content = base64.b64encode(b"a picture")
+    sealed = RING.encrypt(content, table="slack_posts", column="payload", row=post_id)
+    ana = slack.person("ana").id
+    with transaction():
+        posting.queue_post(
+            posting.person_lane(slack.team_id, ana),
+            PostKind.DIRECT,
+            {"text": "Scan it.", "file": sealed, "filename": "code.png", "alt_text": "A code."},
+            team_id=slack.team_id,
+            channel_id=ana,
+            tenant_id=None,
+            post_id=post_id,
+        )
+
+
+def test_every_receipt_has_a_reaction_of_its_own() -> None:
+    assert set(REACTION_OF) == {"queued", "sent", "delivered", "read", "failed"}
+    assert len(set(REACTION_OF.values())) == len(REACTION_OF)

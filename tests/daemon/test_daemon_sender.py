@@ -1,0 +1,235 @@
+"""What becomes of a message for each thing that WAHA may do to it; the simulated WAHA is on a socket, with phones."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from daemon.loops import repeat
+from daemon.sender import Sender
+from daemon.servers import Server
+from database import in_database, tenant_transaction
+from database.notifications import Wakeup
+from models import (
+    Conversation,
+    Direction,
+    Message,
+    MessageStatus,
+    ServerState,
+    SessionStatus,
+    Tenant,
+    WahaSession,
+    uuid7,
+)
+from operations import observing
+from sandbox.waha import SandboxWaha
+from sandbox.whatsapp import Phone, WhatsApp
+from settings import DeliverySettings
+from tests.daemon.conftest import Rows, becomes
+from waha.client import Timeouts, WahaClient
+
+SEND_SECONDS, MARGIN_SECONDS = 0.6, 0.4
+LEASE_SECONDS = SEND_SECONDS + MARGIN_SECONDS
+SEND = "/api/sendText"
+STORES = {"noweb": {"store": {"enabled": True}}}
+SHOP, CUSTOMER = "+4930901820", "+4915123456789"
+OUTCOME = "SELECT status, attempts, parked_at IS NOT NULL FROM messages ORDER BY seq"
+Talk = tuple[Conversation, Phone]
+
+
+@pytest.fixture
+async def waha() -> AsyncIterator[SandboxWaha]:
+    async with SandboxWaha(WhatsApp(), pace=0.01) as running:
+        session = running.sessions.create("s1", STORES)
+        session.start()
+        await running.pair("s1", running.whatsapp.phone(SHOP, name="Acme"))
+        yield running
+
+
+@pytest.fixture
+async def talk(waha: SandboxWaha, rows: Rows) -> Talk:
+    """A conversation with a customer through the session, on a server whose ids are trusted."""
+    customer = waha.whatsapp.phone(CUSTOMER, name="Carla")
+    await in_database(know_server, "2026.7.1")
+    return await in_database(a_conversation), customer
+
+
+def know_server(version: str) -> None:
+    observing.lease_server("main", token=uuid4(), lease=timedelta(minutes=1))
+    observing.record_server("main", ServerState.UP, version=version, engine="GOWS")
+
+
+def a_conversation() -> Conversation:
+    tenant_id = uuid7()
+    with tenant_transaction(tenant_id):
+        Tenant.create(id=tenant_id, name="Acme")
+        session = WahaSession.create(
+            tenant_id=tenant_id, name="sales", external_session_id="s1", server="main", status=SessionStatus.WORKING
+        )
+        conversation: Conversation = Conversation.create(tenant_id=tenant_id, session_id=session.id, title="Carla")
+    return conversation
+
+
+@pytest.fixture
+async def sender(waha: SandboxWaha, rows: Rows) -> AsyncIterator[None]:
+    """A sender at work."""
+    delivery = DeliverySettings(send_timeout_seconds=SEND_SECONDS, lease_margin_seconds=MARGIN_SECONDS)
+    stopping, wakeup = asyncio.Event(), Wakeup()
+    async with WahaClient(waha.url, waha.api_key, timeouts=Timeouts(send=SEND_SECONDS)) as client:
+        sender = Sender({"main": Server("main", client, "http://127.0.0.1:1", "key")}, delivery, wakeup)
+        working = asyncio.create_task(
+            repeat("sender", sender.step, wakeup=wakeup, stopping=stopping, every_seconds=0.02)
+        )
+        yield
+        stopping.set()
+        waha.release_answers()
+        await working
+        await sender.crew.finish()
+
+
+async def queue(talk: Talk, *bodies: str) -> None:
+    await in_database(insert, talk[0], bodies)
+
+
+def insert(conversation: Conversation, bodies: tuple[str, ...]) -> None:
+    with tenant_transaction(conversation.tenant_id):
+        for seq, body in enumerate(bodies, 1):
+            Message.create(
+                tenant_id=conversation.tenant_id,
+                session_id=conversation.session_id,
+                conversation_id=conversation.id,
+                seq=seq,
+                direction=Direction.OUTBOUND,
+                chat_id=f"{CUSTOMER.removeprefix('+')}@c.us",
+                body=body,
+                status=MessageStatus.QUEUED,
+            )
+
+
+def received(talk: Talk) -> list[tuple[str, int]]:
+    return [(one.text, one.copies) for one in talk[1].chat_with(SHOP) if one.direction == "in"]
+
+
+def sends(waha: SandboxWaha) -> int:
+    return len([entry for entry in waha.journal.requests if entry.path == SEND])
+
+
+async def test_a_conversation_is_sent_in_order(waha: SandboxWaha, talk: Talk, sender: None, rows: Rows) -> None:
+    await queue(talk, "one", "two", "three")
+
+    await becomes(rows, OUTCOME, [("sent", 0, False)] * 3)
+
+    assert received(talk) == [("one", 1), ("two", 1), ("three", 1)]
+
+
+async def test_what_waha_refuses_for_good_fails_and_the_next_goes_on(
+    waha: SandboxWaha, talk: Talk, sender: None, rows: Rows
+) -> None:
+    waha.answer(SEND, status=400, body={"statusCode": 400, "message": ["text must be a string"]}, times=1)
+
+    await queue(talk, "refused", "next")
+
+    await becomes(rows, OUTCOME, [("failed", 1, False), ("sent", 0, False)])
+    assert received(talk) == [("next", 1)]
+
+
+async def test_a_waha_that_is_away_is_tried_again_and_counted(
+    waha: SandboxWaha, talk: Talk, sender: None, rows: Rows
+) -> None:
+    await waha.go_down()
+    await queue(talk, "patient")
+    await becomes(rows, "SELECT attempts > 0 AND send_started_at IS NULL FROM messages", [(True,)])
+
+    await waha.come_back()
+    await waha.sessions.working("s1")
+    await rows("UPDATE messages SET next_attempt_at = now()")
+
+    await becomes(rows, "SELECT status FROM messages", [("sent",)])
+    assert received(talk) == [("patient", 1)]
+
+
+@pytest.mark.parametrize("status", [401, 302])
+async def test_what_no_retry_mends_holds_the_session_and_costs_no_attempt(
+    waha: SandboxWaha, talk: Talk, sender: None, rows: Rows, status: int
+) -> None:
+    waha.answer(SEND, status=status, headers={"Location": "http://127.0.0.1:1/"} if status == 302 else None)
+
+    await queue(talk, "held", "behind")
+
+    held = "SELECT hold_until > now(), (SELECT sum(attempts) FROM messages)::int FROM waha_sessions"
+    await becomes(rows, held, [(True, 0)])
+    waha.answer_normally()
+    await rows("UPDATE waha_sessions SET hold_until = NULL")
+    await becomes(rows, OUTCOME, [("sent", 0, False)] * 2)
+    assert received(talk) == [("held", 1), ("behind", 1)]
+
+
+@pytest.mark.parametrize("is_carried_out", [True, False], ids=["WAHA sent it", "WAHA did not send it"])
+@pytest.mark.parametrize("how", ["cut", "502"])
+async def test_an_unknown_outcome_is_looked_up_after_the_lease_and_sent_once(
+    waha: SandboxWaha, talk: Talk, sender: None, rows: Rows, how: str, *, is_carried_out: bool
+) -> None:
+    if how == "cut":
+        waha.hang_up(SEND, times=1, carried_out=is_carried_out)
+    else:
+        waha.answer(SEND, status=502, times=1, carried_out=is_carried_out)
+
+    await queue(talk, "once", "next")
+
+    await becomes(rows, OUTCOME, [("sent", 0, False)] * 2)
+    assert received(talk) == [("once", 1), ("next", 1)]
+    assert sends(waha) == (2 if is_carried_out else 3)
+    [look_up] = [entry for entry in waha.journal.requests if "/chats/all/messages/" in entry.path]
+    first = next(entry for entry in waha.journal.requests if entry.path == SEND)
+    assert (look_up.at - first.at).total_seconds() >= LEASE_SECONDS - 0.2
+
+
+async def test_a_silence_longer_than_the_call_is_looked_up_too(
+    waha: SandboxWaha, talk: Talk, sender: None, rows: Rows
+) -> None:
+    with waha.hold_answers(SEND) as hold:
+        await queue(talk, "once")
+        await becomes(rows, "SELECT status FROM messages", [("sent",)])
+
+    assert hold.held == 1
+    assert received(talk) == [("once", 1)]
+
+
+async def test_a_look_up_that_fails_sends_nothing(waha: SandboxWaha, talk: Talk, sender: None, rows: Rows) -> None:
+    waha.hang_up(SEND, times=1, carried_out=True)
+    waha.answer("/api/*/chats/all/messages/*", status=500, body={"message": "busy"}, times=1)
+
+    await queue(talk, "once")
+    await becomes(rows, "SELECT hold_reason IS NOT NULL AND lease_token IS NULL FROM messages", [(True,)])
+    await rows("UPDATE messages SET next_attempt_at = now()")
+
+    await becomes(rows, "SELECT status FROM messages", [("sent",)])
+    assert sends(waha) == 1
+    assert received(talk) == [("once", 1)]
+
+
+async def test_where_ids_are_not_trusted_a_person_decides_and_nothing_is_sent_again(
+    waha: SandboxWaha, talk: Talk, sender: None, rows: Rows
+) -> None:
+    await in_database(know_server, "2026.2.1")
+    waha.hang_up(SEND, times=1)
+
+    await queue(talk, "perhaps", "next")
+
+    await becomes(rows, OUTCOME, [("queued", 0, True), ("sent", 0, False)])
+    assert received(talk) == [("next", 1)]
+
+
+async def test_a_server_that_this_daemon_does_not_know_is_left_to_others(
+    waha: SandboxWaha, talk: Talk, sender: None, rows: Rows
+) -> None:
+    await rows("UPDATE waha_sessions SET server = 'elsewhere'")
+
+    await queue(talk, "for another daemon")
+
+    await becomes(rows, "SELECT hold_until > now() + interval '30 seconds' FROM waha_sessions", [(True,)])
+    assert sends(waha) == 0
