@@ -11,6 +11,7 @@ import pytest
 from psycopg2 import sql
 from psycopg2.extensions import cursor
 
+import models
 from database import TenantNotSet, connection, database, transaction
 from tests.models.attempts import attempt
 from tests.models.catalog import Catalog, read_catalog
@@ -127,6 +128,7 @@ def test_what_is_about_the_installation_is_seen_in_every_tenants_transaction(
 def test_the_guard_knows_every_table_that_must_have_a_tenant(
     migrated_database: object, guarded: set[str], catalog: Catalog
 ) -> None:
+    assert models.ALL  # importing the models puts their tables under the guard
     must = {table for table in guarded if table == "tenants" or not catalog.columns[table, "tenant_id"].nullable}
     refused = set()
 
