@@ -146,9 +146,12 @@ class Daemon:
 
     async def _run_relay(self, ring: KeyRing, stack: AsyncExitStack) -> None:
         slack = self._settings.slack
-        client = await stack.enter_async_context(SlackClient(slack.bot_token.get_secret_value(), slack.api_url))
-        poster = Poster(client, ring, slack.command)
-        self._repeat("relay", Relay(poster, Pacing(), self._settings.delivery, self._listener.wake("posts")))
+        delivery = self._settings.delivery
+        timeout = timedelta(seconds=delivery.slack_timeout_seconds)
+        client = SlackClient(slack.bot_token.get_secret_value(), slack.api_url, timeout=timeout)
+        poster = Poster(await stack.enter_async_context(client), ring, slack.command)
+        relay = Relay(poster, Pacing(), delivery, self._listener.wake("posts"), operators=slack.operators)
+        self._repeat("relay", relay)
 
     def _run_reconciler(self, servers: dict[str, Server], ring: KeyRing) -> None:
         daemon = self._settings.daemon

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 from daemon.loops import Crew
 from daemon.posts import AtMostOnce, Poster
-from database import in_database
+from database import DatabaseUnavailable, in_database
 from database.notifications import Wakeup
 from operations import relaying
-from operations.relaying import LeasedPost
+from operations.relaying import Full, LeasedPost
 from settings import DeliverySettings
 from settings.logs import get_logger
 from slack.errors import (
@@ -37,23 +38,43 @@ _IS_NOT_THERE = _THREAD_IS_GONE | {"file_not_found"}
 class Relay:
     """Posts on their way to Slack."""
 
-    def __init__(self, poster: Poster, pacing: Pacing, delivery: DeliverySettings, wakeup: Wakeup) -> None:
+    def __init__(
+        self,
+        poster: Poster,
+        pacing: Pacing,
+        delivery: DeliverySettings,
+        wakeup: Wakeup,
+        *,
+        operators: Collection[str] = (),
+    ) -> None:
         self._poster = poster
         self._pacing = pacing
         self._call = timedelta(seconds=delivery.slack_timeout_seconds)
-        self._margin = timedelta(seconds=delivery.lease_margin_seconds)
         # A look-up and the post itself, with the opening of a direct conversation before it.
-        self._lease = 3 * self._call + self._margin
+        self._lease = 3 * self._call + timedelta(seconds=delivery.lease_margin_seconds)
+        self._give_up_after = timedelta(hours=delivery.give_up_after_hours)
+        self._operators = operators
         self.wakeup = wakeup
         self.crew = Crew(_AT_ONCE, wakeup)
 
     async def step(self) -> bool:
         if self.crew.free <= 0:
             return False
-        leased = await in_database(relaying.lease, self.crew.free, self._lease, self._lease + _UPLOAD)
+        leased = await in_database(
+            relaying.lease, self.crew.free, self._lease, self._lease + _UPLOAD, full=self._full()
+        )
         for post in leased:
             self.crew.start(self._relay(post), post_id=str(post.post_id), kind=post.kind)
         return bool(leased)
+
+    def _full(self) -> Full:
+        """What would only wait for Slack's limits, and hold a place of the crew meanwhile."""
+        now = datetime.now(UTC)
+        return Full(
+            channels=tuple(self._pacing.full_channels(now)),
+            posts=bool(self._pacing.delay_until("", now)),
+            reactions=bool(self._pacing.delay_until("", now, Budget.REACTION)),
+        )
 
     async def _relay(self, post: LeasedPost) -> None:
         try:
@@ -61,22 +82,36 @@ class Relay:
         except _CannotLookUp as error:
             await in_database(relaying.record_postponed, post, _LOOK_AGAIN_AFTER, str(error))
             log.warning("unknown outcome could not be looked up", post_id=post.post_id, reason=str(error))
+        except _LookUpRefused as refused:
+            await self._refused(post, refused.error, is_unknown=True)
         except AtMostOnce:
             await in_database(relaying.record_parked, post, "It may have been shown; it is shown at most once.")
-        except SlackRateLimited as error:
-            self._pacing.pause(datetime.now(UTC) + error.retry_after, _budget_of(post))
-            await in_database(relaying.record_delayed, post, error.retry_after, error.sentence)
-        except SlackNotSent as error:
-            await in_database(relaying.record_not_posted, post, error.sentence)
-            log.warning("post not made, trying again", post_id=post.post_id, reason=error.sentence)
-        except SlackTokenRefused as error:
-            await in_database(relaying.record_delayed, post, _TOKEN_PAUSE, error.sentence)
-            log.error("Slack refuses our token", reason=error.reason, next_step=error.next_step)  # noqa: TRY400
-        except SlackRefused as error:
-            await self._refused(post, error)
         except SlackError as error:
-            await in_database(relaying.record_unknown, post, error.sentence)
-            log.warning("outcome unknown, looked up when the lease ends", post_id=post.post_id, reason=error.sentence)
+            await self._failed(post, error)
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:  # nobody would look at it again, and its lane would never go on
+            await in_database(relaying.record_parked, post, f"{type(error).__name__}: {error}"[:500])
+            log.exception("post cannot be made", post_id=post.post_id, kind=post.kind)
+
+    async def _failed(self, post: LeasedPost, error: SlackError) -> None:
+        match error:
+            case SlackRateLimited():
+                now = datetime.now(UTC)
+                self._pacing.limited(post.slack_channel_id, now + error.retry_after, now, _budget_of(post))
+                await self._delay(post, error.retry_after, error.sentence)
+            case SlackNotSent():
+                await in_database(relaying.record_not_posted, post, error.sentence)
+                log.warning("post not made, trying again", post_id=post.post_id, reason=error.sentence)
+            case SlackTokenRefused():
+                await in_database(relaying.record_delayed, post, _TOKEN_PAUSE, error.sentence)
+                log.error("Slack refuses our token", reason=error.reason, next_step=error.next_step)
+            case SlackRefused():
+                await self._refused(post, error)
+            case _:
+                await in_database(relaying.record_unknown, post, error.sentence)
+                facts = {"post_id": post.post_id, "reason": error.sentence}
+                log.warning("outcome unknown, looked up when the lease ends", **facts)
 
     async def _deliver(self, post: LeasedPost) -> None:
         found = await self._found(post)
@@ -84,7 +119,7 @@ class Relay:
             log.info("unknown outcome looked up", post_id=post.post_id, was_posted=True)
             await in_database(relaying.record_posted, post, found)
             return
-        if not await self._wait_for_turn(post):
+        if not await self._has_turn(post):
             return
         if not await in_database(relaying.begin, post, self._longest(post)):
             return  # what is left of the lease is too short for the call
@@ -108,35 +143,54 @@ class Relay:
         except SlackRefused as error:
             if error.reason in _IS_NOT_THERE:
                 return None
-            raise  # the channel is closed to us: to ask again and again would stop the lane for ever
+            raise _LookUpRefused(error) from error
         except SlackError as error:
             raise _CannotLookUp(error.sentence) from error
 
-    async def _wait_for_turn(self, post: LeasedPost) -> bool:
-        """Wait as long as Slack's limits ask; a long pause gives the lease back instead."""
-        budget = _budget_of(post)
-        while True:
-            now = datetime.now(UTC)
-            delay = self._pacing.delay_until(post.slack_channel_id, now, budget)
-            if not delay:
-                self._pacing.spend(post.slack_channel_id, now, budget)
-                return True
-            if delay > self._margin / 2:
-                await in_database(relaying.record_delayed, post, delay, "Slack's limit")
-                return False
-            await asyncio.sleep(delay.total_seconds())
+    async def _has_turn(self, post: LeasedPost) -> bool:
+        """Take a turn within Slack's limits; without one the lease is given back until there is one."""
+        now, budget = datetime.now(UTC), _budget_of(post)
+        delay = self._pacing.delay_until(post.slack_channel_id, now, budget)
+        if delay:
+            await self._delay(post, delay, "Slack's limit")
+            return False
+        self._pacing.spend(post.slack_channel_id, now, budget)
+        return True
 
-    async def _refused(self, post: LeasedPost, error: SlackRefused) -> None:
+    async def _delay(self, post: LeasedPost, pause: timedelta, reason: str) -> None:
+        await in_database(relaying.record_delayed, post, pause, reason)
+        asyncio.get_running_loop().call_later(pause.total_seconds(), self.wakeup.ring)
+
+    async def _refused(self, post: LeasedPost, error: SlackRefused, *, is_unknown: bool = False) -> None:
         if error.reason in _THREAD_IS_GONE and post.conversation_id is not None:
             await in_database(relaying.forget_thread, post)
             await in_database(relaying.record_delayed, post, timedelta(0), error.sentence)
             return
-        await in_database(relaying.record_parked, post, f"{error.sentence} {error.next_step}")
+        reason = f"{error.sentence} {error.next_step}"
+        if error.is_about_the_place and post.kind == "post":
+            await in_database(
+                relaying.record_no_place,
+                post,
+                reason,
+                is_unknown=is_unknown,
+                operators=self._operators,
+                give_up_after=self._give_up_after,
+            )
+        else:
+            await in_database(relaying.record_parked, post, reason)
         log.error("post refused", post_id=post.post_id, reason=error.reason, next_step=error.next_step)
 
 
 class _CannotLookUp(Exception):
     """The look-up failed: whether it was posted stays unknown, and it is not posted again before that is clear."""
+
+
+class _LookUpRefused(Exception):
+    """Slack does not let us look: the channel is closed to us, and what was posted there stays unknown."""
+
+    def __init__(self, error: SlackRefused) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 def _budget_of(post: LeasedPost) -> Budget:

@@ -660,7 +660,11 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION lease_posts(p_limit integer, p_lease interval, p_lease_of_files interval)
+-- What Slack's limits do not let through now is left out by the caller, so that nobody holds a lease only to wait.
+CREATE FUNCTION lease_posts(
+    p_limit integer, p_lease interval, p_lease_of_files interval, p_full_channels text[], p_with_posts boolean,
+    p_with_reactions boolean
+)
 RETURNS TABLE (
     post_id uuid, tenant_id uuid, conversation_id uuid, message_id uuid, lease_token uuid, lease_expires_at timestamptz, kind text,
     slack_team_id text, slack_channel_id text, thread_ts text, payload jsonb, slack_ts text, file_id text, attempts integer,
@@ -679,6 +683,8 @@ BEGIN
             FROM slack_posts p
             JOIN post_lanes free ON free.id = p.lane_id AND (free.lease_token IS NULL OR free.lease_expires_at < clock_timestamp())
             WHERE p.posted_at IS NULL AND p.parked_at IS NULL AND p.next_attempt_at <= clock_timestamp()
+                AND CASE WHEN p.kind = 'react' THEN p_with_reactions
+                    ELSE p_with_posts AND p.slack_channel_id <> ALL (p_full_channels) END
                 AND NOT EXISTS (
                     SELECT 1 FROM slack_posts earlier
                     WHERE earlier.lane_id = p.lane_id AND earlier.seq < p.seq AND earlier.posted_at IS NULL AND earlier.parked_at IS NULL
@@ -782,18 +788,18 @@ $$;
 
 FUNCTION_GRANTS = r"""
 REVOKE ALL ON FUNCTION tenants_of(text, text), route_of(text, text), list_tenants(), session_of(text), conversation_of_thread(text, text, text),
-    sessions_of_server(text), live_report_schedules(), lease_messages(integer, integer, interval), lease_posts(integer, interval, interval),
+    sessions_of_server(text), live_report_schedules(), lease_messages(integer, integer, interval), lease_posts(integer, interval, interval, text[], boolean, boolean),
     lease_actions(integer, interval), prune(text, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenants_of(text, text), route_of(text, text), list_tenants() TO switchboard_bot, switchboard_daemon;
 GRANT EXECUTE ON FUNCTION session_of(text), conversation_of_thread(text, text, text), sessions_of_server(text), live_report_schedules(),
-    lease_messages(integer, integer, interval), lease_posts(integer, interval, interval), lease_actions(integer, interval), prune(text, timestamptz) TO switchboard_daemon;
+    lease_messages(integer, integer, interval), lease_posts(integer, interval, interval, text[], boolean, boolean), lease_actions(integer, interval), prune(text, timestamptz) TO switchboard_daemon;
 """
 
 UP = ROLES + TABLES + POLICIES + GRANTS + BOT_FUNCTIONS + DAEMON_FUNCTIONS + FUNCTION_GRANTS
 
 # The roles stay: they belong to the cluster, and another database may use them.
 DOWN = r"""
-DROP FUNCTION prune(text, timestamptz), lease_actions(integer, interval), lease_posts(integer, interval, interval),
+DROP FUNCTION prune(text, timestamptz), lease_actions(integer, interval), lease_posts(integer, interval, interval, text[], boolean, boolean),
     lease_messages(integer, integer, interval), live_report_schedules(), sessions_of_server(text), conversation_of_thread(text, text, text),
     session_of(text), list_tenants(), route_of(text, text), tenants_of(text, text);
 DROP TABLE templates, audit_entries, report_schedules, session_checks, waha_actions, slack_posts, post_lanes, slack_events, webhook_events,

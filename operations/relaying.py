@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,10 +10,12 @@ from typing import Any
 from uuid import UUID
 
 from database import notify, tenant_transaction, transaction
-from models import Message
+from models import Message, RoutePurpose
+from operations.posting import tell, tell_person
 from operations.receipts import show_receipt
+from operations.routes import channel_for
 from operations.sending import pause_after
-from operations.sql import changed, rows
+from operations.sql import changed, database_now, rows, value
 
 
 @dataclass(frozen=True)
@@ -37,10 +40,26 @@ class LeasedPost:
     created_at: datetime
 
 
-def lease(limit: int, lease: timedelta, lease_of_files: timedelta) -> list[LeasedPost]:
+@dataclass(frozen=True)
+class Full:
+    """What Slack's limits do not let through now: posts in some channels, all posts, all reactions."""
+
+    channels: tuple[str, ...] = ()
+    posts: bool = False
+    reactions: bool = False
+
+
+NOTHING_IS_FULL = Full()
+
+
+def lease(limit: int, lease: timedelta, lease_of_files: timedelta, *, full: Full = NOTHING_IS_FULL) -> list[LeasedPost]:
     """The heads of up to `limit` lanes; a post with a file takes longer, and so does its lease."""
     with transaction():
-        return rows(LeasedPost, "SELECT * FROM lease_posts(%s, %s, %s)", (limit, lease, lease_of_files))
+        return rows(
+            LeasedPost,
+            "SELECT * FROM lease_posts(%s, %s, %s, %s, %s, %s)",
+            (limit, lease, lease_of_files, list(full.channels), not full.posts, not full.reactions),
+        )
 
 
 def begin(post: LeasedPost, call: timedelta) -> bool:
@@ -125,6 +144,40 @@ def record_postponed(post: LeasedPost, pause: timedelta, reason: str) -> bool:
     """The look-up of an unknown outcome failed: look again later, and post nothing meanwhile."""
     with _scope(post):
         return _close(post, "error = %s, next_attempt_at = clock_timestamp() + %s", (reason, pause))
+
+
+def record_no_place(
+    post: LeasedPost, reason: str, *, is_unknown: bool, operators: Collection[str], give_up_after: timedelta
+) -> bool:
+    """The channel does not take posts (the bot was removed, it was archived): the post waits until it does.
+
+    With `is_unknown` an earlier try was to be looked up, and still is before anything is posted. Whoever can mend it is
+    told once a day and channel. A post that waited for `give_up_after` is parked.
+    """
+    with _scope(post):
+        if value("SELECT clock_timestamp() - %s > %s", (post.created_at, give_up_after)):
+            return _close(post, "parked_at = clock_timestamp(), attempts = attempts + 1, error = %s", (reason,))
+        waits = _close(
+            post,
+            "attempts = attempts + 1, post_started_at = CASE WHEN %s THEN post_started_at END, error = %s, "
+            "next_attempt_at = clock_timestamp() + %s",
+            (is_unknown, reason, pause_after(post.attempts)),
+        )
+        _tell_of_place(post, reason, operators)
+        return waits
+
+
+def _tell_of_place(post: LeasedPost, reason: str, operators: Collection[str]) -> None:
+    place = f"<#{post.slack_channel_id}>"
+    text = f"{place} takes no posts: {reason} What belongs there waits and appears as soon as it can."
+    slot = f"no-place:{post.slack_team_id}/{post.slack_channel_id}:{database_now():%Y-%m-%d}"
+    alerts = channel_for(post.tenant_id, RoutePurpose.ALERTS) if post.tenant_id is not None else None
+    if alerts is not None and alerts.slack_channel_id != post.slack_channel_id:
+        tell(alerts.slack_team_id, alerts.slack_channel_id, text, tenant_id=post.tenant_id, slot=slot)
+        return
+    for operator in operators:
+        team_id, _, user_id = operator.partition("/")
+        tell_person(team_id, user_id, text, tenant_id=None, slot=f"{slot}:{operator}")
 
 
 def record_parked(post: LeasedPost, reason: str) -> bool:

@@ -8,13 +8,11 @@ SlackError
     └── SlackTokenRefused no call at all will pass until the token or the installation is mended
 """
 
-# ruff: noqa: N818 - the names answer the question; an "Error" behind each would only lengthen it
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from slack.refusals import TOKEN_REASONS, refusal_of
+from slack.refusals import PLACE_REASONS, TOKEN_REASONS, refusal_of
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -58,6 +56,11 @@ class SlackRefused(SlackError):
         self.reason = reason
         self.next_step = refusal.next_step
         self.details = details
+
+    @property
+    def is_about_the_place(self) -> bool:
+        """Whether the same call will be taken once somebody lets the bot in, or opens the channel again."""
+        return self.reason in PLACE_REASONS
 
     def __str__(self) -> str:
         known = f"{self.method}: {self.sentence} ({self.reason})"

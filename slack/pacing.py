@@ -71,6 +71,7 @@ class _Spent:
     workspace: Bucket
     channels: dict[str, Bucket] = field(default_factory=dict)
     paused_until: datetime = LONG_AGO
+    paused_channels: dict[str, datetime] = field(default_factory=dict)
 
 
 class Pacing:
@@ -87,7 +88,8 @@ class Pacing:
     def delay_until(self, channel: str, now: datetime, budget: Budget = Budget.POST) -> timedelta:
         """How long a call about `channel` has to wait from `now`; zero when it may go."""
         spent = self._spent[budget]
-        pause = max(NO_DELAY, spent.paused_until - now)
+        paused_until = max(spent.paused_until, spent.paused_channels.get(channel, LONG_AGO))
+        pause = max(NO_DELAY, paused_until - now)
         if not self._switched_on:
             return pause
         lanes = (spent.workspace, spent.channels.get(channel))
@@ -101,6 +103,19 @@ class Pacing:
         if budget in IN_CHANNEL:
             self._forget_full_buckets(spent, now)
             spent.channels.setdefault(channel, Bucket(IN_CHANNEL[budget])).take(now)
+
+    def full_channels(self, now: datetime) -> list[str]:
+        """Channels in which nothing may be posted at `now`."""
+        spent = self._spent[Budget.POST]
+        return [channel for channel in {**spent.channels, **spent.paused_channels} if self.delay_until(channel, now)]
+
+    def limited(self, channel: str, until: datetime, now: datetime, budget: Budget = Budget.POST) -> None:
+        """Slack answered 429. For posts that means the channel first, and the workspace when another follows."""
+        spent = self._spent[budget]
+        others = {name for name, end in spent.paused_channels.items() if end > now and name != channel}
+        if budget not in IN_CHANNEL or others:
+            self.pause(until, budget)
+        spent.paused_channels = {name: spent.paused_channels[name] for name in others} | {channel: until}
 
     def pause(self, until: datetime, budget: Budget = Budget.POST) -> None:
         """Hold back all calls of `budget`: a 429 covers a method in the whole workspace. Never shortens a pause."""

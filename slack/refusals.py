@@ -20,6 +20,23 @@ _SHORTEN = "Shorten it, or send it in parts."
 _REPORT = "This is a mistake in the bot: report it with the log of this moment."
 _ADMIN = "Ask an administrator of the Slack workspace to allow it."
 
+# What stands in the way is the place, not the message: the same post is taken as soon as somebody mends it.
+PLACE_REASONS = frozenset(
+    {
+        "channel_not_found",
+        "not_in_channel",
+        "is_archived",
+        "restricted_action",
+        "restricted_action_read_only_channel",
+        "restricted_action_thread_only_channel",
+        "restricted_action_non_threadable_channel",
+        "missing_scope",
+        "no_permission",
+        "access_denied",
+        "ekm_access_denied",
+    }
+)
+
 _REFUSALS = {
     # where
     "channel_not_found": Refusal("The bot cannot see this channel.", _INVITE),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import UUID
 
@@ -40,10 +41,17 @@ async def slack() -> AsyncIterator[SandboxSlack]:
 @pytest.fixture
 async def relay(slack: SandboxSlack, rows: Rows) -> AsyncIterator[None]:
     """A relay at work, without pacing."""
+    async with a_relay_with(slack, Pacing(switched_on=False)):
+        yield
+
+
+@asynccontextmanager
+async def a_relay_with(slack: SandboxSlack, pacing: Pacing) -> AsyncIterator[None]:
     delivery = DeliverySettings(slack_timeout_seconds=CALL_SECONDS, lease_margin_seconds=MARGIN_SECONDS)
     stopping, wakeup = asyncio.Event(), Wakeup()
+    operators = (f"{slack.team_id}/{slack.person('olga').id}",)
     async with SlackClient(slack.bot_token, slack.api_url, timeout=timedelta(seconds=CALL_SECONDS)) as client:
-        relay = Relay(Poster(client, RING, "/wa"), Pacing(switched_on=False), delivery, wakeup)
+        relay = Relay(Poster(client, RING, "/wa"), pacing, delivery, wakeup, operators=operators)
         working = asyncio.create_task(repeat("relay", relay.step, wakeup=wakeup, stopping=stopping, every_seconds=0.02))
         yield
         stopping.set()
@@ -59,6 +67,17 @@ async def tell(slack: SandboxSlack, *texts: str, channel: str = "support") -> No
         with transaction():
             for text in texts:
                 posting.tell(slack.team_id, slack.channel(channel).id, text, tenant_id=None)
+
+    await in_database(queue)
+
+
+async def tell_in_lane(slack: SandboxSlack, lane: str, text: str, *, channel: str) -> None:
+    def queue() -> None:
+        with transaction():
+            place = slack.channel(channel).id
+            posting.queue_post(
+                lane, PostKind.POST, {"text": text}, team_id=slack.team_id, channel_id=place, tenant_id=None
+            )
 
     await in_database(queue)
 
@@ -163,7 +182,7 @@ async def test_nothing_is_posted_again_before_a_look_up_succeeded(slack: Sandbox
     assert len(posts_of(slack, "once")) == 1
 
 
-async def test_a_look_up_in_a_channel_that_was_closed_to_us_stops_no_lane(
+async def test_a_look_up_in_a_channel_that_is_closed_to_us_waits_for_the_channel(
     slack: SandboxSlack, relay: None, rows: Rows
 ) -> None:
     slack.fail("chat.postMessage", drop_after_storing=True)
@@ -171,7 +190,62 @@ async def test_a_look_up_in_a_channel_that_was_closed_to_us_stops_no_lane(
 
     await tell(slack, "unknown", "next")
 
-    await becomes(rows, POSTS, [("unknown", False, True, 2), ("next", True, False, 0)])
+    waits = (
+        "SELECT attempts, post_started_at IS NOT NULL, parked_at IS NULL FROM slack_posts "
+        "WHERE payload->>'text' = 'unknown'"
+    )
+    await becomes(rows, waits, [(2, True, True)])
+    await rows("UPDATE slack_posts SET next_attempt_at = now()")
+    await becomes(rows, "SELECT count(*) FROM slack_posts WHERE kind = 'post' AND posted_at IS NOT NULL", [(2,)])
+    assert texts(slack) == ["unknown", "next"]
+
+
+async def test_posts_for_a_channel_without_the_bot_wait_and_somebody_is_told_once(
+    slack: SandboxSlack, relay: None, rows: Rows
+) -> None:
+    slack.remove_app("support")
+    await tell(slack, "one")
+    await tell(slack, "two")
+    await becomes(
+        rows, "SELECT attempts > 0, parked_at IS NULL FROM slack_posts WHERE kind = 'post' LIMIT 1", [(True,) * 2]
+    )
+    await slack.until(lambda: bool(slack.direct_messages("olga")), 5)
+
+    slack.invite_app("ana", "support")
+    await rows("UPDATE slack_posts SET next_attempt_at = now()")
+
+    await becomes(rows, "SELECT count(*) FROM slack_posts WHERE posted_at IS NOT NULL", [(3,)])
+    assert texts(slack) == ["one", "two"]
+    [told] = slack.direct_messages("olga")
+    assert "takes no posts" in told.text
+
+
+async def test_a_channel_at_its_limit_holds_up_no_other(slack: SandboxSlack, rows: Rows) -> None:
+    async with a_relay_with(slack, Pacing()):
+        for number in range(40):
+            await tell_in_lane(slack, f"lane {number}", f"text {number}", channel="support")
+        await slack.until(lambda: len(texts(slack)) >= 3, 5)
+
+        await tell(slack, "urgent", channel="alerts")
+
+        await slack.until(lambda: texts(slack, "alerts") == ["urgent"], 3)
+    assert len(texts(slack)) < 20
+
+
+async def test_what_nobody_foresaw_is_parked_with_its_name(slack: SandboxSlack, relay: None, rows: Rows) -> None:
+    def queue() -> None:
+        with transaction():
+            team, channel = slack.team_id, slack.channel("support").id
+            posting.queue_post(
+                "lane", PostKind.PUBLISH, {"text": "no"}, team_id=team, channel_id=channel, tenant_id=None
+            )
+
+    await in_database(queue)
+    await becomes(
+        rows,
+        "SELECT parked_at IS NOT NULL, error FROM slack_posts",
+        [(True, "NotImplementedError: Posts of kind publish are not made yet.")],
+    )
 
 
 async def test_a_thread_that_is_gone_gets_a_new_root(slack: SandboxSlack, relay: None, rows: Rows) -> None:
