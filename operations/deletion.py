@@ -23,6 +23,9 @@ from models import (
 from models.base import Kept, OwnedByTenant
 from operations import audit
 from operations.errors import Conflict, NotFound
+from operations.routes import claim_of
+from operations.sql import lock
+from operations.standing import routes_of
 from slack.mrkdwn import escape
 
 # In the order of their foreign keys, so that locks are always taken in the same order.
@@ -51,10 +54,19 @@ def delete_tenant(tenant_id: UUID, *, deletion_id: UUID, actor: str) -> int:
         mark = {"deleted_at": now_utc(), "deletion_id": deletion_id}
         hidden = Tenant.update(mark).where(Tenant.id == tenant_id, Tenant.deleted_at.is_null()).execute()
         if not hidden:
-            raise NotFound("This tenant does not exist or was deleted already.")
+            return _hidden_by(tenant_id, deletion_id)
         for model in OWNED:
             hidden += model.update(mark).where(model.tenant_id == tenant_id, model.deleted_at.is_null()).execute()
         audit.record(actor, "tenant.delete", Tenant(id=tenant_id), tenant_id=tenant_id, after={"rows": hidden})
+    return int(hidden)
+
+
+def _hidden_by(tenant_id: UUID, deletion_id: UUID) -> int:
+    """How many rows this deletion hid, where its COMMIT was not heard of and it is repeated."""
+    kinds: tuple[type[Kept], ...] = (Tenant, *OWNED)
+    hidden = sum(model.select().where(_part_of(model, tenant_id, deletion_id)).count() for model in kinds)
+    if not hidden:
+        raise NotFound("This tenant does not exist or was deleted already.")
     return int(hidden)
 
 
@@ -66,6 +78,7 @@ def restore_tenant(tenant_id: UUID, *, deletion_id: UUID, actor: str) -> int:
         Conflict: a name that came free was taken meanwhile; nothing is restored.
     """
     with tenant_transaction(tenant_id):
+        _refuse_taken_channels(tenant_id, deletion_id)
         kinds: tuple[type[Kept], ...] = (Tenant, *OWNED)
         shown = sum(_show(model, tenant_id, deletion_id) for model in kinds)
         if not shown:
@@ -74,23 +87,33 @@ def restore_tenant(tenant_id: UUID, *, deletion_id: UUID, actor: str) -> int:
     return shown
 
 
+def _refuse_taken_channels(tenant_id: UUID, deletion_id: UUID) -> None:
+    """A channel that another tenant uses by now, for whatever purpose, would show both tenants' customers."""
+    mine = ChannelRoute.select().where(ChannelRoute.tenant_id == tenant_id, ChannelRoute.deletion_id == deletion_id)
+    for team_id, channel_id in sorted({(route.slack_team_id, route.slack_channel_id) for route in mine}):
+        lock(claim_of(team_id, channel_id))
+        if any(route.tenant_id != tenant_id for route in routes_of(team_id, channel_id)):
+            raise Conflict(
+                f"<#{channel_id}> shows another tenant now. Run `channel unlink` there first, then restore again."
+            )
+
+
 def _show(model: type[Kept], tenant_id: UUID, deletion_id: UUID) -> int:
-    owner = model.tenant_id if issubclass(model, OwnedByTenant) else model.id
+    back = model.update(deleted_at=None, deletion_id=None).where(_part_of(model, tenant_id, deletion_id))
     try:
         with database.atomic():
-            return int(
-                model.update(deleted_at=None, deletion_id=None)
-                .where(owner == tenant_id, model.deletion_id == deletion_id)
-                .execute()
-            )
+            return int(back.execute())
     except peewee.IntegrityError as error:
         raise Conflict(_taken(model, tenant_id)) from error
+
+
+def _part_of(model: type[Kept], tenant_id: UUID, deletion_id: UUID) -> peewee.Expression:
+    owner = model.tenant_id if issubclass(model, OwnedByTenant) else model.id
+    return (owner == tenant_id) & (model.deletion_id == deletion_id)
 
 
 def _taken(model: type[Kept], tenant_id: UUID) -> str:
     if model is Tenant:
         name = Tenant.get_by_id(tenant_id).name
         return f"The name `{escape(name)}` is used by another tenant now. Rename that one first, then restore again."
-    if model is ChannelRoute:
-        return "A channel of this tenant is linked to another one now. Unlink it there first, then restore again."
     return f"Something in {model._meta.table_name} took the place of a deleted row meanwhile."  # noqa: SLF001

@@ -51,10 +51,10 @@ class KeyRing:
         cipher = self._ciphers.get(key_id)
         if version != "v1" or cipher is None:
             raise CannotDecrypt(f"No encryption key of the settings opens {table}.{column}.")
-        raw = base64.b64decode(sealed)
         try:
+            raw = base64.b64decode(sealed, validate=True)
             return cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], _bound_to(table, column, row))
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
             raise CannotDecrypt(f"{table}.{column} was changed, or moved from another row.") from error
 
 
@@ -65,7 +65,10 @@ def keys_beside(data_dir: Path) -> list[bytes]:
     # Made whole under another name first: two processes may start at once, and neither may read half a key.
     draft = path.with_suffix(f".{os.getpid()}.{os.urandom(4).hex()}")
     draft.touch(mode=0o600)
-    draft.write_bytes(base64.b64encode(os.urandom(32)))
+    with draft.open("wb") as file:
+        file.write(base64.b64encode(os.urandom(32)))
+        file.flush()
+        os.fsync(file.fileno())  # what it encrypts is in the database, which survives a power cut
     try:
         os.link(draft, path)
     except FileExistsError:
