@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import partial
+from uuid import uuid4
+
+import pytest
+
+from database import tenant_transaction
+from models import RoutePurpose, ServerState, SessionStatus, Tenant, WahaSession, now_utc
+from operations import announcing, observing
+from operations.announcing import Changed
+from operations.observing import Seen, observe_status, record_poll
+from operations.sending import lease, record_held
+from tests.operations.builders import ALERTS, LEASE, OPERATOR, World, lease_one, take, together, webhook
+
+NOW = now_utc()
+EARLIER, LATER = NOW - timedelta(minutes=5), NOW - timedelta(minutes=1)
+
+
+def observe(session: WahaSession, waha_status: str, at: datetime) -> bool:
+    with tenant_transaction(session.tenant_id):
+        return observe_status(WahaSession.get_by_id(session.id), waha_status, at=at, source="poll")
+
+
+def announce(session: WahaSession, *, settled_after: timedelta = timedelta(0)) -> bool:
+    changed = Changed(session.tenant_id, session.id)
+    return announcing.announce(changed, operators=(OPERATOR.key,), settled_after=settled_after)
+
+
+def status(world: World) -> str:
+    return str(world.value("SELECT status FROM waha_sessions"))
+
+
+def test_a_later_observation_wins_whatever_the_order_of_arrival(world: World, session: WahaSession) -> None:
+    written = (
+        observe(session, "FAILED", LATER),
+        observe(session, "STOPPED", EARLIER),
+        observe(session, "STOPPED", LATER),
+        observe(session, "FAILED", NOW),
+        observe(session, "WORKING", NOW),
+    )
+
+    assert written == (True, False, False, False, True)
+    assert status(world) == "working"
+    checks = world.sql("SELECT status, raw_status, source FROM session_checks ORDER BY observed_at")
+    assert checks == [("failed", "FAILED", "poll"), ("working", "WORKING", "poll")]
+
+
+def test_two_observations_at_once_leave_the_later_one(world: World, session: WahaSession) -> None:
+    together(partial(observe, session, "FAILED", LATER), partial(observe, session, "STOPPED", EARLIER))
+
+    assert status(world) == "failed"
+
+
+def test_an_unknown_word_leaves_the_status_and_stands_in_the_metadata(world: World, session: WahaSession) -> None:
+    assert not observe(session, "HIBERNATING", NOW)
+
+    assert status(world) == "working"
+    assert world.value("SELECT metadata->>'raw_status' FROM waha_sessions") == "HIBERNATING"
+
+
+def test_a_passkey_is_waited_for_as_for_a_code(world: World, session: WahaSession) -> None:
+    observe(session, "PASSKEY_REQUIRED", NOW)
+
+    assert status(world) == "scan_qr"
+    assert world.value("SELECT metadata->>'raw_status' FROM waha_sessions") == "PASSKEY_REQUIRED"
+
+
+def test_an_observation_forgets_nothing_that_was_learned_meanwhile(world: World, session: WahaSession) -> None:
+    with tenant_transaction(session.tenant_id):
+        read_before = WahaSession.get_by_id(session.id)
+        world.sql('UPDATE waha_sessions SET metadata = metadata || \'{"me_name": "Acme"}\'')
+        observe_status(read_before, "FAILED", at=NOW, source="webhook")
+
+    assert world.sql("SELECT metadata->>'me_name', metadata->>'me_id' FROM waha_sessions") == [
+        ("Acme", "4930901820@c.us")
+    ]
+
+
+def test_a_webhook_from_a_clock_that_is_ahead_does_not_hide_the_polls_after_it(
+    world: World, session: WahaSession
+) -> None:
+    tomorrow = int((now_utc() + timedelta(days=1)).timestamp() * 1000)
+    take(webhook(session, "session.status", {"status": "FAILED"}, timestamp=tomorrow))
+
+    assert observe(session, "WORKING", now_utc())
+
+
+def test_a_hold_is_over_when_the_session_works_again(world: World, session: WahaSession) -> None:
+    world.message(world.conversation(session))
+    record_held(lease_one(), "The session is STARTING.", pause=timedelta(hours=1))
+    observe(session, "STARTING", LATER)
+
+    while_starting = lease(10, LEASE)
+    observe(session, "WORKING", NOW)
+
+    assert while_starting == []
+    assert len(lease(10, LEASE)) == 1
+
+
+def test_a_poll_writes_the_status_and_whose_account_it_is(world: World, session: WahaSession) -> None:
+    gone = world.session(world.tenant("Globex"), "gone")
+    world.sql("UPDATE waha_sessions SET deleted_at = now() WHERE id = %s", gone.id)
+    seen = [
+        Seen(session.tenant_id, session.id, "FAILED", NOW, me_chat_id="4930000000@c.us", me_name="Acme"),
+        Seen(gone.tenant_id, gone.id, "FAILED", NOW),
+    ]
+
+    written = (record_poll(seen), record_poll(seen))
+
+    assert written == (1, 0)
+    assert world.sql("SELECT status, metadata->>'me_id' FROM waha_sessions WHERE id = %s", session.id) == [
+        ("failed", "4930000000@c.us")
+    ]
+
+
+def test_the_sessions_of_a_server_are_those_that_live(world: World, tenant: Tenant, session: WahaSession) -> None:
+    world.session(tenant, "elsewhere", server="other")
+    for name, gone in (("old", "waha_sessions"), ("theirs", "tenants")):
+        of = tenant if gone == "waha_sessions" else world.tenant("Globex")
+        other = world.session(of, name)
+        world.sql(
+            f"UPDATE {gone} SET deleted_at = now() WHERE id = %s",  # noqa: S608 - names of ours
+            other.id if gone == "waha_sessions" else of.id,
+        )
+
+    [wanted] = observing.sessions_of("main")
+
+    assert (wanted.name, wanted.status, wanted.is_control_due) == ("sales", "working", True)
+
+
+def test_one_daemon_looks_after_a_server(world: World) -> None:
+    one, other = uuid4(), uuid4()
+
+    taken = observing.lease_server("main", token=one, lease=LEASE)
+    refused = observing.lease_server("main", token=other, lease=LEASE)
+    renewed = observing.lease_server("main", token=one, lease=LEASE)
+    world.sql("UPDATE waha_servers SET poll_lease_expires_at = now() - interval '1 second'")
+
+    assert taken is not None
+    assert refused is None
+    assert renewed is not None
+    assert observing.lease_server("main", token=other, lease=LEASE) is not None
+
+
+def test_only_one_of_many_daemons_gets_the_server(world: World) -> None:
+    taken = together(*[partial(observing.lease_server, "main", token=uuid4(), lease=LEASE) for _ in range(4)])
+
+    assert len([one for one in taken if one is not None]) == 1
+
+
+def test_a_servers_state_and_its_restarts_are_told(world: World) -> None:
+    observing.lease_server("main", token=uuid4(), lease=LEASE)
+
+    first = observing.record_server("main", ServerState.UP, version="2026.7.1", engine="GOWS", start_timestamp=1)
+    quiet = observing.record_server("main", ServerState.UP, version="2026.7.1", engine="GOWS", start_timestamp=1)
+    away = observing.record_server("main", ServerState.DOWN, error_message="It does not answer.")
+    back = observing.record_server("main", ServerState.UP, start_timestamp=2)
+
+    assert [first, quiet, away, back] == [
+        (ServerState.UNKNOWN, False),
+        (ServerState.UP, False),
+        (ServerState.UP, False),
+        (ServerState.DOWN, True),
+    ]
+    assert world.sql("SELECT state, error_message, version FROM waha_servers") == [("up", None, "2026.7.1")]
+
+
+def test_control_waits_after_a_try_and_begins_anew_when_settled(world: World, session: WahaSession) -> None:
+    observing.control_tried(session.tenant_id, session.id, pause=timedelta(minutes=1), error="WAHA is busy.")
+    [tried] = observing.sessions_of("main")
+    observing.control_settled(session.tenant_id, session.id)
+    [settled] = observing.sessions_of("main")
+
+    assert (tried.control_attempts, tried.is_control_due, tried.error_message) == (1, False, "WAHA is busy.")
+    assert (settled.control_attempts, settled.error_message) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("before", "waha_status", "words"),
+    [
+        (None, "WORKING", "🟢 Session `sales` works."),
+        ("failed", "WORKING", "🟢 Session `sales` works again; what was queued is sent."),
+        ("working", "SCAN_QR_CODE", "🟠 Session `sales` waits for its phone"),
+        ("working", "FAILED", "🔴 Session `sales` failed."),
+        ("working", "STOPPED", "⚪ Session `sales` stopped though it should run"),
+    ],
+)
+def test_a_change_is_said_once_in_the_channel_for_alerts(
+    world: World, tenant: Tenant, session: WahaSession, before: str | None, waha_status: str, words: str
+) -> None:
+    world.route(tenant, ALERTS, RoutePurpose.ALERTS)
+    world.sql("UPDATE waha_sessions SET status = 'starting', announced_status = %s", before)
+    observe(session, waha_status, LATER)
+
+    said = together(partial(announce, session), partial(announce, session))
+    again = announce(session)
+
+    [text] = world.texts(ALERTS)
+    assert True in said
+    assert not again
+    assert text.startswith(words)
+
+
+@pytest.mark.parametrize(
+    "arrange",
+    [
+        "UPDATE waha_sessions SET status = 'starting', status_changed_at = now() - interval '1 minute'",
+        "UPDATE waha_sessions SET status = 'stopped', desired_state = 'stopped', status_changed_at = now()",
+        "UPDATE waha_sessions SET status = 'failed', status_changed_at = now(), deleted_at = now()",
+        "UPDATE waha_sessions SET status_changed_at = now()",
+        "UPDATE waha_sessions SET status = 'failed', status_changed_at = NULL",
+    ],
+    ids=["it is starting", "it shall be stopped", "it was deleted", "it is as it was", "nothing was observed"],
+)
+def test_what_is_no_news_is_not_said(world: World, session: WahaSession, arrange: str) -> None:
+    world.sql(arrange)
+
+    assert not announce(session)
+    assert world.value("SELECT count(*) FROM slack_posts") == 0
+
+
+def test_a_change_that_does_not_last_is_not_said(world: World, session: WahaSession) -> None:
+    observe(session, "FAILED", now_utc())
+
+    early = announce(session, settled_after=timedelta(seconds=10))
+    observe(session, "WORKING", now_utc())
+
+    assert not early
+    assert not announce(session)
+    assert world.value("SELECT count(*) FROM slack_posts") == 0
+
+
+def test_without_a_channel_for_alerts_the_operators_are_told(world: World, session: WahaSession) -> None:
+    observe(session, "FAILED", LATER)
+
+    assert announce(session)
+    assert len(world.texts(OPERATOR.user_id)) == 1
+
+
+def test_the_same_trouble_later_is_news_again(world: World, tenant: Tenant, session: WahaSession) -> None:
+    world.route(tenant, ALERTS, RoutePurpose.ALERTS)
+    for number, word in enumerate(("FAILED", "WORKING", "FAILED")):
+        observe(session, word, EARLIER + timedelta(seconds=number))
+        announce(session)
+
+    assert len(world.texts(ALERTS)) == 3
+    assert status(world) == SessionStatus.FAILED
