@@ -9,7 +9,7 @@ from daemon.loops import Crew
 from daemon.servers import Server
 from database import in_database
 from database.notifications import Wakeup
-from models import uuid7
+from models import ActionKind, uuid7
 from operations import actions
 from operations.actions import LeasedAction
 from operations.encryption import KeyRing
@@ -36,10 +36,16 @@ class ActionWorker:
     async def step(self) -> bool:
         if self.crew.free <= 0:
             return False
-        leased = await in_database(actions.lease, self.crew.free, _LEASE)
+        leased = await in_database(actions.lease, self.crew.free, _LEASE, servers=list(self._servers))
         for action in leased:
-            self.crew.start(self._send_qr(action), action_id=str(action.action_id), kind=action.kind)
+            self.crew.start(self._carry_out(action), action_id=str(action.action_id), kind=action.kind)
         return bool(leased)
+
+    async def _carry_out(self, action: LeasedAction) -> None:
+        if action.kind == ActionKind.QR:
+            await self._send_qr(action)
+        else:
+            await in_database(actions.give_up, action, f"`{action.kind}` cannot be asked of WAHA yet.")
 
     async def _send_qr(self, action: LeasedAction) -> None:
         name = foreign(action.session_name)
@@ -47,10 +53,10 @@ class ActionWorker:
             text = f"Session `{name}` is linked to its phone already, so there is no code to scan."
             await in_database(actions.give_up, action, text)
             return
-        server = self._servers.get(action.server)
-        if action.status != "scan_qr" or server is None:
+        if action.status != "scan_qr":
             await self._wait_for_code(action)
             return
+        server = self._servers[action.server]
         try:
             png = await server.client.qr_png(action.external_session_id)
         except WahaError as error:

@@ -255,6 +255,7 @@ CREATE TABLE messages (
     lease_token uuid,
     lease_expires_at timestamptz,
     send_started_at timestamptz,  -- set before the call, so that an interrupted one is looked up
+    blocks_since timestamptz,     -- since when it fails and keeps the later ones of its chat waiting
     parked_at timestamptz,        -- waits for a person
     hold_reason text,
     replay_of uuid,
@@ -581,7 +582,7 @@ $$;
 
 -- Two statements on purpose: the second has a fresh snapshot, so that an outcome recorded meanwhile is seen. The lock is NO KEY
 -- UPDATE, else every insert of a message (whose foreign key holds a share lock) would hide its conversation from the sender.
-CREATE FUNCTION lease_messages(p_limit integer, p_per_session integer, p_lease interval)
+CREATE FUNCTION lease_messages(p_limit integer, p_per_session integer, p_lease interval, p_servers text[])
 RETURNS TABLE (
     message_id uuid, tenant_id uuid, session_id uuid, conversation_id uuid, lease_token uuid, lease_expires_at timestamptz,
     external_session_id text, server text, engine text, ids_refused boolean, chat_id text, body text, waha_message_id text,
@@ -617,7 +618,8 @@ BEGIN
                     WHERE busy.session_id = s.id AND busy.send_lease_token IS NOT NULL AND busy.send_lease_expires_at >= clock_timestamp()
                 ))
             ) due
-            WHERE s.status = 'working' AND s.deleted_at IS NULL AND (s.hold_until IS NULL OR s.hold_until <= clock_timestamp())
+            WHERE (p_servers IS NULL OR s.server = ANY (p_servers)) AND s.status = 'working' AND s.deleted_at IS NULL
+                AND (s.hold_until IS NULL OR s.hold_until <= clock_timestamp())
             ORDER BY due.next_attempt_at  -- who waited longest, whatever its session: a busy one starves none
             LIMIT p_limit
         ))
@@ -730,7 +732,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION lease_actions(p_limit integer, p_lease interval)
+CREATE FUNCTION lease_actions(p_limit integer, p_lease interval, p_servers text[])
 RETURNS TABLE (
     action_id uuid, tenant_id uuid, session_id uuid, lease_token uuid, lease_expires_at timestamptz, kind text, payload jsonb,
     attempts integer, slack_team_id text, slack_user_id text, external_session_id text, session_name text, status text, server text,
@@ -745,11 +747,12 @@ BEGIN
         WHERE a.id = ANY (ARRAY(
             SELECT due.id
             FROM waha_actions due
+            JOIN waha_sessions asked ON asked.id = due.session_id AND (p_servers IS NULL OR asked.server = ANY (p_servers))
             WHERE due.done_at IS NULL AND due.parked_at IS NULL AND due.next_attempt_at <= clock_timestamp()
                 AND (due.lease_token IS NULL OR due.lease_expires_at < clock_timestamp())
             ORDER BY due.next_attempt_at
             LIMIT p_limit
-            FOR NO KEY UPDATE SKIP LOCKED
+            FOR NO KEY UPDATE OF due SKIP LOCKED
         ))
         RETURNING a.*
     )
@@ -761,7 +764,7 @@ END
 $$;
 
 -- Rows that are done with are deleted by range, and by this function alone: neither role may DELETE.
-CREATE FUNCTION prune(p_table text, p_before timestamptz)
+CREATE FUNCTION prune(p_table text, p_before timestamptz, p_limit integer)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -779,7 +782,9 @@ BEGIN
     IF condition IS NULL THEN
         RAISE EXCEPTION 'prune: % is not a table that is deleted by range', p_table;
     END IF;
-    EXECUTE format('DELETE FROM %I WHERE created_at < $1 AND %s', p_table, condition) USING p_before;
+    EXECUTE format(
+        'DELETE FROM %1$I WHERE id = ANY (ARRAY(SELECT id FROM %1$I WHERE created_at < $1 AND %2$s LIMIT $2))', p_table, condition
+    ) USING p_before, p_limit;
     GET DIAGNOSTICS gone = ROW_COUNT;
     RETURN gone;
 END
@@ -788,19 +793,19 @@ $$;
 
 FUNCTION_GRANTS = r"""
 REVOKE ALL ON FUNCTION tenants_of(text, text), route_of(text, text), list_tenants(), session_of(text), conversation_of_thread(text, text, text),
-    sessions_of_server(text), live_report_schedules(), lease_messages(integer, integer, interval), lease_posts(integer, interval, interval, text[], boolean, boolean),
-    lease_actions(integer, interval), prune(text, timestamptz) FROM PUBLIC;
+    sessions_of_server(text), live_report_schedules(), lease_messages(integer, integer, interval, text[]), lease_posts(integer, interval, interval, text[], boolean, boolean),
+    lease_actions(integer, interval, text[]), prune(text, timestamptz, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenants_of(text, text), route_of(text, text), list_tenants() TO switchboard_bot, switchboard_daemon;
 GRANT EXECUTE ON FUNCTION session_of(text), conversation_of_thread(text, text, text), sessions_of_server(text), live_report_schedules(),
-    lease_messages(integer, integer, interval), lease_posts(integer, interval, interval, text[], boolean, boolean), lease_actions(integer, interval), prune(text, timestamptz) TO switchboard_daemon;
+    lease_messages(integer, integer, interval, text[]), lease_posts(integer, interval, interval, text[], boolean, boolean), lease_actions(integer, interval, text[]), prune(text, timestamptz, integer) TO switchboard_daemon;
 """
 
 UP = ROLES + TABLES + POLICIES + GRANTS + BOT_FUNCTIONS + DAEMON_FUNCTIONS + FUNCTION_GRANTS
 
 # The roles stay: they belong to the cluster, and another database may use them.
 DOWN = r"""
-DROP FUNCTION prune(text, timestamptz), lease_actions(integer, interval), lease_posts(integer, interval, interval, text[], boolean, boolean),
-    lease_messages(integer, integer, interval), live_report_schedules(), sessions_of_server(text), conversation_of_thread(text, text, text),
+DROP FUNCTION prune(text, timestamptz, integer), lease_actions(integer, interval, text[]), lease_posts(integer, interval, interval, text[], boolean, boolean),
+    lease_messages(integer, integer, interval, text[]), live_report_schedules(), sessions_of_server(text), conversation_of_thread(text, text, text),
     session_of(text), list_tenants(), route_of(text, text), tenants_of(text, text);
 DROP TABLE templates, audit_entries, report_schedules, session_checks, waha_actions, slack_posts, post_lanes, slack_events, webhook_events,
     messages, channel_routes, conversation_chats, conversations, contacts, waha_sessions, waha_servers, slack_identities, users, tenants;

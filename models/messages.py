@@ -36,6 +36,7 @@ class Message(OwnedByTenant):
     lease_token = peewee.UUIDField(null=True)
     lease_expires_at = Timestamp(null=True)
     send_started_at = Timestamp(null=True)
+    blocks_since = Timestamp(null=True)
     parked_at = Timestamp(null=True)
     hold_reason = peewee.TextField(null=True)
     replay_of = peewee.UUIDField(null=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -37,9 +38,11 @@ class LeasedAction:
     created_at: datetime
 
 
-def lease(limit: int, lease: timedelta) -> list[LeasedAction]:
+def lease(limit: int, lease: timedelta, *, servers: Collection[str] | None = None) -> list[LeasedAction]:
+    """Up to `limit` actions on these WAHA servers; without `servers` on all."""
     with transaction():
-        return rows(LeasedAction, "SELECT * FROM lease_actions(%s, %s)", (limit, lease))
+        names = None if servers is None else list(servers)
+        return rows(LeasedAction, "SELECT * FROM lease_actions(%s, %s, %s)", (limit, lease, names))
 
 
 def later(action: LeasedAction, pause: timedelta, reason: str) -> None:

@@ -7,6 +7,7 @@ PostgreSQL's clock, and every record is fenced: it counts only while the lease's
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -48,10 +49,14 @@ class Leased:
     created_at: datetime
 
 
-def lease(limit: int, lease: timedelta) -> list[Leased]:
-    """The heads of up to `limit` conversations, each with its WhatsApp id chosen and committed before the call."""
+def lease(limit: int, lease: timedelta, *, servers: Collection[str] | None = None) -> list[Leased]:
+    """The heads of up to `limit` conversations, each with its WhatsApp id chosen and committed before the call.
+
+    Only of sessions on these WAHA `servers`, which the daemon knows; without it on all.
+    """
     with transaction():
-        return rows(Leased, "SELECT * FROM lease_messages(%s, %s, %s)", (limit, PER_SESSION, lease))
+        names = None if servers is None else list(servers)
+        return rows(Leased, "SELECT * FROM lease_messages(%s, %s, %s, %s)", (limit, PER_SESSION, lease, names))
 
 
 def begin(leased: Leased, call: timedelta) -> bool:
@@ -87,22 +92,32 @@ def record_sent(leased: Leased, *, waha_message_id: str | None, is_pending: bool
         return mine
 
 
-def record_not_sent(leased: Leased, error: str, *, give_up_after: timedelta) -> bool:
-    """The message did not leave; it is tried again, later each time, until it is `give_up_after` old."""
+def record_not_sent(leased: Leased, error: str, *, give_up_after: timedelta, blocks_for: timedelta) -> bool:
+    """The message did not leave; it is tried again, later each time, until it is `give_up_after` old.
+
+    After `blocks_for` of failures it is set aside for a person, so that the later ones of its chat go on.
+    """
     with tenant_transaction(leased.tenant_id):
-        if value("SELECT clock_timestamp() - %s > %s", (leased.created_at, give_up_after)):
-            return _fail(leased, f"Given up after {give_up_after.total_seconds() / 3600:g} hours. {error}")
+        if _is_too_old(leased, give_up_after):
+            return _fail(leased, _given_up(give_up_after, error))
+        if value(
+            "SELECT blocks_since < clock_timestamp() - %s FROM messages WHERE id = %s AND tenant_id = %s",
+            (blocks_for, leased.message_id, leased.tenant_id),
+        ):
+            return _set_aside(leased, error)
         return _close(
             leased,
             "attempts = attempts + 1, error_message = %s, send_started_at = NULL, "
-            "next_attempt_at = clock_timestamp() + %s",
+            "blocks_since = coalesce(blocks_since, clock_timestamp()), next_attempt_at = clock_timestamp() + %s",
             (error, pause_after(leased.attempts)),
         )
 
 
-def record_held(leased: Leased, reason: str, *, pause: timedelta) -> bool:
-    """The session cannot send now: its whole queue waits, and no attempt is counted."""
+def record_held(leased: Leased, reason: str, *, pause: timedelta, give_up_after: timedelta) -> bool:
+    """The session cannot send now: its whole queue waits, and no attempt is counted, until the message is too old."""
     with tenant_transaction(leased.tenant_id):
+        if _is_too_old(leased, give_up_after):
+            return _fail(leased, _given_up(give_up_after, reason))
         mine = _close(leased, "hold_reason = %s, send_started_at = NULL", (reason,))
         changed(
             "UPDATE waha_sessions SET hold_until = clock_timestamp() + %s WHERE id = %s AND tenant_id = %s",
@@ -135,6 +150,30 @@ def record_unknowable(leased: Leased) -> bool:
                 "on its way. Look on the phone, and write it again here if it is not there.",
             )
         return parked
+
+
+def _is_too_old(leased: Leased, give_up_after: timedelta) -> bool:
+    return bool(value("SELECT clock_timestamp() - %s > %s", (leased.created_at, give_up_after)))
+
+
+def _given_up(give_up_after: timedelta, reason: str) -> str:
+    return f"Given up after {give_up_after.total_seconds() / 3600:g} hours. {reason}"
+
+
+def _set_aside(leased: Leased, error: str) -> bool:
+    aside = _close(
+        leased,
+        "attempts = attempts + 1, error_message = %s, parked_at = clock_timestamp(), hold_reason = 'set aside'",
+        (error,),
+    )
+    conversation = living(leased.conversation_id)
+    if aside and conversation is not None and conversation.slack_channel_id is not None:
+        queue_in_thread(
+            conversation,
+            f"⏸ Not sent so far, and set aside so that later messages go on: “{foreign(leased.body[:80])}”. "
+            f"{foreign(error)} Write it again in this thread if it is still wanted.",
+        )
+    return aside
 
 
 def pause_after(attempts: int) -> timedelta:

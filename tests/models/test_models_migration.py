@@ -213,4 +213,4 @@ def test_only_tables_that_are_deleted_by_range_are_pruned(owner: cursor) -> None
     for table in ("messages", "tenants", "users; DROP TABLE users"):
         refused = pytest.raises(psycopg2.errors.RaiseException, match="not a table that is deleted by range")
         with attempt(owner), refused:
-            owner.execute("SELECT prune(%s, now())", (table,))
+            owner.execute("SELECT prune(%s, now(), 100)", (table,))

@@ -89,7 +89,7 @@ def test_a_webhook_from_a_clock_that_is_ahead_does_not_hide_the_polls_after_it(
 
 def test_a_hold_is_over_when_the_session_works_again(world: World, session: WahaSession) -> None:
     world.message(world.conversation(session))
-    record_held(lease_one(), "The session is STARTING.", pause=timedelta(hours=1))
+    record_held(lease_one(), "The session is STARTING.", pause=timedelta(hours=1), give_up_after=timedelta(weeks=1))
     observe(session, "STARTING", LATER)
 
     while_starting = lease(10, LEASE)

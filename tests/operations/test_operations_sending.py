@@ -139,8 +139,8 @@ def test_whoever_lost_the_lease_may_not_begin_nor_record(world: World, conversat
     recorded = (
         sending.begin(lost, CALL),
         sending.record_sent(lost, waha_message_id=lost.waha_message_id),
-        sending.record_not_sent(lost, "no", give_up_after=WEEK),
-        sending.record_held(lost, "no", pause=timedelta(0)),
+        sending.record_not_sent(lost, "no", give_up_after=WEEK, blocks_for=WEEK),
+        sending.record_held(lost, "no", pause=timedelta(0), give_up_after=timedelta(weeks=1)),
         sending.record_postponed(lost, "no", pause=timedelta(0)),
         sending.record_refused(lost, "no"),
         sending.record_unknowable(lost),
@@ -204,7 +204,7 @@ def test_what_did_not_leave_is_tried_again_later(world: World, conversation: Con
     leased = lease_one()
     sending.begin(leased, CALL)
 
-    sending.record_not_sent(leased, "WAHA cannot be reached.", give_up_after=WEEK)
+    sending.record_not_sent(leased, "WAHA cannot be reached.", give_up_after=WEEK, blocks_for=WEEK)
 
     assert sending.lease(10, LEASE) == []
     world.make_all_due()
@@ -219,7 +219,7 @@ def test_what_is_too_old_is_given_up_and_said_in_the_thread(world: World, conver
     world.sql("UPDATE messages SET created_at = now() - interval '73 hours'")
     leased = lease_one()
 
-    sending.record_not_sent(leased, "WAHA cannot be reached.", give_up_after=timedelta(hours=72))
+    sending.record_not_sent(leased, "WAHA cannot be reached.", give_up_after=timedelta(hours=72), blocks_for=WEEK)
 
     assert world.reload(message).status is MessageStatus.FAILED
     [said] = world.texts()
@@ -227,12 +227,48 @@ def test_what_is_too_old_is_given_up_and_said_in_the_thread(world: World, conver
     assert "Given up after 72 hours. WAHA cannot be reached." in said
 
 
+def test_a_head_that_fails_for_too_long_is_set_aside_and_the_later_ones_go_on(
+    world: World, conversation: Conversation
+) -> None:
+    stuck, later = world.message(conversation, "Stuck"), world.message(conversation, "Later")
+    sending.record_not_sent(lease_one(), "WhatsApp refused it.", give_up_after=WEEK, blocks_for=timedelta(minutes=15))
+    world.sql("UPDATE messages SET blocks_since = now() - interval '16 minutes' WHERE blocks_since IS NOT NULL")
+    world.make_all_due()
+
+    sending.record_not_sent(lease_one(), "WhatsApp refused it.", give_up_after=WEEK, blocks_for=timedelta(minutes=15))
+
+    aside = world.reload(stuck)
+    assert (aside.status, aside.parked_at is not None) == (MessageStatus.QUEUED, True)
+    [said] = world.texts()
+    assert "Stuck" in said
+    assert "set aside" in said
+    assert lease_one().message_id == later.id
+
+
+def test_what_a_session_holds_for_too_long_is_given_up(world: World, conversation: Conversation) -> None:
+    message = world.message(conversation)
+    world.sql("UPDATE messages SET created_at = now() - interval '73 hours'")
+
+    sending.record_held(lease_one(), "WAHA is away.", pause=timedelta(0), give_up_after=timedelta(hours=72))
+
+    assert world.reload(message).status is MessageStatus.FAILED
+
+
+def test_a_daemon_leases_only_for_servers_that_it_knows(world: World, conversation: Conversation) -> None:
+    world.message(conversation)
+
+    assert sending.lease(10, LEASE, servers=["another"]) == []
+    assert len(sending.lease(10, LEASE, servers=["main"])) == 1
+
+
 def test_a_session_that_cannot_send_holds_its_queue_and_uses_no_attempt(world: World, session: WahaSession) -> None:
     message, other = world.message(world.conversation(session)), world.message(world.conversation(session))
     leased = next(one for one in sending.lease(10, LEASE) if one.message_id == message.id)
     sending.begin(leased, CALL)
 
-    sending.record_held(leased, "The session is STARTING.", pause=timedelta(minutes=1))
+    sending.record_held(
+        leased, "The session is STARTING.", pause=timedelta(minutes=1), give_up_after=timedelta(weeks=1)
+    )
 
     held = world.reload(message)
     assert (held.attempts, held.hold_reason) == (0, "The session is STARTING.")
