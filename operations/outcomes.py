@@ -7,11 +7,18 @@ from datetime import timedelta
 import peewee
 
 from database import DatabaseUnavailable
+from operations.sql import clean
 
 NOT_THE_EVENTS_FAULT = (DatabaseUnavailable, peewee.OperationalError, peewee.InterfaceError)
 """PostgreSQL is away, or asks to begin again; anything else that is raised is about the row."""
 
 LOOK_AGAIN_AFTER = timedelta(seconds=1)
+
+
+def reason_of(error: Exception) -> str:
+    """What is kept with a row that failed: the first line, since those below it may repeat what people wrote."""
+    first_line = next(iter(str(error).splitlines()), "")
+    return clean(f"{type(error).__name__}: {first_line}"[:500])
 
 
 class NotYet(Exception):

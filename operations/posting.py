@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -146,12 +147,12 @@ def next_place(lane: str) -> tuple[UUID, int]:
     return row[0], row[1]
 
 
-def waiting_in(team_id: str, channel_id: str) -> bool:
-    """Whether a post in the channel has begun whose outcome is not recorded."""
+def waiting_in(team_id: str, channel_id: str, *, since_before: datetime) -> bool:
+    """Whether a post in the channel began before that time and its outcome is not recorded."""
     return bool(
         value(
             "SELECT EXISTS (SELECT 1 FROM slack_posts WHERE slack_team_id = %s AND slack_channel_id = %s "
-            "AND post_started_at IS NOT NULL AND posted_at IS NULL AND parked_at IS NULL AND kind = 'post')",
-            (team_id, channel_id),
+            "AND post_started_at <= %s AND posted_at IS NULL AND parked_at IS NULL AND kind = 'post')",
+            (team_id, channel_id, since_before),
         )
     )

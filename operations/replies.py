@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
@@ -33,7 +34,7 @@ class _Thread:
     conversation_id: UUID
 
 
-def handle(payload: dict[str, Any]) -> UUID | None:
+def handle(payload: dict[str, Any], *, stored_at: datetime) -> UUID | None:
     """Handle one event of Slack's Events API, in a running transaction; returns the tenant it was about.
 
     Raises:
@@ -47,7 +48,7 @@ def handle(payload: dict[str, Any]) -> UUID | None:
         _Thread, "SELECT * FROM conversation_of_thread(%s, %s, %s)", (team_id, channel_id, event["thread_ts"])
     )
     if thread is None:
-        _wait_for_root(team_id, channel_id)
+        _wait_for_root(team_id, channel_id, stored_at)
         return None
     set_tenant(thread.tenant_id)
     if _IS_INTERNAL.match(str(event.get("text") or "")):
@@ -83,10 +84,10 @@ def _is_reply(event: dict[str, Any]) -> bool:
     )
 
 
-def _wait_for_root(team_id: str, channel_id: str) -> None:
+def _wait_for_root(team_id: str, channel_id: str, stored_at: datetime) -> None:
     for tenant_id in {route.tenant_id for route in routes_of(team_id, channel_id)}:
         set_tenant(tenant_id)
-        if waiting_in(team_id, channel_id):
+        if waiting_in(team_id, channel_id, since_before=stored_at):
             raise NotYet("A post in this channel is on its way; it may be the root of this thread.")
 
 
@@ -150,6 +151,7 @@ def _names_in(text: str, team_id: str, tenant_id: UUID) -> dict[str, str]:
             SlackIdentity.tenant_id == tenant_id,
             SlackIdentity.slack_team_id == team_id,
             SlackIdentity.slack_user_id.in_(mentioned),
+            SlackIdentity.deleted_at.is_null(),
         )
         .tuples()
     )

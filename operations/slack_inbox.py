@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from database import notify, transaction
 from operations import replies
-from operations.outcomes import LOOK_AGAIN_AFTER, NOT_THE_EVENTS_FAULT, NotYet
-from operations.sql import changed, clean, database_now, first, rows
+from operations.outcomes import LOOK_AGAIN_AFTER, NOT_THE_EVENTS_FAULT, NotYet, reason_of
+from operations.sql import changed, database_now, first, rows
 from operations.store import insert_many
 
 MOST_ATTEMPTS = 5
@@ -141,6 +141,7 @@ class _Stored:
     id: UUID
     body: memoryview
     attempts: int
+    created_at: datetime
 
 
 def process_head(lane: str) -> bool:
@@ -155,7 +156,7 @@ def process_head(lane: str) -> bool:
             head = _claim(lane)
             if head is None:
                 return False
-            tenant_id = replies.handle(json.loads(bytes(head.body)))
+            tenant_id = replies.handle(json.loads(bytes(head.body)), stored_at=head.created_at)
             changed(
                 "UPDATE slack_events SET processed_at = clock_timestamp(), tenant_id = %s, error = NULL WHERE id = %s",
                 (tenant_id, head.id),
@@ -176,7 +177,7 @@ def _claim(lane: str) -> _Stored | None:
     return first(
         _Stored,
         """
-        SELECT id, body, attempts FROM (
+        SELECT id, body, attempts, created_at FROM (
             SELECT * FROM slack_events
             WHERE lane = %s AND kind = 'event' AND processed_at IS NULL AND parked_at IS NULL
             ORDER BY position LIMIT 1
@@ -212,7 +213,7 @@ def _try_later(stored: _Stored | None, error: Exception) -> None:
             "parked_at = CASE WHEN %s THEN clock_timestamp() END "
             "WHERE id = %s AND processed_at IS NULL AND parked_at IS NULL",
             (
-                clean(f"{type(error).__name__}: {error}"[:500]),
+                reason_of(error),
                 database_now() + _RETRY_AFTER * 2**stored.attempts,
                 last,
                 stored.id,

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from database import notify, set_tenant, transaction
 from operations import inbound
-from operations.outcomes import LOOK_AGAIN_AFTER, NOT_THE_EVENTS_FAULT, NotYet, Parked
-from operations.sql import changed, clean, database_now, first, rows
+from operations.outcomes import LOOK_AGAIN_AFTER, NOT_THE_EVENTS_FAULT, NotYet, Parked, reason_of
+from operations.sql import changed, database_now, first, rows
 from operations.store import insert_many
 from waha.events import MalformedEvent
 from waha.webhooks import parse
@@ -188,7 +188,7 @@ def _try_later(stored: _Stored | None, error: Exception) -> None:
             "UPDATE webhook_events SET attempts = attempts + 1, error = %s, next_attempt_at = %s, "
             "parked_at = CASE WHEN %s THEN clock_timestamp() END WHERE id = %s AND processed_at IS NULL",
             (
-                clean(f"{type(error).__name__}: {error}"[:500]),
+                reason_of(error),
                 database_now() + _RETRY_AFTER * 2**stored.attempts,
                 last,
                 stored.id,

@@ -252,6 +252,20 @@ def test_a_reply_under_a_root_that_is_not_recorded_yet_waits_for_it(
     assert world.value("SELECT attempts FROM slack_events") == 0
 
 
+def test_a_reply_waits_for_no_post_that_began_after_it(world: World, conversation: Conversation) -> None:
+    """Else a busy channel, in which something is always on its way, would keep it waiting for ever."""
+    with tenant_transaction(conversation.tenant_id):
+        queue_in_thread(conversation, "Berta")
+    reply = incoming(slack_reply(conversation, "Lunch?", thread_ts="1600000000.000001"))
+    assert reply is not None
+    slack_inbox.store(reply)
+    relaying.begin(relaying.lease(1, LEASE, LEASE)[0], CALL)
+
+    handle_slack_events()
+
+    assert world.value("SELECT count(*) FROM slack_events WHERE processed_at IS NOT NULL") == 1
+
+
 def test_a_reply_that_cannot_be_handled_is_set_aside_and_its_writer_is_told(
     world: World, conversation: Conversation
 ) -> None:
@@ -263,6 +277,7 @@ def test_a_reply_that_cannot_be_handled_is_set_aside_and_its_writer_is_told(
         handle_slack_events()
 
     assert world.sql("SELECT attempts, processed_at FROM slack_events WHERE parked_at IS NOT NULL") == [(5, None)]
+    assert "Hi" not in world.value("SELECT error FROM slack_events WHERE parked_at IS NOT NULL")
     assert world.value("SELECT count(*) FROM slack_events WHERE processed_at IS NOT NULL") == 1
     assert world.privately() == [
         "Not sent to the customer: something went wrong on our side. Write it again, or ask an operator."
