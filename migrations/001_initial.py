@@ -381,6 +381,7 @@ CREATE INDEX slack_posts_due_idx ON slack_posts (next_attempt_at) WHERE posted_a
 CREATE INDEX slack_posts_head_idx ON slack_posts (lane_id, seq) WHERE posted_at IS NULL AND parked_at IS NULL;
 CREATE INDEX slack_posts_conversation_idx ON slack_posts (tenant_id, conversation_id);
 CREATE INDEX slack_posts_message_idx ON slack_posts (tenant_id, message_id);
+CREATE INDEX slack_posts_root_idx ON slack_posts (slack_channel_id, slack_ts) WHERE slack_ts IS NOT NULL AND payload ? 'root';
 CREATE INDEX slack_posts_created_at_idx ON slack_posts (created_at);
 
 CREATE TABLE waha_actions (
@@ -552,6 +553,17 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT c.tenant_id, c.id
     FROM conversations c
     WHERE c.slack_team_id = p_team AND c.slack_channel_id = p_channel AND c.slack_thread_ts = p_thread_ts
+$$;
+
+-- Where a conversation was shown before its channel was unlinked or its thread deleted: an answer there would go nowhere.
+CREATE FUNCTION conversation_of_former_thread(p_team text, p_channel text, p_thread_ts text)
+RETURNS TABLE (tenant_id uuid, conversation_id uuid)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT p.tenant_id, p.conversation_id
+    FROM slack_posts p
+    WHERE p.slack_channel_id = p_channel AND p.slack_ts = p_thread_ts AND p.slack_team_id = p_team AND p.payload ? 'root'
+        AND p.conversation_id IS NOT NULL
+    LIMIT 1
 $$;
 
 CREATE FUNCTION sessions_of_server(p_server text)
@@ -793,10 +805,12 @@ $$;
 
 FUNCTION_GRANTS = r"""
 REVOKE ALL ON FUNCTION tenants_of(text, text), route_of(text, text), list_tenants(), session_of(text), conversation_of_thread(text, text, text),
+    conversation_of_former_thread(text, text, text),
     sessions_of_server(text), live_report_schedules(), lease_messages(integer, integer, interval, text[]), lease_posts(integer, interval, interval, text[], boolean, boolean),
     lease_actions(integer, interval, text[]), prune(text, timestamptz, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenants_of(text, text), route_of(text, text), list_tenants() TO switchboard_bot, switchboard_daemon;
-GRANT EXECUTE ON FUNCTION session_of(text), conversation_of_thread(text, text, text), sessions_of_server(text), live_report_schedules(),
+GRANT EXECUTE ON FUNCTION session_of(text), conversation_of_thread(text, text, text),
+    conversation_of_former_thread(text, text, text), sessions_of_server(text), live_report_schedules(),
     lease_messages(integer, integer, interval, text[]), lease_posts(integer, interval, interval, text[], boolean, boolean), lease_actions(integer, interval, text[]), prune(text, timestamptz, integer) TO switchboard_daemon;
 """
 
@@ -806,6 +820,7 @@ UP = ROLES + TABLES + POLICIES + GRANTS + BOT_FUNCTIONS + DAEMON_FUNCTIONS + FUN
 DOWN = r"""
 DROP FUNCTION prune(text, timestamptz, integer), lease_actions(integer, interval, text[]), lease_posts(integer, interval, interval, text[], boolean, boolean),
     lease_messages(integer, integer, interval, text[]), live_report_schedules(), sessions_of_server(text), conversation_of_thread(text, text, text),
+    conversation_of_former_thread(text, text, text),
     session_of(text), list_tenants(), route_of(text, text), tenants_of(text, text);
 DROP TABLE templates, audit_entries, report_schedules, session_checks, waha_actions, slack_posts, post_lanes, slack_events, webhook_events,
     messages, channel_routes, conversation_chats, conversations, contacts, waha_sessions, waha_servers, slack_identities, users, tenants;

@@ -49,7 +49,7 @@ def handle(payload: dict[str, Any], *, stored_at: datetime) -> UUID | None:
     )
     if thread is None:
         _wait_for_root(team_id, channel_id, stored_at)
-        return None
+        return _in_former_thread(event, team_id, channel_id)
     set_tenant(thread.tenant_id)
     if _IS_INTERNAL.match(str(event.get("text") or "")):
         return thread.tenant_id
@@ -82,6 +82,25 @@ def _is_reply(event: dict[str, Any]) -> bool:
         and bool(event.get("thread_ts"))
         and event.get("thread_ts") != event.get("ts")
     )
+
+
+def _in_former_thread(event: dict[str, Any], team_id: str, channel_id: str) -> UUID | None:
+    """Tell whoever answers where a conversation was shown before; without this the answer would be missing silently."""
+    thread = first(
+        _Thread, "SELECT * FROM conversation_of_former_thread(%s, %s, %s)", (team_id, channel_id, event["thread_ts"])
+    )
+    if thread is None or _IS_INTERNAL.match(str(event.get("text") or "")):
+        return None
+    set_tenant(thread.tenant_id)
+    conversation = living(thread.conversation_id)
+    now_in = conversation.slack_channel_id if conversation is not None else None
+    text = "Not sent to the customer: their conversation is no longer shown in this thread. " + (
+        f"It goes on in <#{now_in}>." if now_in else "Run `channel link` where it should go on."
+    )
+    tell_privately(
+        team_id, channel_id, str(event["user"]), text, tenant_id=thread.tenant_id, thread_ts=event["thread_ts"]
+    )
+    return thread.tenant_id
 
 
 def _wait_for_root(team_id: str, channel_id: str, stored_at: datetime) -> None:

@@ -124,6 +124,30 @@ def test_a_thread_that_is_not_ours_is_left_alone(world: World, conversation: Con
     assert world.privately() == []
 
 
+@pytest.mark.parametrize(
+    ("channel_now", "hint"), [(None, "Run `channel link` where it should go on."), ("CNEXT", "It goes on in <#CNEXT>.")]
+)
+def test_an_answer_where_a_conversation_was_shown_before_is_not_sent_and_its_writer_is_told(
+    world: World, session: WahaSession, conversation: Conversation, channel_now: str | None, hint: str
+) -> None:
+    new = world.conversation(session, thread_ts=None)
+    with tenant_transaction(new.tenant_id):
+        queue_in_thread(new, "Berta", is_root=True)
+    relaying.record_posted(relaying.lease(1, LEASE, LEASE)[0], "1700000005.000001")
+    world.sql(
+        "UPDATE conversations SET slack_channel_id = %s, slack_thread_ts = NULL WHERE id = %s", channel_now, new.id
+    )
+
+    hear(
+        slack_reply(new, "Hi", thread_ts="1700000005.000001"),
+        slack_reply(new, "// Hm", thread_ts="1700000005.000001"),
+    )
+
+    assert queued(world) == []
+    [told] = world.privately()
+    assert told == f"Not sent to the customer: their conversation is no longer shown in this thread. {hint}"
+
+
 @pytest.mark.parametrize("how_often", ["the same event", "another event id", "again later"])
 def test_a_reply_that_slack_delivers_twice_is_one_message(
     world: World, conversation: Conversation, how_often: str
