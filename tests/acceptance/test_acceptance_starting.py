@@ -138,8 +138,8 @@ async def test_an_encryption_key_that_was_taken_away_is_missed_at_the_start(
     assert "Traceback" not in written
 
 
-async def started(directory: Path, config: str) -> asyncio.subprocess.Process:
-    """A daemon that works."""
+async def started(directory: Path, config: str, *, words: str = "daemon works") -> asyncio.subprocess.Process:
+    """A daemon whose log has these words."""
     file = directory / "config.toml"
     file.write_text(config)
     log = directory / "daemon.log"
@@ -154,10 +154,21 @@ async def started(directory: Path, config: str) -> asyncio.subprocess.Process:
             stderr=written,
         )
     async with asyncio.timeout(DEADLINE_SECONDS):
-        while "daemon works" not in log.read_text():
+        while words not in log.read_text():
             assert process.returncode is None, log.read_text()
             await asyncio.sleep(0.02)
     return process
+
+
+async def test_a_daemon_can_be_stopped_while_it_waits_for_postgresql(tmp_path: Path, slack: SandboxSlack) -> None:
+    nowhere = "postgresql://switchboard@127.0.0.1:1/switchboard"
+    process = await started(tmp_path, config_for(slack, nowhere), words="waiting for PostgreSQL")
+
+    process.terminate()
+
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        assert await process.wait() == 0
+    assert "Traceback" not in (tmp_path / "daemon.log").read_text()
 
 
 async def test_an_address_that_is_taken_is_said_in_a_line(
