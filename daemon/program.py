@@ -106,7 +106,7 @@ class Daemon:
         if "reconciler" in roles:
             self._run_reconciler(servers, ring)
         if "scheduler" in roles:
-            self._begin(Scheduler(self._stopping).run())
+            self._begin(Scheduler(self._stopping, keep=timedelta(days=self._settings.daemon.keep_days)).run())
         runner = await self._listen(servers) if "ingress" in roles else None
         log.info("daemon works", roles=list(roles))
         return runner

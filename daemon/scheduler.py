@@ -12,13 +12,15 @@ from daemon.cron import BadSchedule, slot_before, trigger
 from daemon.loops import until
 from database import in_database
 from database.leadership import Leadership
-from operations import reports
+from operations import cleaning, reports
 from operations.reports import Schedule
 from settings.logs import get_logger
 
 log = get_logger(__name__)
 
 _READ_SCHEDULES_EVERY_SECONDS = 30.0
+# Not on the hour, when reports are due.
+_CLEAN_UP_AT = trigger("17 3 * * *", "UTC")
 # How late a report may still be queued: the time in which another daemon takes over, and a short outage.
 GRACE = timedelta(minutes=10)
 
@@ -26,8 +28,9 @@ GRACE = timedelta(minutes=10)
 class Scheduler:
     """The clock of the installation."""
 
-    def __init__(self, stopping: asyncio.Event) -> None:
+    def __init__(self, stopping: asyncio.Event, *, keep: timedelta) -> None:
         self._stopping = stopping
+        self._keep = keep
         self._known: dict[str, Schedule] = {}
 
     async def run(self) -> None:
@@ -41,6 +44,7 @@ class Scheduler:
 
     async def _lead(self, leadership: Leadership) -> None:
         clock = AsyncIOScheduler(timezone=UTC)
+        clock.add_job(self._clean_up, _CLEAN_UP_AT, misfire_grace_time=None, coalesce=True)
         clock.start()
         self._known = {}
         try:
@@ -72,7 +76,7 @@ class Scheduler:
             log.error("schedule not understood", schedule_id=job_id, reason=str(error))  # noqa: TRY400
             return
         clock.add_job(
-            self._queue_report,
+            self._run_report,
             fires,
             args=(schedule, fires),
             id=job_id,
@@ -80,7 +84,14 @@ class Scheduler:
             coalesce=True,
             misfire_grace_time=int(GRACE.total_seconds()),
         )
-        await self._queue_report(schedule, fires)  # what came due while nobody led
+        await self._run_report(schedule, fires)  # what came due while nobody led
+
+    async def _run_report(self, schedule: Schedule, fires: BaseTrigger) -> None:
+        try:
+            await self._queue_report(schedule, fires)
+        except Exception:  # the edge of a job: it is planned again when the schedules are read
+            log.exception("report not queued, trying again", schedule_id=schedule.schedule_id)
+            self._known.pop(str(schedule.schedule_id), None)
 
     async def _queue_report(self, schedule: Schedule, fires: BaseTrigger) -> None:
         slot = slot_before(fires, datetime.now(UTC), within=GRACE)
@@ -89,3 +100,14 @@ class Scheduler:
         queued = await in_database(reports.post_scheduled, schedule.tenant_id, schedule.schedule_id, slot)
         if queued:
             log.info("report queued", schedule_id=schedule.schedule_id, slot=slot.isoformat())
+
+    async def _clean_up(self) -> None:
+        for table in cleaning.TABLES:
+            gone = 0
+            try:
+                while deleted := await in_database(cleaning.clean_up, table, self._keep):
+                    gone += deleted
+            except Exception:  # the edge of a job: what is left is found the next day
+                log.exception("clean-up ended early", table=table)
+            if gone:
+                log.info("old rows deleted", table=table, rows=gone)

@@ -104,6 +104,7 @@ class DaemonSettings(Table):
     poll_seconds: Duration = 15
     max_body_mb: Duration = 10
     shutdown_seconds: Duration = 20
+    keep_days: Duration = 30
 
     @property
     def max_body_bytes(self) -> int:
