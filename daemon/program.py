@@ -57,12 +57,13 @@ class Daemon:
         self._workers: list[asyncio.Task[None]] = []
         self._reconcilers: list[Reconciler] = []
         self._intake = Intake()
+        self._token_refused = ""
 
     async def run(self) -> None:
         """Work until SIGTERM or SIGINT, then end cleanly within `daemon.shutdown_seconds`.
 
         Raises:
-            SettingsError: Slack refuses the token, or the encryption key is not the one that was used.
+            SettingsError: the encryption key is not the one that was used.
             OSError: the address for webhooks is taken.
         """
         loop = asyncio.get_running_loop()
@@ -86,10 +87,10 @@ class Daemon:
             try:
                 await client.auth_test()
             except SlackTokenRefused as error:
+                # Webhooks are taken in all the same: what customers write is kept until somebody sets the right token.
                 variable = variable_of(("slack", "bot_token"))
-                raise SettingsError(
-                    [f"Slack refuses slack.bot_token ({error.reason}): set {variable}=xoxb-…"]
-                ) from error
+                self._token_refused = f"Slack refuses slack.bot_token ({error.reason}): set {variable}=xoxb-…"
+                log.error("nothing can be posted", reason=self._token_refused)  # noqa: TRY400
             except SlackError as error:
                 log.warning("Slack cannot be reached, posts wait", reason=error.sentence)
 
@@ -190,7 +191,8 @@ class Daemon:
                 await in_database(value, "SELECT 1")
         except Exception as error:  # noqa: BLE001 - whatever it is, this daemon is not ready
             return [f"PostgreSQL: {type(error).__name__}"]
-        return [f"worker {task.get_name()} ended" for task in self._workers if task.done()]
+        ended = [f"worker {task.get_name()} ended" for task in self._workers if task.done()]
+        return [*ended, self._token_refused] if self._token_refused else ended
 
     def _repeat(self, name: str, worker: Worker) -> None:
         self._begin(

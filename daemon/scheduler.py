@@ -95,7 +95,7 @@ class Scheduler:
 
     async def _queue_report(self, schedule: Schedule, fires: BaseTrigger) -> None:
         slot = slot_before(fires, datetime.now(UTC), within=GRACE)
-        if slot is None:
+        if slot is None or slot < schedule.since:
             return
         queued = await in_database(reports.post_scheduled, schedule.tenant_id, schedule.schedule_id, slot)
         if queued:

@@ -583,9 +583,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 
 CREATE FUNCTION live_report_schedules()
-RETURNS TABLE (tenant_id uuid, schedule_id uuid, cron text, time_zone text)
+RETURNS TABLE (tenant_id uuid, schedule_id uuid, cron text, time_zone text, since timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT r.tenant_id, r.id, r.cron, r.time_zone
+    SELECT r.tenant_id, r.id, r.cron, r.time_zone, r.updated_at
     FROM report_schedules r
     JOIN tenants t ON t.id = r.tenant_id AND t.deleted_at IS NULL AND t.status = 'active'
     WHERE r.deleted_at IS NULL AND NOT r.is_paused

@@ -40,12 +40,13 @@ class Counts:
 
 @dataclass(frozen=True)
 class Schedule:
-    """When a tenant's report is due: five-field cron in its own time zone."""
+    """When a tenant's report is due: five-field cron in its own time zone, `since` it was made or changed."""
 
     tenant_id: UUID
     schedule_id: UUID
     cron: str
     time_zone: str
+    since: datetime
 
 
 def schedules() -> list[Schedule]:

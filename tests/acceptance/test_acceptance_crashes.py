@@ -130,8 +130,8 @@ async def test_a_report_that_is_due_is_posted_once_whoever_leads(
     await scene.ask("ana", "channel link --for reports", channel="reports", expect="reports")
     cron = f"{datetime.now(UTC):%M %H} * * *"
     scene.rows(
-        "INSERT INTO report_schedules (id, tenant_id, name, cron, time_zone) "  # noqa: S608 - a schedule of ours
-        f"SELECT gen_random_uuid(), id, 'daily', '{cron}', 'UTC' FROM tenants"
+        "INSERT INTO report_schedules (id, tenant_id, name, cron, time_zone, updated_at) "  # noqa: S608 - a schedule of ours
+        f"SELECT gen_random_uuid(), id, 'daily', '{cron}', 'UTC', now() - interval '1 day' FROM tenants"
     )
 
     # Whoever begins to lead reads the schedules at once, and finds what came due while nobody led.

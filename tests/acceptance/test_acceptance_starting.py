@@ -108,18 +108,34 @@ port = 0
 """
 
 
-@pytest.mark.parametrize("room", ["bot", "daemon"])
-async def test_a_token_that_slack_refuses_is_named_and_ends_with_78(
-    room: str, tmp_path: Path, slack: SandboxSlack, new_database: Callable[..., str], template_database: str
+REFUSED = "Slack refuses slack.bot_token (invalid_auth): set SWITCHBOARD_SLACK__BOT_TOKEN=xoxb-"
+
+
+async def test_a_bot_whose_token_slack_refuses_names_it_and_ends_with_78(
+    tmp_path: Path, slack: SandboxSlack, new_database: Callable[..., str], template_database: str
 ) -> None:
     config = config_for(slack, new_database(template_database), token="xoxb-revoked")
 
-    code, written = await outcome(room, tmp_path, config)
+    code, written = await outcome("bot", tmp_path, config)
 
     assert code == 78, written
-    assert "Slack refuses slack.bot_token (invalid_auth): set SWITCHBOARD_SLACK__BOT_TOKEN=xoxb-" in written
+    assert REFUSED in written
     assert "revoked" not in written
     assert "Traceback" not in written
+
+
+async def test_a_daemon_whose_token_slack_refuses_still_takes_in_what_customers_write(
+    tmp_path: Path, slack: SandboxSlack, new_database: Callable[..., str], template_database: str
+) -> None:
+    config = config_for(slack, new_database(template_database), token="xoxb-revoked")
+
+    process = await started(tmp_path, config, words="listening for webhooks")
+
+    process.terminate()
+    assert await process.wait() == 0
+    written = (tmp_path / "daemon.log").read_text()
+    assert REFUSED in written
+    assert "revoked" not in written
 
 
 async def test_an_encryption_key_that_was_taken_away_is_missed_at_the_start(
