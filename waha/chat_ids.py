@@ -23,7 +23,7 @@ _WRITTEN_BETWEEN_DIGITS = re.compile(r"[\s().\-/\u00a0\u2010-\u2015\u202a-\u202e
 _NUMBER = re.compile(r"(?:\+|00)?([1-9][0-9]{6,14})")
 
 
-class BadRecipient(ValueError):  # noqa: N818  # says what is wrong, as all our exceptions do
+class BadRecipient(ValueError):
     """The recipient is neither a phone number with its country code nor a chat id."""
 
 

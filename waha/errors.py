@@ -1,4 +1,4 @@
-# ruff: noqa: N818  # an exception is named after what happened: "session not ready" reads as that
+# an exception is named after what happened: "session not ready" reads as that
 """What can go wrong with a call to WAHA, sorted by one question: may it be sent again?
 
   WahaError

@@ -16,7 +16,7 @@ from waha.payloads import Me, metadata_in
 from waha.status import SessionStatus, status_of
 
 
-class MalformedEvent(ValueError):  # noqa: N818  # says what is wrong, as all our exceptions do
+class MalformedEvent(ValueError):
     """A webhook that cannot be an event of WAHA: no JSON, no name, no session, or nothing that it is about."""
 
 

@@ -21,7 +21,7 @@ _HALF = re.compile("[\ud800-\udfff]")
 _FIRST_MILLISECONDS = 100_000_000_000
 
 
-class NotJson(ValueError):  # noqa: N818  # says what is wrong, as all our exceptions do
+class NotJson(ValueError):
     """The bytes are not one JSON document in UTF-8."""
 
 

@@ -9,14 +9,14 @@ from typing import Any
 from sandbox.waha.environment import Json
 
 
-class Refusal(Exception):  # noqa: N818 - an answer, not a fault of ours
+class Refusal(Exception):
     def __init__(self, status: int, body: Json) -> None:
         super().__init__(str(body.get("message") or body.get("error")))
         self.status = status
         self.body = body
 
 
-class EngineFailure(Exception):  # noqa: N818 - named after what it stands for
+class EngineFailure(Exception):
     """The engine behind WAHA failed over gRPC; `details` is its sentence."""
 
     code = 2

@@ -29,7 +29,7 @@ class PhoneError(ValueError):
     """What a person wanted to do with a phone is not possible; the text says why."""
 
 
-class Restricted(Exception):  # noqa: N818 - the word WhatsApp uses
+class Restricted(Exception):
     """WhatsApp's error 463: this account may not start new chats for now."""
 
 
