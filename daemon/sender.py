@@ -36,6 +36,7 @@ class Sender:
         self._call = timedelta(seconds=delivery.send_timeout_seconds)
         self._lease = self._call + timedelta(seconds=delivery.lease_margin_seconds)
         self._give_up_after = timedelta(hours=delivery.give_up_after_hours)
+        self._ask_after = timedelta(minutes=delivery.ask_before_sending_after_minutes)
         self._blocks_for = timedelta(minutes=delivery.head_blocks_for_minutes)
         self.wakeup = wakeup
         self.crew = Crew(_AT_ONCE, wakeup)
@@ -52,6 +53,9 @@ class Sender:
         server = self._servers[message.server]
         if message.send_started_at is not None:
             await self._settle(message, server)
+        elif message.age > self._ask_after:
+            await in_database(sending.record_stale, message)
+            log.warning("message waited too long to be sent unasked", message_id=message.message_id)
         else:
             await self._send(message, server)
 

@@ -598,7 +598,7 @@ CREATE FUNCTION lease_messages(p_limit integer, p_per_session integer, p_lease i
 RETURNS TABLE (
     message_id uuid, tenant_id uuid, session_id uuid, conversation_id uuid, lease_token uuid, lease_expires_at timestamptz,
     external_session_id text, server text, engine text, ids_refused boolean, chat_id text, body text, waha_message_id text,
-    attempts integer, send_started_at timestamptz, created_at timestamptz
+    attempts integer, send_started_at timestamptz, created_at timestamptz, age interval
 )
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
@@ -668,7 +668,7 @@ BEGIN
     )
     SELECT m.id, m.tenant_id, m.session_id, m.conversation_id, m.lease_token, m.lease_expires_at,
         s.external_session_id::text, s.server, s.engine, s.ids_refused_at IS NOT NULL, m.chat_id, m.body, m.waha_message_id::text,
-        m.attempts, m.send_started_at, m.created_at
+        m.attempts, m.send_started_at, m.created_at, clock_timestamp() - m.created_at
     FROM leased m
     JOIN waha_sessions s ON s.id = m.session_id;
 END

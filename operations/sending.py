@@ -47,6 +47,7 @@ class Leased:
     attempts: int
     send_started_at: datetime | None
     created_at: datetime
+    age: timedelta
 
 
 def lease(limit: int, lease: timedelta, *, servers: Collection[str] | None = None) -> list[Leased]:
@@ -152,8 +153,16 @@ def record_unknowable(leased: Leased) -> bool:
         return parked
 
 
+def record_stale(leased: Leased) -> bool:
+    """The message waited so long that the customer may wonder: a person decides whether it is still wanted."""
+    with tenant_transaction(leased.tenant_id):
+        return _set_aside(
+            leased, f"It waited {round(leased.age.total_seconds() / 60)} minutes and was not sent unasked."
+        )
+
+
 def _is_too_old(leased: Leased, give_up_after: timedelta) -> bool:
-    return bool(value("SELECT clock_timestamp() - %s > %s", (leased.created_at, give_up_after)))
+    return leased.age > give_up_after
 
 
 def _given_up(give_up_after: timedelta, reason: str) -> str:
@@ -170,7 +179,7 @@ def _set_aside(leased: Leased, error: str) -> bool:
     if aside and conversation is not None and conversation.slack_channel_id is not None:
         queue_in_thread(
             conversation,
-            f"⏸ Not sent so far, and set aside so that later messages go on: “{foreign(leased.body[:80])}”. "
+            f"⏸ Not sent, and set aside so that later messages go on: “{foreign(leased.body[:80])}”. "
             f"{foreign(error)} Write it again in this thread if it is still wanted.",
         )
     return aside

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from database import notify, transaction
 from operations import replies
-from operations.outcomes import LOOK_AGAIN_AFTER, NOT_THE_EVENTS_FAULT, NotYet, reason_of
-from operations.sql import changed, database_now, first, rows
+from operations.lanes import Inbox, Kept
+from operations.sql import changed, first, rows
 from operations.store import insert_many
 
-MOST_ATTEMPTS = 5
-_RETRY_AFTER = timedelta(seconds=2)
+# Commands and clicks are the bot's.
+_INBOX = Inbox("slack_events", "kind = 'event'")
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Answer:
 def store(event: NewSlackEvent) -> bool:
     """Keep what Slack sent; False when it is there already."""
     with transaction():
-        is_new = bool(insert_many("slack_events", [event], conflict="key"))
+        is_new = bool(insert_many("slack_events", [event]))
         if is_new and event.kind == "event":
             notify("slack_events")
         return is_new
@@ -112,112 +112,21 @@ def unanswered(within: timedelta) -> list[Unanswered]:
         )
 
 
-@dataclass(frozen=True)
-class _Lane:
-    lane: str
-
-
 def due_lanes(limit: int, *, busy: Collection[str] = ()) -> list[str]:
-    """Threads whose first event is due, the one that waited longest first."""
-    found = rows(
-        _Lane,
-        """
-        SELECT lane FROM slack_events due
-        WHERE kind = 'event' AND processed_at IS NULL AND parked_at IS NULL AND next_attempt_at <= clock_timestamp()
-            AND lane <> ALL (%s) AND NOT EXISTS (
-                SELECT 1 FROM slack_events earlier
-                WHERE earlier.lane = due.lane AND earlier.kind = 'event' AND earlier.position < due.position
-                    AND earlier.processed_at IS NULL AND earlier.parked_at IS NULL
-            )
-        ORDER BY position LIMIT %s
-        """,
-        (list(busy), limit),
-    )
-    return [row.lane for row in found]
-
-
-@dataclass(frozen=True)
-class _Stored:
-    id: UUID
-    body: memoryview
-    attempts: int
-    created_at: datetime
+    """Threads with something to do."""
+    return _INBOX.due_lanes(limit, busy=busy)
 
 
 def process_head(lane: str) -> bool:
-    """Handle the first event of a thread; False when there is none that is due, or another daemon is at it.
+    """Handle the first event of a thread; False when none is due, or another daemon is at it.
 
-    Raises:
-        DatabaseUnavailable: nothing is wrong with the event.
+    A reply that cannot be handled was acknowledged all the same, so its writer is told.
     """
-    head: _Stored | None = None
-    try:
-        with transaction():
-            head = _claim(lane)
-            if head is None:
-                return False
-            tenant_id = replies.handle(json.loads(bytes(head.body)), stored_at=head.created_at)
-            changed(
-                "UPDATE slack_events SET processed_at = clock_timestamp(), tenant_id = %s, error = NULL WHERE id = %s",
-                (tenant_id, head.id),
-            )
-    except NotYet as reason:
-        _wait(head, reason)
-    except NOT_THE_EVENTS_FAULT:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with one event, those behind it go on
-        _try_later(head, error)
-    return True
 
+    def handle(row: Kept) -> UUID | None:
+        return replies.handle(json.loads(bytes(row.body)), stored_at=row.created_at)
 
-def _claim(lane: str) -> _Stored | None:
-    row = first(_Locked, "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 1)) AS locked", (lane,))
-    if row is None or not row.locked:
-        return None
-    return first(
-        _Stored,
-        """
-        SELECT id, body, attempts, created_at FROM (
-            SELECT * FROM slack_events
-            WHERE lane = %s AND kind = 'event' AND processed_at IS NULL AND parked_at IS NULL
-            ORDER BY position LIMIT 1
-        ) head WHERE next_attempt_at <= clock_timestamp()
-        """,
-        (lane,),
-    )
+    def say_lost(row: Kept) -> None:
+        replies.say_lost(json.loads(bytes(row.body)))
 
-
-@dataclass(frozen=True)
-class _Locked:
-    locked: bool
-
-
-def _wait(stored: _Stored | None, reason: Exception) -> None:
-    if stored is None:
-        raise reason
-    with transaction():
-        changed(
-            "UPDATE slack_events SET error = %s, next_attempt_at = clock_timestamp() + %s "
-            "WHERE id = %s AND processed_at IS NULL",
-            (str(reason), LOOK_AGAIN_AFTER, stored.id),
-        )
-
-
-def _try_later(stored: _Stored | None, error: Exception) -> None:
-    if stored is None:
-        raise error
-    with transaction():
-        last = stored.attempts + 1 >= MOST_ATTEMPTS
-        written = changed(
-            "UPDATE slack_events SET attempts = attempts + 1, error = %s, next_attempt_at = %s, "
-            "parked_at = CASE WHEN %s THEN clock_timestamp() END "
-            "WHERE id = %s AND processed_at IS NULL AND parked_at IS NULL",
-            (
-                reason_of(error),
-                database_now() + _RETRY_AFTER * 2**stored.attempts,
-                last,
-                stored.id,
-            ),
-        )
-        if last and written:
-            replies.say_lost(json.loads(bytes(stored.body)))
+    return _INBOX.process_head(lane, handle, when_lost=say_lost)

@@ -49,6 +49,11 @@ def lock(name: str) -> None:
     value("SELECT pg_advisory_xact_lock(hashtextextended(%s, 2))", (name,))
 
 
+def try_lock(name: str) -> bool:
+    """Keep everybody else out until the end of the transaction; False when somebody is in already."""
+    return bool(value("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 2))", (name,)))
+
+
 def try_share(name: str) -> bool:
     """Keep those out who `lock` the same thing until the end of the transaction; False when one is in already."""
     return bool(value("SELECT pg_try_advisory_xact_lock_shared(hashtextextended(%s, 2))", (name,)))

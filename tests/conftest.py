@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import psycopg2
 import pytest
+import structlog
 from pydantic import SecretStr
 
 from database import as_owner, close_database, connection, database, migrations, open_database
@@ -42,6 +43,9 @@ sys.addaudithook(_refuse_outside)
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # As the processes log: structlog's own default renders the locals of every frame, which takes a second a trace.
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, plain])
     config.addinivalue_line(
         "markers", "database_role(name): whom migrated_database acts as: switchboard_bot, switchboard_daemon or None"
     )

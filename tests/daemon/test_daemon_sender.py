@@ -251,3 +251,16 @@ async def test_an_account_that_may_start_no_chats_is_told_at_once_and_holds_noth
     await becomes(rows, "SELECT status, error_message LIKE '%%no new chats%%' FROM messages", [("failed", True)])
     assert await rows("SELECT hold_until FROM waha_sessions") == [(None,)]
     assert sends(waha) == 1
+
+
+async def test_what_waited_half_an_hour_is_not_sent_unasked(
+    waha: SandboxWaha, talk: Talk, sender: None, rows: Rows
+) -> None:
+    await rows("UPDATE waha_sessions SET status = 'stopped'")
+    await queue(talk, "good morning")
+    await rows("UPDATE messages SET created_at = now() - interval '31 minutes'")
+
+    await rows("UPDATE waha_sessions SET status = 'working'")
+
+    await becomes(rows, "SELECT status, parked_at IS NOT NULL FROM messages", [("queued", True)])
+    assert sends(waha) == 0

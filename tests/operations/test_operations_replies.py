@@ -8,8 +8,8 @@ from bot.incoming import incoming
 from database import tenant_transaction
 from models import Conversation, Tenant, UserRole, WahaSession
 from operations import relaying, slack_inbox
+from operations.lanes import MOST_ATTEMPTS
 from operations.posting import queue_in_thread
-from operations.slack_inbox import MOST_ATTEMPTS
 from operations.standing import Person
 from tests.operations.builders import (
     ANA,

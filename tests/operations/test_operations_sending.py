@@ -254,6 +254,19 @@ def test_what_a_session_holds_for_too_long_is_given_up(world: World, conversatio
     assert world.reload(message).status is MessageStatus.FAILED
 
 
+def test_what_waited_too_long_is_set_aside_with_its_age(world: World, conversation: Conversation) -> None:
+    message = world.message(conversation, "Are you still there?")
+    world.sql("UPDATE messages SET created_at = now() - interval '45 minutes'")
+    leased = lease_one()
+
+    sending.record_stale(leased)
+
+    assert timedelta(minutes=45) <= leased.age < timedelta(minutes=46)
+    assert world.reload(message).parked_at is not None
+    [said] = world.texts()
+    assert "waited 45 minutes" in said
+
+
 def test_a_daemon_leases_only_for_servers_that_it_knows(world: World, conversation: Conversation) -> None:
     world.message(conversation)
 

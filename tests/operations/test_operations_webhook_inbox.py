@@ -9,8 +9,9 @@ import pytest
 from database import tenant_transaction, transaction
 from models import Conversation, Direction, Message, MessageStatus, Tenant, WahaSession
 from operations import webhook_inbox
+from operations.lanes import MOST_ATTEMPTS
 from operations.sql import lock
-from operations.webhook_inbox import MOST_ATTEMPTS, NewWebhook, due_lanes, process_head, store
+from operations.webhook_inbox import NewWebhook, due_lanes, process_head, store
 from tests.operations.builders import (
     CUSTOMER,
     HIDDEN,
