@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,21 @@ if TYPE_CHECKING:
 pass_sandbox = click.make_pass_decorator(Path)
 as_json = click.option("--json", "raw", is_flag=True, help="Print JSON instead of text.")
 at_server = click.option("--server", default="", help="The name of the WAHA server; the first one by default.")
+
+
+def _is_command(text: str | None) -> bool:
+    """`/wa help` is one; `// between us` is what colleagues write to each other."""
+    return re.match(r"/(?!/)", text or "") is not None
+
+
+def _number(_context: click.Context, _parameter: click.Parameter, typed: str) -> str:
+    number = re.sub(r"[\s()./-]", "", typed)
+    if not re.fullmatch(r"\+?[0-9]{6,15}", number):
+        raise click.BadParameter(f"{typed!r} is no phone number; write one such as +4915123456789.")
+    return number
+
+
+of_phone = click.argument("number", callback=_number)
 
 
 @click.group()
@@ -55,10 +71,10 @@ def slack(
     *,
     raw: bool,
 ) -> None:
-    """Write TEXT in Slack, or run it if it begins with a slash; or click a button, or submit a form."""
+    """Write TEXT in Slack, or run it if it begins with one slash; or click a button, or submit a form."""
     if sum(map(bool, (text, button, entries))) != 1:
         raise click.UsageError("Give one of: a text, --click, --submit.")
-    if text and text.startswith("/") and thread:
+    if _is_command(text) and thread:
         raise click.UsageError("Slack has no slash commands in threads. Leave --thread out, or write a plain reply.")
     sandbox = RunningSandbox.find(state)
     who = {"user": user, "channel": channel}
@@ -67,7 +83,7 @@ def slack(
     elif entries:
         form = dict(_entry(entry) for entry in entries)
         _print(sandbox.slack("POST", "submit", {**who, "entries": form}), printing.answer, raw=raw)
-    elif text and text.startswith("/"):
+    elif _is_command(text):
         _print(sandbox.slack("POST", "command", {**who, "text": text}), printing.answer, raw=raw)
     else:
         said = sandbox.slack("POST", "say", {**who, "text": text, "thread_ts": thread})
@@ -75,7 +91,7 @@ def slack(
 
 
 @main.command()
-@click.argument("number")
+@of_phone
 @click.argument("text", required=False)
 @click.option("--to", help="The number to write to; the one that is paired, if there is only one.")
 @click.option("--scan", help="Pair this phone: a picture of a QR code, or what the code says.")
@@ -133,7 +149,7 @@ def show_home(state: Path, user: str, *, raw: bool) -> None:
 
 
 @show.command(name="phone")
-@click.argument("number")
+@of_phone
 @as_json
 @at_server
 @pass_sandbox

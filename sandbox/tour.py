@@ -271,10 +271,12 @@ Everything stays up until Ctrl-C. In another terminal:
   .venv/bin/python -m sandbox phone {CUSTOMER} "Thank you!"        a customer writes
   .venv/bin/python -m sandbox show channel support               what the team sees
   .venv/bin/python -m sandbox slack --user ana --thread LAST "You are welcome"
+  .venv/bin/python -m sandbox slack --user ana --thread LAST "// nice people"     stays inside the team
   .venv/bin/python -m sandbox show phone {CUSTOMER}          what the customer sees
   .venv/bin/python -m sandbox slack --user ana "/wa help"
 
-  Slack  {stage.slack.url}   WAHA {stage.waha.url}   daemon http://127.0.0.1:{stage.daemon_port}/readyz
+  APIs   Slack's {stage.slack.api_url}   WAHA's {stage.waha.url}   (for programs; a browser shows nothing there)
+  State  of the daemon http://127.0.0.1:{stage.daemon_port}/readyz
   Logs   {stage.bot.log}  {stage.daemon.log}"""
 
 

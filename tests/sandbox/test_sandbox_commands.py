@@ -101,6 +101,17 @@ async def test_a_reply_goes_into_the_newest_thread(slack: SandboxSlack, run: Cal
     assert [shown.text for shown in slack.thread("support", root.ts)] == ["newer", "on it"]
 
 
+async def test_what_begins_with_two_slashes_is_a_text_and_no_command(
+    slack: SandboxSlack, run: Callable[..., Any]
+) -> None:
+    root = slack.say("ben", "support", "hello")
+
+    result = await run("slack", "--user", "ana", "--thread", "LAST", "// between us")
+
+    assert result.exit_code == 0, result.output
+    assert [shown.text for shown in slack.thread("support", root.ts)] == ["hello", "// between us"]
+
+
 async def test_a_channel_is_shown_with_threads_reactions_and_whispers(
     slack: SandboxSlack, run: Callable[..., Any]
 ) -> None:
@@ -157,6 +168,10 @@ async def test_a_button_and_a_form_are_used_by_what_is_written_on_them(
         (("slack", "--user", "ana", "--thread", "LAST", "/wa help"), "no slash commands in threads"),
         (("slack", "--user", "ana"), "Give one of"),
         (("phone", "+4915123456789", "Hi"), "The sandbox has no WAHA server"),
+        (("phone", "abc", "Hi"), "'abc' is no phone number; write one such as +4915123456789."),
+        (("phone", "", "Hi"), "'' is no phone number"),
+        (("show", "phone", "../.."), "'../..' is no phone number"),
+        (("phone", "+4915123456789", "--scan", __file__), "is no picture"),
     ],
 )
 async def test_what_cannot_be_done_is_said_in_a_sentence(
