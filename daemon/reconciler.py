@@ -96,6 +96,7 @@ class Reconciler:
         if not await self._holds(self._lease):
             return False
         seen = await self._poll()
+        await in_database(announcing.announce_server, self._server.name, operators=self._operators)
         wanted = await in_database(observing.sessions_of, self._server.name)
         if seen is not None:
             wanted = await self._compare(wanted, seen)

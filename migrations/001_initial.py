@@ -101,6 +101,7 @@ CREATE TABLE waha_servers (
     webhook_hmac_key text,   -- encrypted; null while the settings give one
     observed_at timestamptz,
     state_changed_at timestamptz,
+    announced_state text,    -- the last state that people were told; null before the first
     poll_lease_token uuid,
     poll_lease_expires_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),

@@ -18,6 +18,7 @@ class WahaServer(Model):
     webhook_hmac_key = peewee.TextField(null=True)
     observed_at = Timestamp(null=True)
     state_changed_at = Timestamp(null=True)
+    announced_state = peewee.TextField(null=True)
     poll_lease_token = peewee.UUIDField(null=True)
     poll_lease_expires_at = Timestamp(null=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, timedelta
@@ -112,7 +113,7 @@ def _hold(message: Message, session: WahaSession, house: House) -> None:
 def _customer(told: WahaMessage) -> Customer:
     chat_ids = tuple(dict.fromkeys(one for one in (told.chat_id, told.alternate_chat_id) if one))
     is_group = kind_of(told.chat_id) == "group"
-    name = "" if told.from_me or is_group else told.push_name or ""
+    name = "" if told.from_me or is_group else _name_of(told)
     if is_group:
         return Customer(chat_ids=chat_ids, name=name or "WhatsApp group", is_group=True)
     return Customer(
@@ -121,6 +122,12 @@ def _customer(told: WahaMessage) -> Customer:
         msisdn=next((number for one in chat_ids if (number := number_of(one))), None),
         lid=next((one for one in chat_ids if kind_of(one) == "lid"), None),
     )
+
+
+def _name_of(told: WahaMessage) -> str:
+    """What the customer calls themselves; a number is no name, and would stand unmasked where names are shown."""
+    name = told.push_name or ""
+    return name if re.search(r"[^\W\d_]", name) else ""
 
 
 def _keep(told: WahaMessage, session: WahaSession, conversation: Conversation) -> Message:
@@ -134,7 +141,7 @@ def _keep(told: WahaMessage, session: WahaSession, conversation: Conversation) -
     other = number_of(told.sender or told.chat_id) or number_of(told.alternate_sender or "")
     metadata = {
         "sender": told.sender,
-        "sender_name": told.push_name or (masked(other) if other else ""),
+        "sender_name": _name_of(told) or (masked(other) if other else ""),
         "timestamp": told.timestamp.astimezone(UTC).isoformat() if told.timestamp else None,
         "source": told.source,
     }

@@ -71,12 +71,12 @@ class Inbox:
         lane: str,
         handle: Callable[[Kept], UUID | None],
         *,
-        when_lost: Callable[[Kept], None] | None = None,
+        when_lost: Callable[[Kept, str], None] | None = None,
     ) -> bool:
         """Handle the first row of a lane; False when none is due, or another daemon is at it.
 
         `handle` returns the tenant that the row was about. `when_lost` tells whoever must know that it failed for good,
-        in the transaction that parks it.
+        and why, in the transaction that parks it.
 
         Raises:
             DatabaseUnavailable: nothing is wrong with the row.
@@ -113,12 +113,12 @@ class Inbox:
     def _done(self, row: Kept, tenant_id: UUID | None) -> None:
         self._write(row, "processed_at = clock_timestamp(), tenant_id = %s, error = NULL", tenant_id)
 
-    def _settle(self, row: Kept, error: Exception, when_lost: Callable[[Kept], None] | None) -> None:
+    def _settle(self, row: Kept, error: Exception, when_lost: Callable[[Kept, str], None] | None) -> None:
         if isinstance(error, NotYet):
             with transaction():
                 self._write(row, "error = %s, next_attempt_at = clock_timestamp() + %s", str(error), LOOK_AGAIN_AFTER)
         elif isinstance(error, Parked):
-            self._park(row, str(error))
+            self._park(row, str(error), when_lost)
         elif row.attempts + 1 >= MOST_ATTEMPTS:
             self._park(row, reason_of(error), when_lost)
         else:
@@ -127,11 +127,11 @@ class Inbox:
                 self._write(row, "attempts = attempts + 1, error = %s, next_attempt_at = %s", reason_of(error), again)
             log.warning("event not handled, trying again", table=self._table, event_id=row.id, exc_info=error)
 
-    def _park(self, row: Kept, reason: str, when_lost: Callable[[Kept], None] | None = None) -> None:
+    def _park(self, row: Kept, reason: str, when_lost: Callable[[Kept, str], None] | None) -> None:
         with transaction():
             parked = self._write(row, "attempts = attempts + 1, parked_at = clock_timestamp(), error = %s", reason)
             if parked and when_lost is not None:
-                when_lost(row)
+                when_lost(row, reason)
         log.error("event parked", table=self._table, event_id=row.id, reason=reason)
 
     def _write(self, row: Kept, assignments: str, *parameters: object) -> bool:

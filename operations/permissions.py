@@ -41,17 +41,28 @@ ROLES_OF: dict[Permission, frozenset[UserRole]] = {
     Permission.REPORT_NOW: _LEADERS | {UserRole.AUDITOR},
 }
 
-# An operator runs the installation and speaks for no tenant: whoever writes to customers has a role there.
-_NOT_FOR_OPERATORS = frozenset({Permission.MESSAGE_SEND})
+# An operator runs the installation: makes tenants, lets their first people in, and sees what runs. Customers are the
+# tenant's own matter; who reads or writes messages there has a role there, which leaves an entry in the audit.
+FOR_OPERATORS = frozenset(
+    {
+        Permission.TENANT_CREATE,
+        Permission.TENANT_LIST,
+        Permission.TENANT_SHOW,
+        Permission.USER_ADD,
+        Permission.SESSION_SHOW,
+        Permission.CHANNEL_LIST,
+    }
+)
 
 
 def may(permission: Permission, role: UserRole | None, *, is_operator: bool) -> bool:
-    if is_operator and permission not in _NOT_FOR_OPERATORS:
+    if is_operator and permission in FOR_OPERATORS:
         return True
     return role is not None and role in ROLES_OF[permission]
 
 
 def who_may(permission: Permission) -> str:
-    """For a refusal: `TENANT_ADMIN or MANAGER`."""
-    names = [role.value for role in UserRole if role in ROLES_OF[permission]] or ["operator"]
+    """For the help and for refusals: `TENANT_ADMIN, MANAGER or operator`."""
+    names = [role.value for role in UserRole if role in ROLES_OF[permission]]
+    names += ["operator"] if permission in FOR_OPERATORS else []
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"

@@ -109,7 +109,8 @@ def _line(facts: SessionFacts, counts: Counts | None) -> str:
 
 
 def _to_do(sessions: list[SessionFacts], counts: dict[UUID, Counts]) -> str:
-    steps = [step for facts in sessions if (step := _step(facts, counts.get(facts.session.id)))]
+    found = [step for facts in sessions if (step := _step(facts, counts.get(facts.session.id)))]
+    steps = list(dict.fromkeys(found))  # what is the matter with a server is said once
     return "*To do now*\n" + "\n".join(f"• {step}" for step in steps) if steps else "Nothing needs to be done."
 
 
@@ -119,6 +120,8 @@ def _step(facts: SessionFacts, counts: Counts | None) -> str | None:
         return None
     if facts.server is not None and facts.server.state == "key_refused":
         return f"Set the API key of server `{foreign(session.server)}`: WAHA refuses ours."
+    if facts.server is not None and facts.server.state == "down":
+        return f"Bring WAHA server `{foreign(session.server)}` back; messages wait in the queue until then."
     if session.status == SessionStatus.SCAN_QR:
         return f"Link the phone of `{name}`: `session qr {name}`."
     if session.status in {SessionStatus.FAILED, SessionStatus.STOPPED}:

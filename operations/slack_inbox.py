@@ -126,7 +126,7 @@ def process_head(lane: str) -> bool:
     def handle(row: Kept) -> UUID | None:
         return replies.handle(json.loads(bytes(row.body)), stored_at=row.created_at)
 
-    def say_lost(row: Kept) -> None:
+    def say_lost(row: Kept, _reason: str) -> None:
         replies.say_lost(json.loads(bytes(row.body)))
 
     return _INBOX.process_head(lane, handle, when_lost=say_lost)

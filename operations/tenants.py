@@ -10,6 +10,7 @@ from models import ReportSchedule, Tenant, User, WahaSession
 from models.requests import CreateTenant
 from operations import audit
 from operations.errors import Conflict, NotFound
+from operations.standing import all_tenants
 from slack.mrkdwn import escape
 
 
@@ -31,17 +32,23 @@ def create(
     Raises:
         Conflict: the name is taken.
     """
+    if any(one.tenant_name.casefold() == request.name.casefold() for one in all_tenants()):
+        raise _taken(request)
     set_tenant(tenant_id)
     try:
         with database.atomic():
             tenant = Tenant.create(id=tenant_id, **request.model_dump())
     except peewee.IntegrityError as error:
-        raise Conflict(
-            f"There is a tenant called `{escape(request.name)}` already; choose another name, or see `tenant list`."
-        ) from error
+        raise _taken(request) from error
     ReportSchedule.create(id=schedule_id, tenant_id=tenant_id, name="health", cron=cron, time_zone=time_zone)
     audit.record(actor, "tenant.create", tenant, tenant_id=tenant_id, after={"name": request.name})
     return tenant
+
+
+def _taken(request: CreateTenant) -> Conflict:
+    return Conflict(
+        f"There is a tenant called `{escape(request.name)}` already; choose another name, or see `tenant list`."
+    )
 
 
 def show(tenant_id: UUID) -> TenantFacts:

@@ -10,8 +10,10 @@ from database import notify, set_tenant, transaction
 from operations import inbound
 from operations.lanes import Inbox, Kept
 from operations.outcomes import Parked
-from operations.sql import first
+from operations.posting import tell_person
+from operations.sql import database_now, first
 from operations.store import insert_many
+from slack.mrkdwn import foreign
 from waha.events import MalformedEvent
 from waha.webhooks import parse
 
@@ -51,7 +53,20 @@ def due_lanes(limit: int, *, busy: Collection[str] = ()) -> list[str]:
 
 def process_head(lane: str, *, house: inbound.House) -> bool:
     """Handle the first webhook of a lane; False when none is due, or another daemon is at it."""
-    return _INBOX.process_head(lane, lambda row: _handle(row, house))
+    return _INBOX.process_head(
+        lane, lambda row: _handle(row, house), when_lost=lambda _, reason: _say_parked(reason, house)
+    )
+
+
+def _say_parked(reason: str, house: inbound.House) -> None:
+    """Tell the operators once a day: a session that was deleted may go on for 36 hours."""
+    text = (
+        f"Webhooks of WAHA arrived that could not be handled; they are kept. The first today: {foreign(reason)} "
+        "The runbook says how to look at them."
+    )
+    for operator in house.operators:
+        team_id, _, user_id = operator.partition("/")
+        tell_person(team_id, user_id, text, tenant_id=None, slot=f"parked:{database_now():%Y-%m-%d}:{operator}")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pytest
 
 from models import Conversation, RoutePurpose, Tenant, WahaSession
 from operations.webhook_inbox import NewWebhook
-from tests.operations.builders import ALERTS, CUSTOMER, HIDDEN, World, also_known_as, said, take, webhook
+from tests.operations.builders import ALERTS, CUSTOMER, HIDDEN, OPERATOR, World, also_known_as, said, take, webhook
 
 
 def wrote(session: WahaSession, body: str, message_id: str = "", chat_id: str = CUSTOMER, **more: Any) -> NewWebhook:
@@ -121,3 +121,21 @@ def test_a_first_message_opens_a_thread_with_a_card(world: World, tenant: Tenant
     assert card.startswith("*Berta* · +4915••••••789 · session `sales`")
     assert first == "*Berta*: Hi"
     assert world.sql("SELECT name, msisdn, lid FROM contacts") == [("Berta", "4915123456789", HIDDEN)]
+
+
+def test_a_number_is_no_name_and_stands_nowhere_unmasked(
+    world: World, session: WahaSession, conversation: Conversation
+) -> None:
+    take(wrote(session, "Hi", _data={"Info": {"PushName": "+49 151 23456789"}}))
+
+    assert world.texts() == ["*+4915••••••789*: Hi"]
+
+
+def test_operators_hear_once_a_day_that_something_could_not_be_handled(world: World, session: WahaSession) -> None:
+    world.sql("UPDATE waha_sessions SET deleted_at = now()")
+
+    take(wrote(session, "one"), wrote(session, "two"))
+
+    assert len(errors(world)) == 2
+    [text] = world.texts(OPERATOR.user_id)
+    assert "The session was deleted." in text

@@ -247,3 +247,69 @@ def test_the_same_trouble_later_is_news_again(world: World, tenant: Tenant, sess
 
     assert len(world.texts(ALERTS)) == 3
     assert status(world) == SessionStatus.FAILED
+
+
+def test_trouble_that_comes_and_goes_is_said_once_until_the_session_worked(
+    world: World, tenant: Tenant, session: WahaSession
+) -> None:
+    world.route(tenant, ALERTS, RoutePurpose.ALERTS)
+    words = ("SCAN_QR_CODE", "FAILED", "SCAN_QR_CODE", "FAILED", "WORKING", "SCAN_QR_CODE")
+    for number, word in enumerate(words):
+        observe(session, word, EARLIER + timedelta(seconds=number))
+        announce(session)
+
+    marks = [text[0] for text in world.texts(ALERTS)]
+    assert marks == ["🟠", "🔴", "🟢", "🟠"]
+
+
+def test_a_code_that_nobody_scanned_is_no_fault(world: World, tenant: Tenant, session: WahaSession) -> None:
+    world.route(tenant, ALERTS, RoutePurpose.ALERTS)
+    world.sql("UPDATE waha_sessions SET metadata = '{}'")
+    observe(session, "FAILED", LATER)
+
+    announce(session)
+
+    [text] = world.texts(ALERTS)
+    assert "Nobody scanned" in text
+
+
+def server_is(state: ServerState, *, sentence: str | None = None) -> bool:
+    observing.record_server("main", state, error_message=sentence)
+    return announcing.announce_server("main", operators=(OPERATOR.key,), settled_after=timedelta(0))
+
+
+def test_a_server_that_is_away_is_said_once_to_each_tenant_on_it_and_so_is_its_return(
+    world: World, tenant: Tenant, session: WahaSession
+) -> None:
+    world.route(tenant, ALERTS, RoutePurpose.ALERTS)
+    world.sql("INSERT INTO waha_servers (id, name) VALUES (gen_random_uuid(), 'main')")
+
+    said = [
+        server_is(ServerState.UP),
+        server_is(ServerState.DOWN, sentence="Connection refused."),
+        server_is(ServerState.DOWN, sentence="Connection refused."),
+        server_is(ServerState.UP),
+    ]
+
+    assert said == [False, True, False, True]
+    away, back = world.texts(ALERTS)
+    assert "`main` is away: Connection refused." in away
+    assert "is back" in back
+
+
+def test_a_key_that_is_refused_is_told_to_operators_where_no_tenant_has_a_channel_for_it(
+    world: World, session: WahaSession
+) -> None:
+    world.sql("INSERT INTO waha_servers (id, name) VALUES (gen_random_uuid(), 'main')")
+
+    assert server_is(ServerState.KEY_REFUSED, sentence="WAHA does not accept the API key.")
+
+    [text] = world.texts(OPERATOR.user_id)
+    assert "refuses our key" in text
+
+
+def test_a_server_that_is_away_for_a_moment_is_not_said(world: World, session: WahaSession) -> None:
+    world.sql("INSERT INTO waha_servers (id, name) VALUES (gen_random_uuid(), 'main')")
+    observing.record_server("main", ServerState.DOWN, error_message="no")
+
+    assert not announcing.announce_server("main", operators=(OPERATOR.key,))

@@ -69,6 +69,7 @@ def test_replies_are_queued_in_the_order_in_which_they_came(world: World, conver
         "&gt; // who",
         "\u200b// who",
         "~`//` who",
+        "\uff0f\uff0f who",
     ],
 )
 def test_internal_talk_never_leaves(world: World, conversation: Conversation, text: str) -> None:

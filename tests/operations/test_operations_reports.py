@@ -67,7 +67,11 @@ def test_a_session_that_shall_be_stopped_asks_for_nothing(world: World, tenant: 
 @pytest.mark.parametrize(
     ("state", "words", "step"),
     [
-        ("down", " · server `main` is away", "Nothing needs to be done."),
+        (
+            "down",
+            " · server `main` is away",
+            "• Bring WAHA server `main` back; messages wait in the queue until then.",
+        ),
         (
             "key_refused",
             " · server `main` refuses our key",
