@@ -19,7 +19,7 @@ setup: .venv/.complete ## Make .venv with exactly what requirements-dev.txt name
 	@.ci/venv
 	@touch $@
 
-sandbox: setup ## Start Switchboard with a simulated Slack and WAHA; open the page that it names
+sandbox: setup ## Start Switchboard with a simulated Slack and WAHA, play the tour, stay up
 	@$(PYTHON) -m sandbox up $(ARGS)
 
 tour: setup ## Walk through the product in the sandbox and check each step
@@ -48,10 +48,11 @@ migrate: setup ## Bring the database up to this code
 rollback: setup ## Take back the newest migration
 	@$(PYTHON) -m database rollback $(ARGS)
 
-manifest: setup ## Write manifest.yaml, the Slack app to be made from it, and docs/commands.md
+manifest: setup ## Write manifest.yaml, from which the Slack app is made, and docs/commands.md
 	@$(PYTHON) -m bot manifest > manifest.yaml.new && mv manifest.yaml.new manifest.yaml
 	@$(PYTHON) -m bot commands > docs/commands.md.new && mv docs/commands.md.new docs/commands.md
-	@echo "manifest.yaml is written: https://api.slack.com/apps > Create New App > From a manifest"
+	@echo "manifest.yaml and docs/commands.md are written. The Slack app:"
+	@echo "https://api.slack.com/apps > Create New App > From a manifest"
 
 sizes: setup ## Show how long functions, files and tests are
 	@$(PYTHON) tests/house/sizes.py
