@@ -15,13 +15,15 @@ from bot.commands import COMMANDS, Asked, Command, Installation
 from bot.commands.carrying_out import carry_out, check
 from bot.commands.command import Prepare
 from bot.commands.parsing import parse
+from bot.commands.users import way_in
 from bot.incoming import incoming
 from database import DatabaseUnavailable, in_database, transaction
 from operations import slack_inbox
-from operations.errors import Refused
+from operations.errors import NoRole, Refused
 from operations.permissions import Permission
 from operations.posting import tell_person
 from operations.slack_inbox import Answer, Unanswered
+from operations.standing import Person
 from operations.wording import with_root
 from settings.logs import get_logger
 from slack.blocks import sections
@@ -31,6 +33,9 @@ from slack.errors import SlackError, SlackRefused
 # Older than this it is no answer any more, and who asked has long done something else.
 UNANSWERED_SINCE = timedelta(hours=24)
 DATABASE_PAUSE_SECONDS = 3.0
+LOOK_FOR_LEFTOVERS_SECONDS = 30.0
+# Younger ones are most likely being answered, by this process or another.
+LEFT_OVER_AFTER = timedelta(minutes=1)
 MOST_BLOCKS = 50
 
 AWAY = (
@@ -85,6 +90,15 @@ class Desk:
             if (row := incoming(body)) is not None:
                 await self.serve(Call.of(row, body, timedelta(seconds=one.age_seconds)), _kept(one))
 
+    async def answer_leftovers(self) -> None:
+        """Look for ever for what is kept and was not answered, as when the database went away before it was."""
+        while True:
+            await asyncio.sleep(LOOK_FOR_LEFTOVERS_SECONDS)
+            try:
+                await self.answer_all(await unanswered(LEFT_OVER_AFTER))
+            except DatabaseUnavailable as error:
+                log.warning("commands wait for the database", reason=str(error))
+
     async def say(self, response_url: str, text: str) -> bool:
         """Tell the person something at once; False when Slack did not take it."""
         shown = self._shown(text)
@@ -113,6 +127,8 @@ class Desk:
                 asked = await self._prepared(command.prepare, asked)
             work = partial(carry_out, command, asked, self._installation)
             return await in_database(slack_inbox.answer, call.event_id, work)
+        except NoRole as refusal:
+            answer = Answer(await self._way_in(call.person) or refusal.sentence)
         except Refused as refusal:
             answer = Answer(refusal.sentence)
         except DatabaseUnavailable:
@@ -121,8 +137,7 @@ class Desk:
             error_id = new_error_id()
             log.exception("command failed", error_id=error_id, event_id=call.event_id)
             answer = Answer(went_wrong(error_id))
-        await in_database(slack_inbox.refuse, call.event_id, answer)
-        return answer
+        return await in_database(slack_inbox.refuse, call.event_id, answer)
 
     def _read(self, call: Call) -> tuple[Command, Asked]:
         if call.typed is None:
@@ -140,6 +155,13 @@ class Desk:
         except SlackError as error:
             log.warning("Slack could not be asked", event_id=asked.event_id, reason=str(error))
             raise Refused("Slack did not say what is needed for this, so nothing was changed. Try again.") from error
+
+    async def _way_in(self, person: Person) -> str:
+        try:
+            return await way_in(person, self._slack)
+        except SlackError as error:
+            log.warning("Slack could not be asked", reason=str(error))
+            return ""
 
     async def _deliver(self, call: Call, answer: Answer) -> None:
         if call.response_url and not call.is_late and await self.say(call.response_url, answer.text):
@@ -163,9 +185,10 @@ def _send_directly(call: Call, text: str) -> None:
         slack_inbox.answered(call.event_id)
 
 
-async def unanswered() -> list[Unanswered]:
+async def unanswered(older_than: timedelta = timedelta(0)) -> list[Unanswered]:
     """What is kept and not answered, oldest first; what is too old for anybody to wait for is left out."""
-    return await in_database(slack_inbox.unanswered, UNANSWERED_SINCE)
+    left = await in_database(slack_inbox.unanswered, UNANSWERED_SINCE)
+    return [one for one in left if one.age_seconds >= older_than.total_seconds()]
 
 
 def _kept(one: Unanswered) -> Answer | None:

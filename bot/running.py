@@ -73,11 +73,13 @@ async def serving(settings: Settings) -> AsyncIterator[Sockets]:
             sockets = Sockets(app, table.app_token.get_secret_value())
             left = await unanswered()
             in_flight.start(desk.answer_all(left))
+            leftovers = asyncio.create_task(desk.answer_leftovers())
             try:
                 await sockets.connect()
                 log.info("bot listens", team_id=identity.team_id, command=table.command, answered_late=len(left))
                 yield sockets
             finally:
+                leftovers.cancel()
                 await sockets.close()
                 unfinished = await in_flight.finish(settings.daemon.shutdown_seconds)
                 log.info("bot stopped", left_for_the_next_start=unfinished)

@@ -49,7 +49,7 @@ class Sockets:
             SettingsError: Slack refuses the app token.
         """
         for _ in range(CONNECTIONS):
-            self.handlers.append(await self._open())
+            self.handlers.append(await self._open_in_time())
 
     async def close(self) -> None:
         """From here on Slack hands over nothing; it repeats events to whoever comes next."""
@@ -88,6 +88,15 @@ class Sockets:
             return
         old, self.handlers[index] = self.handlers[index], fresh
         await old.close_async()  # type: ignore[no-untyped-call]
+
+    async def _open_in_time(self) -> AsyncSocketModeHandler:
+        """With a fresh address whenever one leads nowhere: the SDK would go on with it for ever."""
+        while True:
+            try:
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    return await self._open()
+            except TimeoutError:
+                log.warning("Slack opens no connection in time, trying again")
 
     async def _open(self) -> AsyncSocketModeHandler:
         url = await self._address()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from daemon.loops import Crew
@@ -11,6 +12,8 @@ from database.notifications import Wakeup
 # Below the pool's 20 connections: what comes in must not keep others from the database.
 _AT_ONCE = 8
 _IN_A_ROW = 20
+_AFTER_NOTHING_SECONDS = 0.2
+_AFTER_TROUBLE_SECONDS = 1.0
 
 
 class InboxWorker:
@@ -37,13 +40,24 @@ class InboxWorker:
         lanes = await in_database(self._due_lanes, self.crew.free, busy=list(self._busy))
         for lane in lanes:
             self._busy.add(lane)
-            self.crew.start(self._work_off(lane), lane_length=len(lane))
+            self.crew.start(self._work_off(lane))
         return False  # the end of each piece of work rings again
 
     async def _work_off(self, lane: str) -> None:
+        pause = _AFTER_TROUBLE_SECONDS
         try:
-            for _ in range(_IN_A_ROW):
-                if not await in_database(self._process_head, lane):
-                    return
+            pause = _AFTER_NOTHING_SECONDS if await self._handle(lane) == 0 else 0
         finally:
-            self._busy.discard(lane)
+            # At once it would be offered again, and again, while another daemon is at it or something is wrong.
+            asyncio.get_running_loop().call_later(pause, self._let_go, lane)
+
+    async def _handle(self, lane: str) -> int:
+        """How many events of the lane were handled."""
+        for handled in range(_IN_A_ROW):
+            if not await in_database(self._process_head, lane):
+                return handled
+        return _IN_A_ROW
+
+    def _let_go(self, lane: str) -> None:
+        self._busy.discard(lane)
+        self.wakeup.ring()

@@ -76,7 +76,7 @@ class Crew:
         try:
             await work
         except Exception:  # the edge of a task
-            log.exception("work failed, its lease runs out", **facts)
+            log.exception("work failed, it is taken up again", **facts)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

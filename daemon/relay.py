@@ -80,7 +80,7 @@ class Relay:
         try:
             await self._deliver(post)
         except _CannotLookUp as error:
-            await in_database(relaying.record_postponed, post, _LOOK_AGAIN_AFTER, str(error))
+            await in_database(relaying.record_postponed, post, error.pause, str(error))
             log.warning("unknown outcome could not be looked up", post_id=post.post_id, reason=str(error))
         except _LookUpRefused as refused:
             await self._refused(post, refused.error, is_unknown=True)
@@ -140,6 +140,8 @@ class Relay:
             return await self._poster.look_up(post)
         except SlackTokenRefused as error:
             raise _CannotLookUp(error.sentence) from error
+        except SlackRateLimited as error:
+            raise _CannotLookUp(error.sentence, max(error.retry_after, _LOOK_AGAIN_AFTER)) from error
         except SlackRefused as error:
             if error.reason in _IS_NOT_THERE:
                 return None
@@ -149,12 +151,15 @@ class Relay:
 
     async def _has_turn(self, post: LeasedPost) -> bool:
         """Take a turn within Slack's limits; without one the lease is given back until there is one."""
-        now, budget = datetime.now(UTC), _budget_of(post)
-        delay = self._pacing.delay_until(post.slack_channel_id, now, budget)
+        now, budgets = datetime.now(UTC), [_budget_of(post)]
+        if post.payload.get("shown"):
+            budgets.append(Budget.REACTION_REMOVAL)  # the receipt that is shown makes room for the next
+        delay = max(self._pacing.delay_until(post.slack_channel_id, now, budget) for budget in budgets)
         if delay:
             await self._delay(post, delay, "Slack's limit")
             return False
-        self._pacing.spend(post.slack_channel_id, now, budget)
+        for budget in budgets:
+            self._pacing.spend(post.slack_channel_id, now, budget)
         return True
 
     async def _delay(self, post: LeasedPost, pause: timedelta, reason: str) -> None:
@@ -183,6 +188,10 @@ class Relay:
 
 class _CannotLookUp(Exception):
     """The look-up failed: whether it was posted stays unknown, and it is not posted again before that is clear."""
+
+    def __init__(self, sentence: str, pause: timedelta = _LOOK_AGAIN_AFTER) -> None:
+        super().__init__(sentence)
+        self.pause = pause
 
 
 class _LookUpRefused(Exception):

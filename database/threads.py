@@ -22,6 +22,8 @@ TRIES = 4
 FIRST_PAUSE_SECONDS = 0.05
 # Serialization failure and deadlock: PostgreSQL rolled one transaction back so that another could go on.
 GIVES_WAY = frozenset({"40001", "40P01"})
+# Program limit exceeded, as by a value that is longer than an index takes.
+TOO_LARGE = "54"
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -68,10 +70,23 @@ def _run(operation: functools.partial[T]) -> T:
             return _run_once(operation)
         except (ConnectionLost, OperationalError) as error:
             if not _may_be_repeated(error):
-                raise
+                raise _unavailable(error) from error
             log.warning("operation is run again", operation=_name(operation), attempt=attempt, reason=_reason(error))
             time.sleep(FIRST_PAUSE_SECONDS * 2**attempt * random.uniform(0.5, 1))  # noqa: S311 -- no secret
-    return _run_once(operation)
+    try:
+        return _run_once(operation)
+    except (ConnectionLost, OperationalError) as error:
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: Exception) -> Exception:
+    """A statement that took too long, a disk that is full, a server that shuts down: nothing the operation could mend.
+
+    A row that is too large for an index is its own fault, though PostgreSQL puts it in the same class.
+    """
+    if isinstance(error, DatabaseUnavailable) or _code(error).startswith(TOO_LARGE):
+        return error
+    return DatabaseUnavailable(f"PostgreSQL did not carry it out: {first_line(error)}")
 
 
 def _run_once(operation: functools.partial[T]) -> T:
@@ -80,8 +95,12 @@ def _run_once(operation: functools.partial[T]) -> T:
 
 
 def _may_be_repeated(error: Exception) -> bool:
-    from_psycopg2 = getattr(error, "orig", None)
-    return isinstance(error, ConnectionLost) or getattr(from_psycopg2, "pgcode", None) in GIVES_WAY
+    return isinstance(error, ConnectionLost) or _code(error) in GIVES_WAY
+
+
+def _code(error: Exception) -> str:
+    """SQLSTATE; "" for what PostgreSQL did not say itself."""
+    return getattr(getattr(error, "orig", None), "pgcode", None) or ""
 
 
 def _name(operation: functools.partial[T]) -> str:

@@ -27,5 +27,9 @@ class NotAllowed(Refused):
     """The person may not; the sentence says whom to ask."""
 
 
+class NoRole(NotAllowed):
+    """The person has no role in any tenant."""
+
+
 class AmbiguousTenant(Refused):
     """Several tenants could be meant, and guessing would show one's matters to another."""

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from database import transaction
-from operations.outcomes import LOOK_AGAIN_AFTER, NOT_THE_EVENTS_FAULT, NotYet, Parked, reason_of
+from operations.outcomes import LOOK_AGAIN_AFTER, NotYet, Parked, is_the_rows_fault, reason_of
 from operations.sql import changed, database_now, first, rows, try_lock
 from settings.logs import get_logger
 
@@ -76,7 +76,7 @@ class Inbox:
         """Handle the first row of a lane; False when none is due, or another daemon is at it.
 
         `handle` returns the tenant that the row was about. `when_lost` tells whoever must know that it failed for good,
-        and why, in the transaction that parks it.
+        and why, once it is parked.
 
         Raises:
             DatabaseUnavailable: nothing is wrong with the row.
@@ -88,10 +88,8 @@ class Inbox:
                 if head is None:
                     return False
                 self._done(head, handle(head))
-        except NOT_THE_EVENTS_FAULT:
-            raise
         except Exception as error:
-            if head is None:
+            if head is None or not is_the_rows_fault(error):
                 raise
             self._settle(head, error, when_lost)
         return True
@@ -105,6 +103,7 @@ class Inbox:
             f"""
             SELECT id, body, attempts, created_at FROM (
                 SELECT * FROM {self._table} WHERE lane = %s AND {self._open} ORDER BY position LIMIT 1
+                FOR NO KEY UPDATE  -- whoever settles an earlier failure of this row waits, and finds it done
             ) head WHERE next_attempt_at <= clock_timestamp()
             """,  # noqa: S608 - names of ours
             (lane,),
@@ -130,7 +129,8 @@ class Inbox:
     def _park(self, row: Kept, reason: str, when_lost: Callable[[Kept, str], None] | None) -> None:
         with transaction():
             parked = self._write(row, "attempts = attempts + 1, parked_at = clock_timestamp(), error = %s", reason)
-            if parked and when_lost is not None:
+        if parked and when_lost is not None:
+            with transaction():
                 when_lost(row, reason)
         log.error("event parked", table=self._table, event_id=row.id, reason=reason)
 

@@ -15,6 +15,12 @@ NOT_THE_EVENTS_FAULT = (DatabaseUnavailable, peewee.OperationalError, peewee.Int
 LOOK_AGAIN_AFTER = timedelta(seconds=1)
 
 
+def is_the_rows_fault(error: Exception) -> bool:
+    """Whether the row itself is why it failed: also where it is too large, which PostgreSQL calls operational."""
+    code = getattr(getattr(error, "orig", None), "pgcode", None) or ""
+    return not isinstance(error, NOT_THE_EVENTS_FAULT) or code.startswith("54")
+
+
 def reason_of(error: Exception) -> str:
     """What is kept with a row that failed: the first line, since those below it may repeat what people wrote."""
     first_line = next(iter(str(error).splitlines()), "")

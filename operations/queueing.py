@@ -11,12 +11,14 @@ from database import database, notify
 from models import Conversation, Direction, Message, MessageStatus, WahaSession
 from models.requests import CreateMessage
 from operations.conversations import Customer, find_or_open, next_seq, number_of
-from operations.errors import Refused
+from operations.errors import BadInput, Refused
 from operations.posting import queue_in_thread
 from operations.receipts import show_receipt
 from operations.sql import clean
 from slack.mrkdwn import foreign
 from waha.chat_ids import kind_of
+
+_MAY_BE_WRITTEN_TO = frozenset({"person", "lid", "group"})
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,12 @@ def start(
     """A message that begins or goes on with a conversation from a command, shown in the conversation's thread.
 
     Raises:
-        Refused: the session has no channel, so that nobody would see the answer.
+        Refused: the session has no channel, so that nobody would see the answer; or nobody in particular is meant.
     """
+    if kind_of(chat_id) not in _MAY_BE_WRITTEN_TO:
+        raise BadInput(
+            f"`{foreign(chat_id)}` is no person and no group. Stories and channels are not written to from here."
+        )
     number = number_of(chat_id)
     customer = Customer(chat_ids=(chat_id,), msisdn=number, is_group=kind_of(chat_id) == "group")
     conversation = find_or_open(session, customer)

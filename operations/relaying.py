@@ -11,6 +11,7 @@ from uuid import UUID
 
 from database import notify, tenant_transaction, transaction
 from models import Message, RoutePurpose
+from operations.held import NO_CHANNEL
 from operations.posting import tell, tell_person
 from operations.receipts import show_receipt
 from operations.routes import channel_for
@@ -67,9 +68,11 @@ def begin(post: LeasedPost, call: timedelta) -> bool:
     with _scope(post):
         return bool(
             changed(
-                "UPDATE slack_posts SET post_started_at = clock_timestamp() WHERE id = %s AND lease_token = %s "
+                # The thread is kept with it: an unknown outcome is looked up where it began, not where one would now.
+                "UPDATE slack_posts SET post_started_at = clock_timestamp(), thread_ts = %s WHERE id = %s "
+                "AND lease_token = %s AND posted_at IS NULL AND parked_at IS NULL "
                 "AND lease_expires_at > clock_timestamp() + %s",
-                (post.post_id, post.lease_token, call),
+                (post.thread_ts, post.post_id, post.lease_token, call),
             )
         )
 
@@ -152,10 +155,14 @@ def record_no_place(
     """The channel does not take posts (the bot was removed, it was archived): the post waits until it does.
 
     With `is_unknown` an earlier try was to be looked up, and still is before anything is posted. Whoever can mend it is
-    told once a day and channel. A post that waited for `give_up_after` is parked.
+    told once a day and channel. After `give_up_after` the post is parked, and its message waits for the next channel.
     """
     with _scope(post):
         if value("SELECT clock_timestamp() - %s > %s", (post.created_at, give_up_after)):
+            changed(
+                "UPDATE messages SET hold_reason = %s WHERE id = %s AND tenant_id = %s AND direction = 'inbound'",
+                (NO_CHANNEL, post.message_id, post.tenant_id),
+            )
             return _close(post, "parked_at = clock_timestamp(), attempts = attempts + 1, error = %s", (reason,))
         waits = _close(
             post,
@@ -193,6 +200,7 @@ def forget_thread(post: LeasedPost) -> None:
             "UPDATE conversations SET slack_thread_ts = NULL WHERE id = %s AND tenant_id = %s AND slack_thread_ts = %s",
             (post.conversation_id, post.tenant_id, post.thread_ts),
         )
+        changed("UPDATE slack_posts SET thread_ts = NULL WHERE id = %s", (post.post_id,))
 
 
 def _scope(post: LeasedPost) -> AbstractContextManager[None]:

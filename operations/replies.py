@@ -22,8 +22,8 @@ from slack import references
 from slack.mrkdwn import escape, to_whatsapp
 
 INTERNAL = "//"
-# In italics, in a quotation, behind an invisible mark, in full width: what looks as if it began so is meant so.
-_IS_INTERNAL = re.compile(r"(?:[\s*_~`\u200b-\u200f\u2060\ufeff]|&gt;)*[/\uff0f]{2}")
+# In italics, in a quotation or list, behind an invisible mark, in full width: what looks so is meant so.
+_IS_INTERNAL = re.compile(r"(?:[\s*_~`\u2022\u25e6\u25aa\u200b-\u200f\u2060\ufeff-]|&gt;|\d+\.\s)*[/\uff0f]{2}")
 # A plain message, one with files, one that is also sent to the channel, and `/me`.
 _WRITTEN_BY_PEOPLE = frozenset({None, "file_share", "thread_broadcast", "me_message"})
 

@@ -13,7 +13,17 @@ from uuid import UUID
 import peewee
 
 from database import database, notify, set_tenant
-from models import ActionKind, DesiredState, Message, MessageStatus, WahaAction, WahaServer, WahaSession, now_utc
+from models import (
+    ActionKind,
+    DesiredState,
+    Engine,
+    Message,
+    MessageStatus,
+    WahaAction,
+    WahaServer,
+    WahaSession,
+    now_utc,
+)
 from models.requests import CreateWahaSession
 from operations import audit
 from operations.errors import Conflict, NotFound
@@ -42,12 +52,24 @@ class SessionFacts:
     server: WahaServer | None
 
 
+def engine_of(server: str) -> Engine | None:
+    """The engine that a server runs; None while it has not said, or when it is one that we do not know."""
+    known = WahaServer.select(WahaServer.engine).where(WahaServer.name == server).first()
+    return Engine(known.engine) if known is not None and known.engine in set(Engine) else None
+
+
 def add(request: CreateWahaSession, *, session_id: UUID, external_session_id: str, actor: str) -> WahaSession:
     """A session that should run; the daemon creates it on its server.
 
     Raises:
-        Conflict: the tenant has a session of that name.
+        Conflict: the tenant has a session of that name, or the server runs another engine.
     """
+    engine = engine_of(request.server)
+    if engine not in {None, request.engine}:
+        raise Conflict(
+            f"Server `{escape(request.server)}` runs {engine}; a session there cannot use {request.engine}. "
+            "Leave `--engine` out, or choose a server that runs it."
+        )
     set_tenant(request.tenant_id)
     try:
         with database.atomic():

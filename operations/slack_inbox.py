@@ -75,13 +75,20 @@ def answer(event_id: UUID, work: Callable[[], Answer]) -> Answer:
         return given
 
 
-def refuse(event_id: UUID, given: Answer) -> None:
-    """Keep a refusal as the answer, after the work was taken back."""
+def refuse(event_id: UUID, given: Answer) -> Answer:
+    """Keep a refusal as the answer, after the work was taken back; returns the answer that is kept.
+
+    It is another one where the work was done after all, and only the answer to its COMMIT was lost.
+    """
     with transaction():
         changed(
             "UPDATE slack_events SET answer = %s, processed_at = clock_timestamp() WHERE id = %s AND answer IS NULL",
             (json.dumps(given.as_json()), event_id),
         )
+        kept = first(_Asked, "SELECT answer FROM slack_events WHERE id = %s", (event_id,))
+    if kept is None or kept.answer is None:
+        return given
+    return Answer(kept.answer["text"], kept.answer["blocks"])
 
 
 def answered(event_id: UUID) -> None:

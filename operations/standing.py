@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from models import TenantStatus, UserRole
-from operations.errors import AmbiguousTenant, NotAllowed, NotFound
-from operations.permissions import Permission, may, who_may
+from operations.errors import AmbiguousTenant, NoRole, NotAllowed, NotFound
+from operations.permissions import ROLES_OF, Permission, may, who_may
 from operations.sql import rows
+from operations.wording import quoted
 from slack.mrkdwn import escape
 
 
@@ -81,8 +82,15 @@ class Standing:
             role = self.role or ("operator" if self.is_operator else "nobody")
             raise NotAllowed(
                 f"That needs {who_may(permission)} in *{escape(self.tenant_name)}*; you are {role} there. "
-                "Ask one of its administrators."
+                f"{self._way_out(permission)}"
             )
+
+    def _way_out(self, permission: Permission) -> str:
+        if not self.is_operator:
+            return "Ask one of its administrators."
+        least = [role for role in UserRole if role in ROLES_OF[permission]][-1]
+        tenant = quoted(escape(self.tenant_name))
+        return f"Give yourself the role: `user add <@{self.person.user_id}> {least} --tenant {tenant}`."
 
 
 def memberships(person: Person) -> list[Membership]:
@@ -101,17 +109,15 @@ def stand(person: Person, *, channel_id: str, tenant_name: str | None, operators
     """Find the tenant that a person speaks of: the one they named, else the channel's, else their only one.
 
     Raises:
-        NotAllowed: the person is nobody here, or is deactivated.
+        NoRole: the person is nobody here.
+        NotAllowed: the person is deactivated.
         NotFound: no tenant of theirs has that name.
         AmbiguousTenant: several could be meant.
     """
     is_operator = person.key in operators
     mine = memberships(person)
     if not mine and not is_operator:
-        raise NotAllowed(
-            "You have no role in any tenant here, so this was not done. Ask an administrator of your tenant to run "
-            f"`user add <@{person.user_id}> AGENT`."
-        )
+        raise NoRole(no_role(person))
     chosen = _chosen(person, mine, channel_id, tenant_name, is_operator=is_operator)
     membership = next((one for one in mine if one.tenant_id == chosen.tenant_id), None)
     if membership is not None and not membership.is_active and not is_operator:
@@ -126,6 +132,14 @@ def stand(person: Person, *, channel_id: str, tenant_name: str | None, operators
         role=UserRole(membership.role) if membership and membership.is_active else None,
         user_id=membership.user_id if membership else None,
         is_operator=is_operator,
+    )
+
+
+def no_role(person: Person) -> str:
+    """What somebody is told who is nobody here."""
+    return (
+        "You have no role in any tenant here, so this was not done. Ask an administrator of your tenant to run "
+        f"`user add <@{person.user_id}> AGENT`."
     )
 
 

@@ -16,6 +16,16 @@ MENTIONED = (
 )
 
 
+def quoted(name: str) -> str:
+    """A name as it is typed in a command: `Acme`, `"Acme Ltd"`."""
+    return f'"{name}"' if " " in name else name
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 message`, `2 messages`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def with_root(text: str, root: str, names: Iterable[str] = MENTIONED) -> str:
     """Put `root` (`/wa`) before everything in backticks that begins with one of the commands' names."""
     alternatives = "|".join(re.escape(name) for name in names)
