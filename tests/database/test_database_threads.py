@@ -147,6 +147,16 @@ async def test_an_operation_that_had_to_give_way_is_run_again(notes: None) -> No
     assert len(runs) == 2
 
 
+async def test_a_statement_that_takes_too_long_means_that_the_database_is_away(notes: None) -> None:
+    def stalled() -> None:
+        with transaction():
+            database.execute_sql("SET LOCAL statement_timeout = 50")
+            database.execute_sql("SELECT pg_sleep(5)")
+
+    with pytest.raises(DatabaseUnavailable, match="statement timeout"):
+        await in_database(stalled)
+
+
 async def test_as_many_operations_run_at_once_as_there_are_connections(notes: None) -> None:
     together = threading.Barrier(20, timeout=10)
 

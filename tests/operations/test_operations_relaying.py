@@ -12,7 +12,21 @@ from operations.posting import channel_lane, queue_in_thread, queue_post, tell, 
 from operations.queueing import start
 from operations.receipts import show_receipt
 from operations.relaying import LeasedPost
-from tests.operations.builders import ALERTS, ANA, CALL, LEASE, SUPPORT, TEAM, World, beside, together
+from operations.webhook_inbox import NewWebhook
+from tests.operations.builders import (
+    ALERTS,
+    ANA,
+    CALL,
+    LEASE,
+    SUPPORT,
+    TEAM,
+    World,
+    beside,
+    said,
+    take,
+    together,
+    webhook,
+)
 
 FILES = timedelta(minutes=5)
 
@@ -37,6 +51,12 @@ def in_flight(conversation: Conversation, text: str = "Hi") -> LeasedPost:
     leased = lease_one()
     assert relaying.begin(leased, CALL)
     return leased
+
+
+def webhook_of(world: World, body: str) -> NewWebhook:
+    with tenant_transaction(world.value("SELECT tenant_id FROM waha_sessions")):
+        session = WahaSession.get_by_id(world.value("SELECT id FROM waha_sessions"))
+    return webhook(session, "message.any", said(body))
 
 
 def test_the_posts_of_a_conversation_leave_one_after_the_other(conversation: Conversation) -> None:
@@ -137,6 +157,38 @@ def test_a_call_that_does_not_fit_into_what_is_left_of_the_lease_is_not_begun(co
     queue_texts(conversation, "1")
 
     assert not relaying.begin(lease_one(), LEASE + timedelta(seconds=1))
+
+
+def test_a_post_that_was_taken_back_meanwhile_is_not_begun(world: World, conversation: Conversation) -> None:
+    queue_texts(conversation, "Hi")
+    leased = lease_one()
+    world.sql("UPDATE slack_posts SET parked_at = now()")
+
+    assert not relaying.begin(leased, CALL)
+
+
+def test_an_unknown_post_is_looked_up_in_the_thread_where_it_began(world: World, conversation: Conversation) -> None:
+    began = in_flight(conversation)
+    world.sql("UPDATE conversations SET slack_thread_ts = NULL, slack_channel_id = NULL")
+    world.end_leases()
+
+    again = lease_one()
+
+    assert began.thread_ts is not None
+    assert again.thread_ts == began.thread_ts
+
+
+def test_what_waited_too_long_for_its_channel_waits_for_the_next_one(world: World, conversation: Conversation) -> None:
+    take(webhook_of(world, "Anybody there?"))
+    world.sql("UPDATE slack_posts SET created_at = now() - interval '73 hours'")
+
+    given_up = relaying.record_no_place(
+        lease_one(), "The bot is not in it.", is_unknown=False, operators=(), give_up_after=timedelta(hours=72)
+    )
+
+    assert given_up
+    assert world.value("SELECT hold_reason FROM messages") == "no channel"
+    assert world.value("SELECT parked_at IS NOT NULL FROM slack_posts")
 
 
 def test_a_post_with_a_file_is_leased_for_longer(tenant: Tenant) -> None:

@@ -70,6 +70,8 @@ def test_replies_are_queued_in_the_order_in_which_they_came(world: World, conver
         "\u200b// who",
         "~`//` who",
         "\uff0f\uff0f who",
+        "\u2022 // who",
+        "1. // who",
     ],
 )
 def test_internal_talk_never_leaves(world: World, conversation: Conversation, text: str) -> None:

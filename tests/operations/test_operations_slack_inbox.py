@@ -50,6 +50,16 @@ def test_what_a_refused_command_changed_is_taken_back_and_the_refusal_is_its_ans
     assert slack_inbox.answer(row.id, work).text == "No."
 
 
+def test_a_refusal_after_a_committed_answer_tells_that_answer(world: World) -> None:
+    row = a_command()
+    slack_inbox.store(row)
+    slack_inbox.answer(row.id, lambda: slack_inbox.Answer("Queued."))
+
+    told = slack_inbox.refuse(row.id, slack_inbox.Answer("Nothing was changed. Try again."))
+
+    assert told.text == "Queued."
+
+
 def test_what_was_not_answered_is_found_until_it_is(world: World) -> None:
     row = a_command()
 
