@@ -6,12 +6,13 @@ import json
 import os
 import sys
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_origin
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from settings.errors import SettingsError, in_words, unknown_key
 from settings.keys import FILE_VARIABLE, Key, is_setting, is_table, key_of, type_at
@@ -114,12 +115,22 @@ def _validate(collected: _Collected) -> Settings:
     try:
         settings = Settings.model_validate(collected.values)
     except ValidationError as error:
-        for detail in error.errors(include_input=False, include_url=False):
+        for detail in _without_consequences(error.errors(include_input=False, include_url=False)):
             key = tuple(part for part in detail["loc"] if isinstance(part, str) and part != "[key]")
             collected.problems.append(f"{collected.origin(key)}: {in_words(detail, key)}")
     if collected.problems:
         raise SettingsError(collected.problems)
     return _with_absolute_paths(settings, collected.file.resolve().parent)
+
+
+def _without_consequences(details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Without those that follow from another: a list whose only item is refused is also said to be too short."""
+    places = [detail["loc"] for detail in details]
+    return [
+        detail
+        for detail in details
+        if not any(len(place) > len(detail["loc"]) and place[: len(detail["loc"])] == detail["loc"] for place in places)
+    ]
 
 
 def _with_absolute_paths(settings: Settings, base: Path) -> Settings:

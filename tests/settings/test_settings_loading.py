@@ -71,6 +71,14 @@ def test_a_list_in_the_environment_is_json_or_comma_separated(written: Callable[
     assert loaded.slack.operators == ("T1/U1", "T1/U2")
 
 
+def test_a_list_without_one_right_item_is_refused_once(written: Callable[[str], Path]) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        settings.load(written(""), {"SWITCHBOARD_DAEMON__ROLES": "foo"})
+
+    [problem] = refusal.value.problems
+    assert "daemon.roles, item 1, must be" in problem
+
+
 def test_an_empty_variable_is_an_empty_list_or_text(written: Callable[[str], Path]) -> None:
     environ = {"SWITCHBOARD_SLACK__TEAMS": "", "SWITCHBOARD_SLACK__BOT_TOKEN": ""}
 
