@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Self
 from uuid import UUID
 
@@ -203,12 +205,15 @@ _PATTERNS = {
 }
 
 
-def explain(error: ValidationError) -> list[str]:
-    """A sentence for every rule that was broken, without repeating what was typed: it may be private."""
-    return [_sentence(broken) for broken in error.errors(include_input=False, include_url=False)]
+def explain(error: ValidationError, shown: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+    """A sentence for every rule that was broken, without repeating what was typed: it may be private.
+
+    `shown` are what people know the fields as, such as {"email": "`--email`"}.
+    """
+    return [_sentence(broken, shown) for broken in error.errors(include_input=False, include_url=False)]
 
 
-def _sentence(broken: Any) -> str:
+def _sentence(broken: Any, shown: Mapping[str, str]) -> str:
     field = ".".join(str(part) for part in broken["loc"])
     context = broken.get("ctx", {})
     if broken["type"] == "string_pattern_mismatch":
@@ -219,4 +224,4 @@ def _sentence(broken: Any) -> str:
         rule = str(context["error"])
     else:
         rule = _SENTENCES.get(broken["type"], broken["msg"]).format(**context)
-    return f"{field.replace('_', ' ').capitalize()} {rule}." if field else rule
+    return f"{shown.get(field) or field.replace('_', ' ').capitalize()} {rule}." if field else rule

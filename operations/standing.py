@@ -117,7 +117,10 @@ def stand(person: Person, *, channel_id: str, tenant_name: str | None, operators
     is_operator = person.key in operators
     mine = memberships(person)
     if not mine and not is_operator:
-        raise NoRole(no_role(person))
+        raise NoRole(
+            "You have no role in any tenant here, so this was not done. Ask an administrator of your tenant to run "
+            f"`user add <@{person.user_id}> AGENT`."
+        )
     chosen = _chosen(person, mine, channel_id, tenant_name, is_operator=is_operator)
     membership = next((one for one in mine if one.tenant_id == chosen.tenant_id), None)
     if membership is not None and not membership.is_active and not is_operator:
@@ -132,14 +135,6 @@ def stand(person: Person, *, channel_id: str, tenant_name: str | None, operators
         role=UserRole(membership.role) if membership and membership.is_active else None,
         user_id=membership.user_id if membership else None,
         is_operator=is_operator,
-    )
-
-
-def no_role(person: Person) -> str:
-    """What somebody is told who is nobody here."""
-    return (
-        "You have no role in any tenant here, so this was not done. Ask an administrator of your tenant to run "
-        f"`user add <@{person.user_id}> AGENT`."
     )
 
 

@@ -36,6 +36,14 @@ class CommandTextError(ValueError):
     """The text of a command cannot be understood; the message is for the person who typed it."""
 
 
+class ValueMissing(CommandTextError):
+    """An option stands there without its value."""
+
+    def __init__(self, option: str) -> None:
+        super().__init__(f"`--{option}` needs a value after it, such as `--{option} something`.")
+        self.option = option
+
+
 @dataclass(frozen=True, slots=True)
 class Word:
     """`text` is what the person meant to type: without quotes and brackets, entities resolved."""
@@ -123,7 +131,7 @@ class CommandText:
 
     def _option_value(self, name: str) -> Word:
         if self._at == len(self._text) or _OPTION.match(self._text, self._skip_space()):
-            raise CommandTextError(f"`--{name}` needs a value after it, such as `--{name} something`.")
+            raise ValueMissing(name)
         return self._value()
 
     def _value(self) -> Word:

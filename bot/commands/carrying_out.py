@@ -15,7 +15,7 @@ def carry_out(command: Command, asked: Asked, installation: Installation) -> Ans
     Raises:
         Refused: with the sentence for the person.
     """
-    return command.run(Turn(asked, installation, _standing(command, asked, installation)))
+    return command.run(Turn(command, asked, installation, _standing(command, asked, installation)))
 
 
 def check(command: Command, asked: Asked, installation: Installation) -> None:

@@ -9,6 +9,7 @@ from operations.errors import BadInput, NotAllowed
 from operations.permissions import Permission
 from operations.routes import Linked, SlackChannel
 from operations.slack_inbox import Answer
+from operations.wording import counted
 from slack.answers import Channel
 from slack.client import SlackClient
 from slack.command_text import ChannelMention
@@ -95,8 +96,10 @@ def _purpose(typed: str | None) -> RoutePurpose:
 
 
 def _held(linked: Linked) -> str:
-    shown = f" {linked.held} messages that waited for a channel are posted now." if linked.held else ""
-    return f"{shown} {linked.older} older than a day are kept and not posted." if linked.older else shown
+    held = f"{counted(linked.held, 'message')} that waited for a channel {'is' if linked.held == 1 else 'are'}"
+    shown = f" {held} posted now." if linked.held else ""
+    older = f"{linked.older} older than a day {'is' if linked.older == 1 else 'are'}"
+    return f"{shown} {older} kept and not posted." if linked.older else shown
 
 
 def _next_step(purpose: RoutePurpose) -> str:
@@ -138,7 +141,7 @@ COMMANDS = (
         noun="channel",
         verb="link",
         takes=("#channel",),
-        options=(Option("for", _PURPOSES), Option("session", "NAME")),
+        options=(Option("for", _PURPOSES, "alerts"), Option("session", "NAME", "sales-berlin")),
         summary="show conversations, alerts or reports in a channel",
         example="channel link #support --session sales-berlin",
         permission=Permission.CHANNEL_LINK,

@@ -62,6 +62,7 @@ class Asked:
 class Turn:
     """A command about to be carried out, inside its transaction."""
 
+    command: Command
     asked: Asked
     installation: Installation
     known_standing: Standing | None = None
@@ -80,13 +81,14 @@ class Turn:
 
 @dataclass(frozen=True)
 class Option:
-    """`--name VALUE`."""
+    """`--name VALUE`; `such_as` is a value that would do."""
 
     name: str
     value: str
+    such_as: str
 
 
-TENANT = Option("tenant", "NAME")
+TENANT = Option("tenant", "NAME", "Acme")
 """Every command takes it: which tenant is meant, where the channel or the person does not say."""
 
 Run = Callable[[Turn], Answer]
@@ -129,6 +131,16 @@ class Command:
         parts = [*options, *needed, self.text] if self.text else [*needed, *options]
         return " ".join([self.name, *parts])
 
+    def misused(self, sentence: str) -> BadInput:
+        """The refusal that ends with how it is typed."""
+        return BadInput(f"{sentence.strip()}\nUsage: `{self.usage}`\nFor example: `{self.example}`")
+
+    @property
+    def shown_fields(self) -> dict[str, str]:
+        """What a person knows the fields of a request as, which have the names of the words and options."""
+        words = {word.lower(): f"`{word}`" for word in self.needs}
+        return words | {option.name: f"`--{option.name}`" for option in self.options}
+
     @property
     def is_for_operators(self) -> bool:
         return self.permission is not None and not ROLES_OF[self.permission]
@@ -138,13 +150,13 @@ class Command:
         return self.permission is not None and not self.is_for_operators
 
 
-def request_of(kind: type[R], **fields: object) -> R:
+def request_of(command: Command, kind: type[R], **fields: object) -> R:
     """The checked request of an operation.
 
     Raises:
-        BadInput: with a sentence for each rule that is broken.
+        BadInput: with a sentence for each rule that is broken, and the usage of `command`.
     """
     try:
         return kind(**fields)
     except ValidationError as error:
-        raise BadInput(" ".join(explain(error))) from error
+        raise command.misused(" ".join(explain(error, command.shown_fields))) from error

@@ -3,28 +3,57 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.commands.command import Command, Turn
-from operations.errors import BadInput
-from operations.permissions import who_may
+from models import UserRole
+from operations.errors import BadInput, NoRole
+from operations.permissions import may, who_may
 from operations.slack_inbox import Answer
+from operations.standing import memberships
 from slack.mrkdwn import escape
+
+TITLE = "*WhatsApp from Slack.*"
 
 
 def help_command(table: Sequence[Command]) -> Command:
     """`help` over a table that does not hold it yet."""
 
     def run(turn: Turn) -> Answer:
-        topic = turn.asked.word(0).lower() if turn.asked.words else ""
-        return Answer(_about(topic, table) if topic else _overview(table))
+        topic = [word.text.lower() for word in turn.asked.words]
+        return Answer(_about(topic, table) if topic else _overview(_askable(turn, table)))
 
     return Command(
         noun="help",
         verb="",
-        takes=("TOPIC",),
+        takes=("TOPIC", "COMMAND"),
         summary="what can be asked for",
-        example="help session",
+        example="help session add",
         permission=None,
         run=run,
     )
+
+
+def _askable(turn: Turn, table: Sequence[Command]) -> list[Command]:
+    """What the person may ask for in any of their tenants.
+
+    Raises:
+        NoRole: that would be nothing.
+    """
+    person, operators = turn.asked.person, turn.installation.operators
+    if not operators:
+        return list(table)  # the refusal of a command for operators says how to become one
+    is_operator = person.key in operators
+    roles: list[UserRole | None] = [UserRole(one.role) for one in memberships(person) if one.is_active]
+
+    def is_askable(command: Command) -> bool:
+        permission = command.permission
+        return permission is None or any(may(permission, role, is_operator=is_operator) for role in roles or [None])
+
+    found = [command for command in table if is_askable(command)]
+    if not found:
+        raise NoRole(
+            f"{TITLE} You have no role in any tenant here, so there is nothing but `help` to ask for yet. Ask an "
+            f"administrator of your tenant to run `user add <@{person.user_id}> AGENT`."
+        )
+    return found
 
 
 def _overview(table: Sequence[Command]) -> str:
@@ -32,19 +61,20 @@ def _overview(table: Sequence[Command]) -> str:
     nouns = ", ".join(f"`help {noun}`" for noun in _nouns(table))
     return "\n".join(
         [
-            "*WhatsApp from Slack.* You can ask for:",
+            f"{TITLE} You can ask for:",
             *lines,
             f"Each takes `--tenant NAME` where it is not clear which tenant is meant. More about: {nouns}.",
         ]
     )
 
 
-def _about(topic: str, table: Sequence[Command]) -> str:
-    found = [command for command in table if command.noun == topic]
+def _about(topic: Sequence[str], table: Sequence[Command]) -> str:
+    """Help about a noun, or about a noun with its verb."""
+    found = [command for command in table if command.name.split()[: len(topic)] == list(topic)]
     if not found:
         nouns = ", ".join(f"`help {noun}`" for noun in _nouns(table))
-        raise BadInput(f"There is no help about `{escape(topic)}`. There is: {nouns}.")
-    return "\n".join([f"*{topic.capitalize()}*", *(_lines(command) for command in found)])
+        raise BadInput(f"There is no help about `{escape(' '.join(topic))}`. There is: {nouns}.")
+    return "\n".join([f"*{' '.join(topic).capitalize()}*", *(_lines(command) for command in found)])
 
 
 def _lines(command: Command) -> str:

@@ -21,7 +21,7 @@ def list_(turn: Turn) -> Answer:
     if not found:
         return Answer("There are no such messages. See `session list`, or write one with `send NUMBER TEXT`.")
     lines = "\n".join(f"• {_line(message)}\n      `{message.id}` {_excerpt(message)}" for message in found)
-    return Answer(f"*The newest {len(found)} messages*\n{lines}\nMore about one: `message show ID`.")
+    return Answer(f"*{_newest(len(found))}*\n{lines}\nMore about one: `message show ID`.")
 
 
 def show(turn: Turn) -> Answer:
@@ -37,6 +37,10 @@ def show(turn: Turn) -> Answer:
     if message.body:
         lines.append(f">>> {foreign(message.body[:_LONGEST])}")
     return Answer("\n".join(lines))
+
+
+def _newest(number: int) -> str:
+    return "The only such message" if number == 1 else f"The newest {number} messages"
 
 
 def _status(typed: str | None) -> MessageStatus | None:
@@ -71,7 +75,7 @@ COMMANDS = (
     Command(
         noun="message",
         verb="list",
-        options=(Option("status", _STATUSES), Option("session", "NAME")),
+        options=(Option("status", _STATUSES, "failed"), Option("session", "NAME", "sales-berlin")),
         summary="the newest messages",
         example="message list --status failed",
         permission=Permission.MESSAGE_SHOW,

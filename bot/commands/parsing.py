@@ -9,11 +9,14 @@ from dataclasses import replace
 
 from bot.commands.command import TENANT, Asked, Command
 from operations.errors import BadInput
-from slack.command_text import Arguments, CommandText, CommandTextError, Word
+from slack.command_text import Arguments, CommandText, CommandTextError, ValueMissing, Word
 from slack.mrkdwn import escape
 
 # Phones and Macs turn `--` into a dash.
 _OPTION = re.compile(r"(?:--|[\u2014\u2013])([A-Za-z][A-Za-z-]*)(?:=(.*))?")
+
+HELP = "help"
+"""A command or noun that is followed by `--help` is not carried out but explained."""
 
 Table = Sequence[Command]
 
@@ -27,12 +30,16 @@ def parse(typed: str, asked: Asked, table: Table) -> tuple[Command, Asked]:
     text = CommandText(typed)
     try:
         command = _command(text, table)
-        try:
-            arguments, free = _arguments(command, text)
-        except CommandTextError as error:
-            raise _wrong(command, escape(str(error))) from error
     except CommandTextError as error:
         raise BadInput(f"{escape(str(error))} `help` shows what there is.") from error
+    try:
+        arguments, free = _arguments(command, text)
+    except ValueMissing as error:
+        raise command.misused(_value_missing(command, error.option)) from error
+    except CommandTextError as error:
+        raise command.misused(escape(str(error))) from error
+    if HELP in arguments.flags:
+        raise command.misused(f"{command.summary[0].upper()}{command.summary[1:]}.")
     _check_options(command, arguments.options)
     _check_words(command, arguments.words, free)
     return command, replace(asked, words=arguments.words, options=arguments.options, text=free)
@@ -40,59 +47,69 @@ def parse(typed: str, asked: Asked, table: Table) -> tuple[Command, Asked]:
 
 def _command(text: CommandText, table: Table) -> Command:
     nouns = {command.noun for command in table}
-    noun = _lower(text.word()) or "help"
+    noun = _name(text.word()) or HELP
     if noun not in nouns:
         raise BadInput(f"There is no `{escape(noun)}`. {_did_you_mean(noun, nouns)}`help` shows what there is.")
     verbs = {command.verb: command for command in table if command.noun == noun}
     if "" in verbs:
         return verbs[""]
-    verb = _lower(text.word())
+    verb = _name(text.word())
     if verb not in verbs:
-        begin = f"`{noun}` cannot `{escape(verb)}`. " if verb else f"What should be done with the {noun}? "
+        begin = f"There is no `{noun} {escape(verb)}`. " if verb else f"What should be done with the {noun}? "
         shown = "\n".join(f"• `{command.usage}`: {command.summary}" for command in verbs.values())
-        raise BadInput(f"{begin}{_did_you_mean(verb, verbs, before=f'{noun} ')}\n{shown}")
+        raise BadInput(f"{begin}{_did_you_mean(verb, verbs, before=f'{noun} ')}".rstrip() + f"\n{shown}")
     return verbs[verb]
 
 
 def _arguments(command: Command, text: CommandText) -> tuple[Arguments, str]:
     if not command.text:
-        return text.arguments(), ""
+        return text.arguments(flags={HELP}), ""
     options: dict[str, Word] = {}
     words: list[Word] = []
+    flags: set[str] = set()
     while len(words) < len(command.needs) and (word := text.word()) is not None:
         option = _OPTION.fullmatch(word.text)
         if option is None:
             words.append(word)
             continue
+        if option[1].lower() == HELP:
+            flags.add(HELP)
+            continue
         value = Word(option[2]) if option[2] is not None else text.word()
         if value is None:
-            raise CommandTextError(f"`--{option[1]}` needs a value after it.")
+            raise ValueMissing(option[1].lower())
         options[option[1].lower()] = value
-    return Arguments(tuple(words), options), text.rest()
+    return Arguments(tuple(words), options, frozenset(flags)), text.rest()
+
+
+def _value_missing(command: Command, name: str) -> str:
+    examples = {option.name: option.such_as for option in (*command.options, TENANT)}
+    if name not in examples:
+        return _no_option(command, name)
+    return f"`--{name}` needs a value, such as `{examples[name]}`."
+
+
+def _no_option(command: Command, name: str) -> str:
+    known = {option.name for option in (*command.options, TENANT)}
+    return f"`{command.name}` has no `--{escape(name)}`. {_did_you_mean(name, known, before='--')}"
 
 
 def _check_options(command: Command, options: Mapping[str, Word]) -> None:
     known = {option.name for option in (*command.options, TENANT)}
     for name in options:
         if name not in known:
-            raise _wrong(
-                command, f"`{command.name}` has no `--{escape(name)}`. {_did_you_mean(name, known, before='--')}"
-            )
+            raise command.misused(_no_option(command, name))
 
 
 def _check_words(command: Command, words: Sequence[Word], free: str) -> None:
     missing = [*command.needs[len(words) :], *([command.text] if command.text and not free.strip() else [])]
     if missing:
-        raise _wrong(command, f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing.")
+        raise command.misused(f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing.")
     most = len(command.needs) + len(command.takes)
     if len(words) > most:
         extra = escape(" ".join(word.text for word in words[most:]))
         hint = ' Put quotation marks around a name of several words, such as `"Acme Ltd"`.' if most else ""
-        raise _wrong(command, f"`{extra}` is more than `{command.name}` takes.{hint}")
-
-
-def _wrong(command: Command, sentence: str) -> BadInput:
-    return BadInput(f"{sentence.strip()}\nUsage: `{command.usage}`\nFor example: `{command.example}`")
+        raise command.misused(f"`{extra}` is more than `{command.name}` takes.{hint}")
 
 
 def _did_you_mean(typed: str, known: Sequence[str] | Mapping[str, object] | set[str], *, before: str = "") -> str:
@@ -100,5 +117,8 @@ def _did_you_mean(typed: str, known: Sequence[str] | Mapping[str, object] | set[
     return f"Did you mean `{before}{near[0]}`? " if near else ""
 
 
-def _lower(word: Word | None) -> str:
-    return word.text.lower() if word is not None else ""
+def _name(word: Word | None) -> str:
+    """A noun or a verb; "" where there is none, or the call for help in its place."""
+    if word is None or ((option := _OPTION.fullmatch(word.text)) and option[1].lower() == HELP):
+        return ""
+    return word.text.lower()

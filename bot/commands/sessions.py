@@ -8,6 +8,7 @@ from operations.errors import BadInput, Conflict
 from operations.permissions import Permission
 from operations.sessions import SessionFacts
 from operations.slack_inbox import Answer
+from operations.wording import counted
 from slack.mrkdwn import escape, foreign, local_time
 
 _ENGINES = "|".join(Engine)
@@ -23,12 +24,15 @@ _STATE = {
 
 def add(turn: Turn) -> Answer:
     asked, standing = turn.asked, turn.standing
+    server = _server(asked.option("server"), turn.installation.servers)
     request = request_of(
+        turn.command,
         CreateWahaSession,
         tenant_id=standing.tenant_id,
         name=asked.word(0).lower(),
-        server=_server(asked.option("server"), turn.installation.servers),
-        engine=(asked.option("engine") or Engine.GOWS).upper(),
+        server=server,
+        # WAHA runs one engine a server; before it has said which, the one that it recommends is the best guess.
+        engine=(asked.option("engine") or sessions.engine_of(server) or Engine.GOWS).upper(),
     )
     session = sessions.add(
         request,
@@ -121,8 +125,9 @@ def qr(turn: Turn) -> Answer:
 
 def _line(facts: SessionFacts) -> str:
     session = facts.session
-    queued = f", {facts.queued} messages queued" if facts.queued else ", queue empty"
-    wanted = " (should be stopped)" if session.desired_state == DesiredState.STOPPED else ""
+    queued = f", {counted(facts.queued, 'message')} queued" if facts.queued else ", queue empty"
+    differs = session.desired_state == DesiredState.STOPPED and session.status != SessionStatus.STOPPED
+    wanted = " (should be stopped)" if differs else ""
     return f"`{foreign(session.name)}` {_STATE[session.status]}{wanted}{queued}"
 
 
@@ -156,7 +161,7 @@ COMMANDS = (
         noun="session",
         verb="add",
         needs=("NAME",),
-        options=(Option("engine", _ENGINES), Option("server", "NAME")),
+        options=(Option("engine", _ENGINES, "GOWS"), Option("server", "NAME", "main")),
         summary="add a WhatsApp account",
         example="session add sales-berlin",
         permission=Permission.SESSION_CONTROL,

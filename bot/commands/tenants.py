@@ -6,6 +6,7 @@ from operations import tenants
 from operations.permissions import Permission
 from operations.slack_inbox import Answer
 from operations.standing import all_tenants
+from operations.wording import counted, quoted
 from slack.mrkdwn import escape, foreign
 
 _SHOWN = 40
@@ -13,7 +14,7 @@ _SHOWN = 40
 
 def create(turn: Turn) -> Answer:
     asked, reports = turn.asked, turn.installation.reports
-    request = request_of(CreateTenant, name=asked.word(0), description=asked.option("description"))
+    request = request_of(turn.command, CreateTenant, name=asked.word(0), description=asked.option("description"))
     tenant = tenants.create(
         request,
         tenant_id=asked.new_id("tenant"),
@@ -25,7 +26,7 @@ def create(turn: Turn) -> Answer:
     name = escape(tenant.name)
     return Answer(
         f"Tenant *{name}* was created. Its first administrator comes next: "
-        f"`user add @person TENANT_ADMIN --tenant {_quoted(name)}`."
+        f"`user add @person TENANT_ADMIN --tenant {quoted(name)}`."
     )
 
 
@@ -34,12 +35,16 @@ def list_(_turn: Turn) -> Answer:
     if not found:
         return Answer("There is no tenant yet. Create one with `tenant create NAME`.")
     lines = [
-        f"• *{escape(one.tenant_name)}*, {one.tenant_status}: {one.sessions} sessions, {one.users} users"
+        f"• *{escape(one.tenant_name)}*, {one.tenant_status}: {counted(one.sessions, 'session')}, "
+        f"{counted(one.users, 'user')}"
         for one in found[:_SHOWN]
     ]
     left = f"\nand {len(found) - _SHOWN} more." if len(found) > _SHOWN else ""
     return Answer(
-        f"*{len(found)} tenants*\n" + "\n".join(lines) + left + "\nMore about one: `tenant show --tenant NAME`."
+        f"*{counted(len(found), 'tenant')}*\n"
+        + "\n".join(lines)
+        + left
+        + "\nMore about one: `tenant show --tenant NAME`."
     )
 
 
@@ -49,13 +54,9 @@ def show(turn: Turn) -> Answer:
     description = f"\n{foreign(facts.tenant.description)}" if facts.tenant.description else ""
     return Answer(
         f"*{escape(facts.tenant.name)}*, {facts.tenant.status.value}{description}\n"
-        f"{facts.users} users, {facts.sessions} sessions. Health reports: {schedules}.\n"
+        f"{counted(facts.users, 'user')}, {counted(facts.sessions, 'session')}. Health reports: {schedules}.\n"
         "See `session list` and `channel list`."
     )
-
-
-def _quoted(name: str) -> str:
-    return f'"{name}"' if " " in name else name
 
 
 COMMANDS = (
@@ -63,7 +64,7 @@ COMMANDS = (
         noun="tenant",
         verb="create",
         needs=("NAME",),
-        options=(Option("description", "TEXT"),),
+        options=(Option("description", "TEXT", '"Shoes, Berlin"'),),
         summary="add an organisation",
         example='tenant create "Acme Ltd" --description "Shoes, Berlin"',
         permission=Permission.TENANT_CREATE,

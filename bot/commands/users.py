@@ -4,11 +4,11 @@ import difflib
 from dataclasses import replace
 
 from bot.commands.command import Asked, Command, Option, Turn, request_of
-from models import UserRole
+from models import RoutePurpose, UserRole
 from models.requests import CreateUser
-from operations import users
+from operations import routes, sessions, users
 from operations.errors import BadInput, NotAllowed
-from operations.permissions import Permission
+from operations.permissions import Permission, may
 from operations.slack_inbox import Answer
 from operations.standing import Person
 from slack.answers import Person as SlackPerson
@@ -36,6 +36,16 @@ async def look_up_person(asked: Asked, slack: SlackClient) -> Asked:
     person = await slack.user_info(mention.user_id)
     _refuse_outsiders(person, asked.person.team_id)
     return replace(asked, slack_person=person)
+
+
+async def way_in(person: Person, slack: SlackClient) -> str:
+    """What somebody without a role can do, where `user add` would refuse them; else ""."""
+    known = await slack.user_info(person.user_id)
+    reason = _why_not(known, person.team_id)
+    return reason and (
+        f"You have no role in any tenant here, and none can be given to you: <@{known.id}> {reason}. "
+        "Ask an administrator of this Slack workspace for a full account."
+    )
 
 
 def _refuse_outsiders(person: SlackPerson, team_id: str) -> None:
@@ -66,6 +76,7 @@ def add(turn: Turn) -> Answer:
         raise BadInput(f"Slack shows no e-mail address of <@{person.id}>. Add `--email ana@example.org`.")
     first_name, _, last_name = (person.real_name or person.name).partition(" ")
     request = request_of(
+        turn.command,
         CreateUser,
         tenant_id=turn.standing.tenant_id,
         email=email,
@@ -73,17 +84,28 @@ def add(turn: Turn) -> Answer:
         first_name=first_name[:_LONGEST_NAME],
         last_name=last_name[:_LONGEST_NAME],
     )
-    users.add(
+    added = users.add(
         request,
         Person(asked.person.team_id, person.id),
         user_id=asked.new_id("user"),
         identity_id=asked.new_id("identity"),
         actor=turn.actor,
     )
-    return Answer(
-        f"<@{person.id}> is {role.value} in *{escape(turn.standing.tenant_name)}* now. "
-        "Next: `session add NAME`, and `channel link` in the channel for its conversations."
-    )
+    tenant = escape(turn.standing.tenant_name)
+    if added.was is not None:
+        return Answer(f"<@{person.id}> was {added.was.value} in *{tenant}*, is {role.value} now.")
+    return Answer(f"<@{person.id}> is {role.value} in *{tenant}* now.{_next_step(turn, role)}")
+
+
+def _next_step(turn: Turn, role: UserRole) -> str:
+    """What the person may do first in that role, as far as it is not done already."""
+    tenant_id = turn.standing.tenant_id
+    if not may(Permission.SESSION_CONTROL, role, is_operator=False):
+        return ""
+    missing = [] if sessions.list_all(tenant_id) else ["`session add NAME`"]
+    if not any(route.purpose == RoutePurpose.CONVERSATIONS for route, _ in routes.list_all(tenant_id)):
+        missing.append("`channel link` in the channel for its conversations")
+    return f" Next: {', and '.join(missing)}." if missing else ""
 
 
 def _role(typed: str) -> UserRole:
@@ -103,8 +125,8 @@ COMMANDS = (
         noun="user",
         verb="add",
         needs=("@person", _ROLES),
-        options=(Option("email", "ADDRESS"),),
-        summary="give somebody a role",
+        options=(Option("email", "ADDRESS", "ana@example.org"),),
+        summary="give somebody a role, or another one",
         example="user add @ana AGENT",
         permission=Permission.USER_ADD,
         prepare=look_up_person,

@@ -36,14 +36,65 @@ async def test_an_organisation_is_set_up_from_nothing(ask: Ask, slack: SandboxSl
 
 @pytest.mark.usefixtures("acme")
 async def test_help_shows_every_command_and_one_topic_with_examples(ask: Ask) -> None:
-    bare, full, topic = await ask("ben", ""), await ask("ben", "help"), await ask("ben", "help session")
+    await ask("ana", "user add @olga TENANT_ADMIN")
+
+    bare, full, topic = await ask("olga", ""), await ask("olga", "help"), await ask("ben", "help session")
+    one = await ask("ben", "help session add")
 
     assert bare == full
     assert all(f"`/wa {command.usage}`" in full for command in COMMANDS if command.noun != "help")
+    assert one.startswith("*Session add*\n• `/wa session add NAME ")
+    assert "session qr" not in one
     assert "`/wa session qr NAME`: the code that links its phone" in topic
     assert "For example: `/wa session qr sales-berlin`" in topic
     assert "For TENANT_ADMIN or MANAGER." in topic
     assert "tenant create" not in topic
+
+
+@pytest.mark.usefixtures("acme")
+async def test_help_shows_what_the_person_may_ask_for(ask: Ask) -> None:
+    await ask("ana", "user add @ben AGENT")
+
+    operators, agents = await ask("olga", "help"), await ask("ben", "help")
+
+    assert "`/wa tenant create NAME" in operators
+    assert "`/wa send " not in operators
+    assert "`/wa send " in agents
+    assert "tenant create" not in agents
+    assert "session add" not in agents
+
+
+@pytest.mark.usefixtures("acme")
+async def test_help_shows_somebody_without_a_role_how_to_get_one(ask: Ask) -> None:
+    assert await ask("ben", "help") == (
+        "*WhatsApp from Slack.* You have no role in any tenant here, so there is nothing but `/wa help` to ask for "
+        "yet. Ask an administrator of your tenant to run `/wa user add @ben AGENT`."
+    )
+
+
+@pytest.mark.usefixtures("acme")
+async def test_another_role_for_somebody_who_has_one_is_written_down(ask: Ask, rows: Rows) -> None:
+    await ask("ana", "user add @ben MANAGER")
+
+    changed = await ask("ana", "user add @ben AGENT")
+    again = await ask("ana", "user add @ben AGENT")
+
+    assert changed == "@ben was MANAGER in *Acme*, is AGENT now."
+    assert again == "@ben is AGENT in this tenant already; nothing was changed."
+    assert await rows("SELECT role FROM users WHERE email LIKE 'ben@%%'") == [("AGENT",)]
+    assert await rows("SELECT before->>'role', after->>'role' FROM audit_entries WHERE action = 'user.role'") == [
+        ("MANAGER", "AGENT")
+    ]
+
+
+@pytest.mark.usefixtures("acme")
+async def test_the_next_step_after_a_role_is_what_it_may_do_and_what_is_not_done(ask: Ask) -> None:
+    agent = await ask("ana", "user add @ben AGENT")
+    await ask("ana", "session add sales")
+    manager = await ask("ana", "user add @olga MANAGER")
+
+    assert agent == "@ben is AGENT in *Acme* now."
+    assert manager == ("@olga is MANAGER in *Acme* now. Next: `/wa channel link` in the channel for its conversations.")
 
 
 @pytest.mark.usefixtures("acme")
@@ -53,9 +104,9 @@ async def test_operators_see_all_tenants_and_members_their_own(ask: Ask) -> None
     listed = await ask("olga", "tenant list")
     shown = await ask("ana", "tenant show")
 
-    assert "• *Acme*, active: 0 sessions, 1 users" in listed
+    assert "• *Acme*, active: 0 sessions, 1 user" in listed
     assert "• *Other Ltd*, active: 0 sessions, 0 users" in listed
-    assert shown.startswith("*Acme*, active\n1 users, 0 sessions. Health reports: `0 9 * * 1-5` (UTC).")
+    assert shown.startswith("*Acme*, active\n1 user, 0 sessions. Health reports: `0 9 * * 1-5` (UTC).")
 
 
 @pytest.mark.usefixtures("acme")
@@ -72,7 +123,7 @@ async def test_a_session_is_stopped_started_and_looked_at(ask: Ask, rows: Rows) 
     assert stopped.startswith("Session `sales` is being stopped.")
     assert again.startswith("Session `sales` was to be stopped already.")
     assert no_code.endswith("Start it first: `/wa session start sales`.")
-    assert "• `sales` ⚪ stopped (should be stopped), queue empty" in listed
+    assert "• `sales` ⚪ stopped, queue empty" in listed
     assert "Engine GOWS on server `main`." in shown
     assert shown.endswith("Start it with `/wa session start sales`.")
     assert started.startswith("Session `sales` is being started.")

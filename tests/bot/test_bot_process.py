@@ -106,7 +106,7 @@ async def test_a_command_whose_answer_a_kill_9_swallowed_is_answered_by_the_next
         again = await slack.command("olga", "general", "/wa tenant list", answered)
 
     assert answer.text.startswith("Tenant *Acme* was created.")
-    assert again.text.startswith("*1 tenants*")
+    assert again.text.startswith("*1 tenant*")
 
 
 async def test_a_bot_token_that_slack_refuses_is_named_and_ends_with_78(

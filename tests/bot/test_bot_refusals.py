@@ -20,7 +20,7 @@ async def test_an_unknown_noun_is_answered_with_the_nearest_one(ask: Ask) -> Non
 async def test_an_unknown_verb_is_answered_with_the_nearest_one_and_the_usage(ask: Ask) -> None:
     answer = await ask("ana", "session strat sales")
 
-    assert "Did you mean `/wa session start`?" in answer
+    assert answer.startswith("There is no `session strat`. Did you mean `/wa session start`?")
     assert "`/wa session qr NAME`" in answer
 
 
@@ -46,6 +46,33 @@ async def test_a_name_of_two_words_without_quotation_marks_is_explained(ask: Ask
 
     assert answer.startswith("`Ltd` is more than `/wa tenant create` takes. Put quotation marks around")
     assert await rows("SELECT count(*) FROM tenants") == [(0,)]
+
+
+async def test_an_option_without_its_value_is_answered_with_one(ask: Ask) -> None:
+    at_the_end = await ask("ana", "session add sales --engine")
+    before_the_text = await ask("ana", "send --session")
+
+    assert at_the_end.startswith("`--engine` needs a value, such as `GOWS`.\nUsage: ")
+    assert before_the_text.startswith("`--session` needs a value, such as `sales-berlin`.\nUsage: ")
+
+
+@pytest.mark.parametrize("typed", ["session add --help", "session add sales --engine GOWS --help", "session add —help"])
+async def test_a_call_for_help_after_a_command_is_answered_with_its_usage(ask: Ask, rows: Rows, typed: str) -> None:
+    assert (await ask("ana", typed)).splitlines() == [
+        "Add a WhatsApp account.",
+        "Usage: `/wa session add NAME [--engine WEBJS|NOWEB|GOWS] [--server NAME]`",
+        "For example: `/wa session add sales-berlin`",
+    ]
+    assert await rows("SELECT count(*) FROM waha_sessions") == [(0,)]
+
+
+async def test_a_call_for_help_in_the_place_of_a_verb_is_answered_with_the_verbs(ask: Ask) -> None:
+    answer = await ask("ana", "session --help")
+
+    assert answer.startswith("What should be done with the session?\n")
+    assert "`/wa session qr NAME`" in answer
+    assert (await ask("olga", "--help")).startswith("*WhatsApp from Slack.*")
+    assert "Usage: `/wa send " in await ask("ana", "send --help")
 
 
 async def test_an_unknown_option_is_answered_with_the_nearest_one(ask: Ask) -> None:
@@ -88,6 +115,22 @@ async def test_a_stranger_to_all_tenants_is_told_how_to_become_somebody(ask: Ask
 
     assert answer.startswith("You have no role in any tenant here")
     assert "`/wa user add @ben AGENT`" in answer
+
+
+@pytest.mark.usefixtures("acme")
+@pytest.mark.parametrize("typed", ["session list", "help"])
+async def test_a_guest_is_told_to_get_a_full_account(ask: Ask, typed: str) -> None:
+    assert await ask("gina", typed) == (
+        "You have no role in any tenant here, and none can be given to you: @gina is a guest. "
+        "Ask an administrator of this Slack workspace for a full account."
+    )
+
+
+@pytest.mark.usefixtures("acme")
+async def test_a_stranger_is_told_the_usual_when_slack_does_not_say_who_it_is(ask: Ask, slack: SandboxSlack) -> None:
+    slack.fail("users.info", status=500)
+
+    assert "`/wa user add @gina AGENT`" in await ask("gina", "session list")
 
 
 @pytest.mark.usefixtures("acme")
@@ -158,7 +201,11 @@ async def test_without_an_address_in_slack_one_has_to_be_given(ask: Ask, slack: 
     done = await ask("ana", "user add @ben AGENT --email Ben@Example.org")
 
     assert "Add `--email ana@example.org`" in refused
-    assert wrong == "Email is not an e-mail address, such as ana@example.org."
+    assert wrong.splitlines() == [
+        "`--email` is not an e-mail address, such as ana@example.org.",
+        "Usage: `/wa user add @person TENANT_ADMIN|MANAGER|AGENT|AUDITOR [--email ADDRESS]`",
+        "For example: `/wa user add @ana AGENT`",
+    ]
     assert done.startswith("@ben is AGENT in *Acme* now.")
     assert ("ben@example.org",) in await rows("SELECT email FROM users")
 
@@ -166,24 +213,36 @@ async def test_without_an_address_in_slack_one_has_to_be_given(ask: Ask, slack: 
 @pytest.mark.usefixtures("acme")
 async def test_who_is_somebody_already_stays_it(ask: Ask) -> None:
     assert (
-        await ask("ana", "user add @ana AGENT") == "@ana is TENANT_ADMIN in this tenant already; nothing was changed."
+        await ask("ana", "user add @ana TENANT_ADMIN")
+        == "@ana is TENANT_ADMIN in this tenant already; nothing was changed."
     )
 
 
 @pytest.mark.usefixtures("acme")
 async def test_a_session_name_with_strange_characters_is_explained(ask: Ask) -> None:
-    assert await ask("ana", "session add Sales/Berlin") == (
-        "Name may hold small letters, digits, `-` and `_`, such as `sales-berlin`."
+    assert (await ask("ana", "session add Sales/Berlin")).startswith(
+        "`NAME` may hold small letters, digits, `-` and `_`, such as `sales-berlin`.\nUsage: `/wa session add NAME "
     )
 
 
 @pytest.mark.usefixtures("acme")
 async def test_an_engine_and_a_server_that_there_are_not_are_explained(ask: Ask) -> None:
-    assert (await ask("ana", "session add sales --engine CHROME")).startswith("Engine must be one of")
+    assert (await ask("ana", "session add sales --engine CHROME")).startswith("`--engine` must be one of")
     assert (
         await ask("ana", "session add sales --server moon")
         == "There is no WAHA server called `moon`. There is `--server main`."
     )
+
+
+@pytest.mark.usefixtures("acme")
+async def test_another_engine_than_the_servers_is_refused(ask: Ask, rows: Rows) -> None:
+    await rows("INSERT INTO waha_servers (id, name, engine) VALUES (gen_random_uuid(), 'main', 'NOWEB') RETURNING 1")
+
+    refused = await ask("ana", "session add sales --engine WEBJS")
+    await ask("ana", "session add sales")
+
+    assert refused.startswith("Server `main` runs NOWEB; a session there cannot use WEBJS.")
+    assert await rows("SELECT name, engine FROM waha_sessions") == [("sales", "NOWEB")]
 
 
 @pytest.mark.usefixtures("acme")
@@ -272,7 +331,10 @@ async def test_sending_without_a_session_or_a_channel_names_the_next_step(ask: A
 async def test_an_operator_does_not_speak_for_a_tenant(ask: Ask) -> None:
     answer = await ask("olga", "send --tenant Acme +4915123456789 Hello")
 
-    assert answer.startswith("That needs TENANT_ADMIN, MANAGER or AGENT in *Acme*; you are operator there.")
+    assert answer == (
+        "That needs TENANT_ADMIN, MANAGER or AGENT in *Acme*; you are operator there. "
+        "Give yourself the role: `/wa user add @olga AGENT --tenant Acme`."
+    )
 
 
 @pytest.mark.usefixtures("acme")
@@ -296,6 +358,7 @@ async def test_what_was_typed_can_mention_nobody_in_the_answer(ask: Ask, slack: 
 
 async def test_help_about_nothing_lists_the_topics(ask: Ask) -> None:
     assert (await ask("ana", "help weather")).startswith("There is no help about `weather`.")
+    assert (await ask("ana", "help session bogus")).startswith("There is no help about `session bogus`.")
 
 
 @pytest.mark.usefixtures("acme")
