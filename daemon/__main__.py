@@ -6,19 +6,26 @@ import asyncio
 import signal
 import sys
 
+import click
+
 from daemon.program import Daemon
 from database import ConnectionRefused, EmbeddedPostgresFailed, MigrationRefused, close_database
 from database.starting import open_migrated_database
-from settings import CONFIGURATION_ERROR, SettingsError, check_for_daemon, load_or_exit
+from settings import CONFIGURATION_ERROR, Settings, SettingsError, check_for_daemon, load_or_exit
 from settings.logs import configure, get_logger
 
 log = get_logger(__name__)
 
 
-def main() -> int:
+@click.command(help="Run the WhatsApp sessions: take webhooks, send, relay and report, as the settings' roles say.")
+def main() -> None:
+    """Ends with 78 when starting again would not help, with 1 when it may."""
     # Until the loop takes over: who is told to stop while PostgreSQL is waited for has nothing to finish.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    settings = load_or_exit(check_for_daemon)
+    sys.exit(_run(load_or_exit(check_for_daemon)))
+
+
+def _run(settings: Settings) -> int:
     configure(settings.log, "daemon")
     try:
         open_migrated_database(settings.database, "switchboard_daemon", "daemon")
@@ -40,4 +47,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
