@@ -88,6 +88,17 @@ async def test_another_role_for_somebody_who_has_one_is_written_down(ask: Ask, r
 
 
 @pytest.mark.usefixtures("acme")
+async def test_who_comes_back_under_the_same_address_gets_the_role_that_was_asked_for(ask: Ask, rows: Rows) -> None:
+    await ask("ana", "user add @ben MANAGER")
+    await rows("UPDATE slack_identities SET deleted_at = now() WHERE slack_user_id LIKE 'UBEN%%' RETURNING 1")
+
+    changed = await ask("ana", "user add @ben AGENT")
+
+    assert changed == "@ben was MANAGER in *Acme*, is AGENT now."
+    assert (await ask("ben", "session add sales")).endswith("you are AGENT there. Ask one of its administrators.")
+
+
+@pytest.mark.usefixtures("acme")
 async def test_the_next_step_after_a_role_is_what_it_may_do_and_what_is_not_done(ask: Ask) -> None:
     agent = await ask("ana", "user add @ben AGENT")
     await ask("ana", "session add sales")
