@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import fcntl
 import json
 import os
 import socket
@@ -153,11 +154,22 @@ class Stage:
         self.state_file.write_text(json.dumps(state, indent=2))
 
     async def _wait_for_database_to_end(self) -> None:
-        """The embedded PostgreSQL stops by itself after its last user."""
-        pid_file = self.directory / "postgres" / "postmaster.pid"
+        """The embedded PostgreSQL stops by itself after its last user, and its keeper after it."""
         deadline = asyncio.get_running_loop().time() + _DATABASE_ENDS_WITHIN_SECONDS
-        while pid_file.exists() and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - another process
+        while self._database_is_kept() and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.05)
+
+    def _database_is_kept(self) -> bool:
+        """The keeper holds a lock for as long as it lives."""
+        lock_file = self.directory / "postgres.keeper"
+        if not lock_file.exists():
+            return False
+        with lock_file.open("ab") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
 
 
 def _free_port() -> int:
