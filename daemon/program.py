@@ -98,6 +98,8 @@ class Daemon:
         ring = KeyRing(self._encryption_keys())
         servers = await self._open_servers(ring, stack)
         roles = self._settings.daemon.roles
+        # First of all: where the address is taken, no worker has begun anything that would have to be taken back.
+        runner = await self._listen(servers) if "ingress" in roles else None
         if "inbox" in roles:
             self._run_inbox()
         if "sender" in roles:
@@ -108,7 +110,6 @@ class Daemon:
             self._run_reconciler(servers, ring)
         if "scheduler" in roles:
             self._begin(Scheduler(self._stopping, keep=timedelta(days=self._settings.daemon.keep_days)).run())
-        runner = await self._listen(servers) if "ingress" in roles else None
         log.info("daemon works", roles=list(roles))
         return runner
 
