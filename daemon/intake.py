@@ -45,10 +45,6 @@ class Intake:
                 batch.append(self._waiting.get_nowait())
             await self._store(batch)
 
-    @property
-    def is_empty(self) -> bool:
-        return self._waiting.empty()
-
     async def _store(self, batch: list[tuple[NewWebhook, asyncio.Future[None]]]) -> None:
         try:
             await in_database(webhook_inbox.store, [webhook for webhook, _ in batch])
