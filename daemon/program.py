@@ -152,7 +152,8 @@ class Daemon:
         timeout = timedelta(seconds=delivery.slack_timeout_seconds)
         client = SlackClient(slack.bot_token.get_secret_value(), slack.api_url, timeout=timeout)
         poster = Poster(await stack.enter_async_context(client), ring, slack.command)
-        relay = Relay(poster, Pacing(), delivery, self._listener.wake("posts"), operators=slack.operators)
+        pacing = Pacing(switched_on=slack.pacing)
+        relay = Relay(poster, pacing, delivery, self._listener.wake("posts"), operators=slack.operators)
         self._repeat("relay", relay)
 
     def _run_reconciler(self, servers: dict[str, Server], ring: KeyRing) -> None:

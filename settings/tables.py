@@ -73,6 +73,7 @@ class SlackSettings(Table):
     command: SlashCommand = "/wa"
     teams: Annotated[tuple[TeamId, ...], LENIENT] = ()
     operators: Annotated[tuple[OperatorId, ...], LENIENT] = ()
+    pacing: bool = True
 
 
 class WahaServer(Table):
