@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -18,12 +18,15 @@ class ProcessFailed(RuntimeError):
 
 
 class Process:
-    """`python -m ROOM`, with its output in `log`."""
+    """`python -m ROOM`, or other `arguments` of python, with its output in `log`."""
 
-    def __init__(self, room: str, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, room: str, environment: Mapping[str, str], log: Path, *, arguments: Sequence[str] | None = None
+    ) -> None:
         self.room = room
         self.log = log
         self._environment = environment
+        self._arguments = ["-m", room] if arguments is None else list(arguments)
         self._running: asyncio.subprocess.Process | None = None
 
     @property
@@ -38,8 +41,7 @@ class Process:
         with self.log.open("ab") as log:
             self._running = await asyncio.create_subprocess_exec(
                 sys.executable,
-                "-m",
-                self.room,
+                *self._arguments,
                 cwd=CHECKOUT,
                 env=dict(self._environment),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -48,6 +50,10 @@ class Process:
                 # Ctrl-C in the terminal is for the sandbox, which then ends its processes in order.
                 start_new_session=True,
             )
+
+    async def ended(self) -> int:
+        """Wait until it ends by itself or by a signal; its exit code, negative for a signal."""
+        return await self._running.wait() if self._running is not None else 0
 
     async def kill(self) -> None:
         """`kill -9`: the process gets no chance to tidy up."""

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import fcntl
 import json
-import os
 import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Literal, Self, TypeVar
 
+from sandbox.configuration import HASTY_DELIVERY, Tables, encryption_key, environment, free_port
 from sandbox.processes import Process, ProcessFailed
 from sandbox.slack import SandboxSlack
 from sandbox.waha import Control, SandboxWaha
@@ -45,7 +44,7 @@ class Stage:
         self.waha = SandboxWaha(self.whatsapp, engine=engine, pace=PACE)
         self.control = Control(self.waha)
         self.slack = SandboxSlack(pace=PACE)
-        self.daemon_port = _free_port()
+        self.daemon_port = free_port()
         self._database_url = database_url
         self._stack = AsyncExitStack()
         self.bot: Process
@@ -55,9 +54,9 @@ class Stage:
         self.directory.mkdir(parents=True, exist_ok=True)
         for part in (self.waha, self.control, self.slack):
             await self._stack.enter_async_context(part)
-        environment = self._environment()
-        self.bot = Process("bot", environment, self.directory / "bot.log")
-        self.daemon = Process("daemon", environment, self.directory / "daemon.log")
+        told = environment(self.directory / "config.toml", self._settings())
+        self.bot = Process("bot", told, self.directory / "bot.log")
+        self.daemon = Process("daemon", told, self.directory / "daemon.log")
         self._write_state()
         return self
 
@@ -112,23 +111,11 @@ class Stage:
             probe.settimeout(0.2)
             return probe.connect_ex(("127.0.0.1", self.daemon_port)) == 0
 
-    def _environment(self) -> dict[str, str]:
-        """The processes' settings: nothing of the caller's own settings, nothing of a proxy."""
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.upper().startswith("SWITCHBOARD_") and not name.upper().endswith("_PROXY")
-        }
-        config = self.directory / "config.toml"
-        config.write_text(_as_toml(self._settings()))
-        config.chmod(0o600)
-        return kept | {"SWITCHBOARD_CONFIG": str(config), "PYTHONUNBUFFERED": "1"}
-
-    def _settings(self) -> dict[str, dict[str, Any]]:
+    def _settings(self) -> Tables:
         operator = self.slack.person(OPERATOR)
         return {
             "database": {"url": self._database_url, "data_dir": str(self.directory / "postgres")},
-            "security": {"encryption_keys": [_encryption_key(self.directory / "encryption.key")]},
+            "security": {"encryption_keys": [encryption_key(self.directory / "encryption.key")]},
             "slack": {
                 "bot_token": self.slack.bot_token,
                 "app_token": self.slack.app_token,
@@ -140,9 +127,8 @@ class Stage:
                 "api_key": self.waha.api_key,
                 "webhook_url": f"http://127.0.0.1:{self.daemon_port}/webhooks/waha/{WAHA}",
             },
-            # Short waits, so that a crash is looked up after seconds and not after a minute.
             "daemon": {"port": self.daemon_port, "poll_seconds": 1},
-            "delivery": {"send_timeout_seconds": 4, "lease_margin_seconds": 2, "slack_timeout_seconds": 3},
+            "delivery": HASTY_DELIVERY,
         }
 
     def _write_state(self) -> None:
@@ -170,27 +156,3 @@ class Stage:
             except BlockingIOError:
                 return True
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _encryption_key(path: Path) -> str:
-    """A key that lives as long as the directory's database."""
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(base64.b64encode(os.urandom(32)).decode())
-    return path.read_text()
-
-
-def _as_toml(settings: dict[str, dict[str, Any]]) -> str:
-    # JSON writes strings, numbers and lists of strings as TOML does.
-    tables = (
-        "\n".join([f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())])
-        for name, table in settings.items()
-    )
-    return "\n\n".join(tables) + "\n"
