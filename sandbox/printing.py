@@ -64,7 +64,7 @@ def _chat_line(shown: dict[str, Any]) -> Iterator[str]:
     at = datetime.fromisoformat(shown["at"]).astimezone()
     arrow = "->" if shown["direction"] == "out" else "<-"
     marks = [mark for mark in ("edited", "revoked") if shown.get(mark)]
-    marks += [f"arrived {shown['copies']} times"] if shown.get("copies", 1) > 1 else []
+    marks += [f"one of {shown['copies']} with this id"] if shown.get("copies", 1) > 1 else []
     marks += [str(shown["ack"]).lower()] if shown.get("ack") else []
     remark = f" ({', '.join(marks)})" if marks else ""
     yield f"{INDENT}{at:%H:%M:%S} {arrow} {shown['text']}{remark}"

@@ -134,7 +134,8 @@ Happening = Written | Acknowledged | Reacted | Edited | Revoked | Unlinked
 class Shown:
     """One message as a person sees it on the screen of a phone.
 
-    `copies` counts how often it arrived: a phone shows an id that it knows only once.
+    A message that arrives twice is shown twice, under the same `id`: neither WAHA nor one of its engines holds a second
+    send back, and nobody's doubled message is to be hidden here. `copies` is how many of this screen share the id.
     """
 
     message: Message

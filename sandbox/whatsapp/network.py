@@ -97,7 +97,10 @@ class WhatsApp:
         return device
 
     def carry(self, message: Message, *, origin: LinkedDevice | None) -> None:
-        """From the writer to everybody else. A copy with a known id is counted on the screens and goes no further."""
+        """From the writer to everybody else.
+
+        A copy with a known id is shown once more on the phones; linked devices of the recipients know it already.
+        """
         key = (message.sender.number, message.to.address, message.id)
         first = key not in self._carried
         self._carried.add(key)
@@ -114,8 +117,7 @@ class WhatsApp:
 
     def acknowledge(self, message: Message, ack: Ack, *, by: Phone, origin: LinkedDevice | None = None) -> None:
         """Tells the sender; a READ also reaches the reader's own other devices."""
-        shown = message.sender.shown(message)
-        if shown is not None:
+        for shown in message.sender.shown(message):
             shown.ack = max(shown.ack, ack)
         own = [device for device in by.devices if device is not origin] if ack is Ack.READ else []
         for device in [*message.sender.devices, *own]:
@@ -147,4 +149,4 @@ class WhatsApp:
         people = (message.sender, *message.recipients)
         for device in [device for person in people for device in person.devices]:
             device.hear(happening)
-        return [shown for person in people if (shown := person.shown(message)) is not None]
+        return [shown for person in people for shown in person.shown(message)]

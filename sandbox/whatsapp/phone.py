@@ -28,7 +28,7 @@ class Phone:
         self.devices: list[LinkedDevice] = []
         self.chats: dict[str, list[Shown]] = {}
         self._network = network
-        self._by_id: dict[tuple[str, str], Shown] = {}
+        self._by_id: dict[tuple[str, str], list[Shown]] = {}
         self._waiting: deque[Message] = deque()
 
     def __repr__(self) -> str:
@@ -128,27 +128,25 @@ class Phone:
             self._network.acknowledge(shown.message, Ack.READ, by=self, origin=origin)
         return [shown.message for shown in unread]
 
-    def show(self, message: Message, direction: Direction) -> bool:
-        """Returns whether the message is new to this screen."""
+    def show(self, message: Message, direction: Direction) -> None:
         address = message.chat_for(self).address
-        known = self._by_id.get((address, message.id))
-        if known is not None:
-            known.copies += 1
-            return False
         shown = Shown(message, direction, address, message.text)
-        self._by_id[address, message.id] = shown
+        same = self._by_id.setdefault((address, message.id), [])
+        same.append(shown)
+        for copy in same:
+            copy.copies = len(same)
         self.chats.setdefault(address, []).append(shown)
-        return True
 
-    def shown(self, message: Message) -> Shown | None:
-        return self._by_id.get((message.chat_for(self).address, message.id))
+    def shown(self, message: Message) -> list[Shown]:
+        """The message on this screen: nothing, one, or each of its copies."""
+        return self._by_id.get((message.chat_for(self).address, message.id), [])
 
     def _arrive(self, message: Message) -> None:
-        if self.show(message, "in"):
-            self._network.acknowledge(message, Ack.DEVICE, by=self)
+        self.show(message, "in")
+        self._network.acknowledge(message, Ack.DEVICE, by=self)
 
     def _shown(self, message_id: str) -> Shown:
         for (_, known_id), shown in self._by_id.items():
             if known_id == message_id:
-                return shown
+                return shown[0]
         raise PhoneError(f"The phone +{self.number} shows no message with the id {message_id}.")
