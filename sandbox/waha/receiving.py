@@ -57,12 +57,24 @@ def _written(session: Session, happening: Written) -> None:
     row = _row(session, happening.message, happening.origin)
     if (row.from_me, row.id) not in session.mailbox.rows:
         session.mailbox.add(row)
+    _tell(session, row)
+    if not row.from_me and row.chat_alt and not row.is_group and _comes_as_twins(session):
+        _tell(session, replace(row, chat=row.chat_alt, chat_alt=row.chat, author=row.chat_alt, author_alt=row.chat))
+
+
+def _tell(session: Session, row: Row) -> None:
     media = session.runtime.files.publish(session.name, row)
     payload = session.runtime.engine.message(row, live=True, media=media)
     shared = event_id(session.runtime.environment.random)
     if not row.from_me:
         session.emit("message", payload, shared_id=shared)
     session.emit("message.any", payload, shared_id=shared)
+
+
+def _comes_as_twins(session: Session) -> bool:
+    """GOWS tells some messages of new senders under both of their ids."""
+    event = {"event": "message.any", "session": session.name}
+    return session.runtime.webhooks.faults.strikes("twin", event) is not None
 
 
 def _acknowledged(session: Session, happening: Acknowledged) -> None:

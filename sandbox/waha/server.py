@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -14,7 +15,7 @@ from sandbox.waha.answers import answer, empty
 from sandbox.waha.background import Background
 from sandbox.waha.engine import Engine
 from sandbox.waha.environment import Environment, Json
-from sandbox.waha.faults import Faults, HangUp, Hold, Scripted
+from sandbox.waha.faults import Fault, Faults, Hold
 from sandbox.waha.files import Files
 from sandbox.waha.gows import Gows
 from sandbox.waha.history import HistoryApi
@@ -27,6 +28,7 @@ from sandbox.waha.runtime import Runtime
 from sandbox.waha.sending import SendingApi
 from sandbox.waha.sessions import STATUS_SECONDS, Sessions
 from sandbox.waha.sessions_api import SessionsApi
+from sandbox.waha.webhook_faults import WebhookFaults
 from sandbox.waha.webhooks import Webhooks
 from sandbox.whatsapp import Phone, WhatsApp
 
@@ -74,7 +76,7 @@ class SandboxWaha:
         self.journal = Journal(journal_size)
         self.environment = Environment(engine, version, pace, worker_id, whatsapp.random)
         self.keys = Keys(self.environment, api_key)
-        self._faults = Faults()
+        self.faults = Faults()
         self._background = Background()
         self._restarts = Background()
         self._port = port
@@ -163,12 +165,25 @@ class SandboxWaha:
     def accept_key(self) -> None:
         self.keys.refused = False
 
+    @property
+    def webhook_faults(self) -> WebhookFaults:
+        return self._webhooks.faults
+
+    async def forget_webhooks(self) -> None:
+        """What waits to be posted, or to be posted again, is lost, though the server stays up."""
+        await self._webhooks.forget()
+
+    def heal(self) -> None:
+        """Switches every fault off: of requests, webhooks and receipts."""
+        self.faults.heal()
+        self.webhook_faults.heal()
+
     def hold_answers(self, path: str) -> Hold:
         """Requests to `path` (`*` allowed) are carried out, and not answered until the hold is released."""
-        return self._faults.hold(path)
+        return self.faults.hold(path)
 
     def release_answers(self) -> None:
-        self._faults.release()
+        self.faults.release()
 
     def answer(
         self,
@@ -181,14 +196,15 @@ class SandboxWaha:
         headers: dict[str, str] | None = None,
     ) -> None:
         """Requests to `path` get this answer, the next `times` of them (None: all) until `answer_normally`."""
-        self._faults.script(Scripted(path, status, body, times, carried_out, headers or {}))
+        wanted = {"status": status, "body": body, "headers": headers or {}}
+        self.faults.add(Fault(kind="answer", path=path, times=times, carried_out=carried_out, **wanted))
 
     def hang_up(self, path: str, *, times: int | None = None, carried_out: bool = False) -> None:
         """Requests to `path` are read and then the connection is cut without an answer."""
-        self._faults.script(HangUp(path, times, carried_out))
+        self.faults.add(Fault(kind="cut", path=path, times=times, carried_out=carried_out))
 
     def answer_normally(self) -> None:
-        self._faults.forget_scripts()
+        self.faults.heal()
 
     def _routes(self) -> list[web.RouteDef]:
         apis = (
@@ -212,26 +228,36 @@ class SandboxWaha:
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         entry = Received(request.method, request.path, dict(request.query), await request.read())
         self.journal.requests.append(entry)
-        response = await self._behave(request, handler)
-        await self._faults.pass_holds(request.path)
+        response = await self._behave(request, handler, entry)
+        await self.faults.pass_holds(request.path)
         if request.transport is not None and not request.transport.is_closing():
             entry.status = response.status
         return response
 
-    async def _behave(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _behave(self, request: web.Request, handler: Handler, entry: Received) -> web.StreamResponse:
         try:
             await self.keys.check(request)
         except errors.Refusal as refusal:
             return answer(refusal.body, status=refusal.status)
-        fault = self._faults.next_for(request.path)
-        if fault is None:
-            return await self._carry_out(request, handler)
-        if fault.carried_out:
-            await self._carry_out(request, handler)
-        if isinstance(fault, HangUp):
+        struck = self.faults.strike(entry)
+        await asyncio.sleep(struck.before)
+        if struck.end is None or struck.end.carried_out:
+            response = await self._carry_out(request, handler)
+        if struck.end is not None:
+            response = await self._misbehave(request, struck.end)
+        await asyncio.sleep(struck.after)
+        return response
+
+    async def _misbehave(self, request: web.Request, fault: Fault) -> web.StreamResponse:
+        if fault.kind in {"cut", "hang"}:
+            if fault.kind == "hang":
+                await fault.hang()
             if request.transport is not None:
                 request.transport.abort()
             return empty(503)
+        if fault.kind == "fail":
+            body = await self._exception(request, errors.EngineFailure("the engine does not answer"))
+            return answer(body, status=fault.status)
         scripted = empty(fault.status) if fault.body is None else answer(fault.body, status=fault.status)
         scripted.headers.update(fault.headers)
         return scripted

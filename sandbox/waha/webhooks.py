@@ -18,6 +18,7 @@ from sandbox.waha.background import Background
 from sandbox.waha.environment import Environment, Json
 from sandbox.waha.identifiers import request_id
 from sandbox.waha.journal import Journal, Posted
+from sandbox.waha.webhook_faults import Delivery, WebhookFaults
 
 # WAHA opens as many connections as there are events; here a burst must not use up the process's file handles.
 MOST_CONNECTIONS = 256
@@ -54,36 +55,53 @@ class Webhooks:
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=silence_seconds, sock_read=silence_seconds)
         self._jitter = jitter
         self._background = Background()
+        self.faults = WebhookFaults()
         self._client: aiohttp.ClientSession | None = None
 
     async def stop(self) -> None:
-        """Forgets what was not delivered, retries too: WAHA keeps them in memory."""
-        await self._background.stop()
+        await self.forget()
         if self._client is not None:
             await self._client.close()
             self._client = None
+
+    async def forget(self) -> None:
+        """Loses what was not delivered, retries too: WAHA keeps them in memory."""
+        await self._background.stop()
 
     def publish(self, config: Json | None, event: Json) -> None:
         """Starts a post of `event` (the whole envelope) to every webhook of a session that asked for it."""
         body = encoded(event)
         for webhook in (config or {}).get("webhooks") or []:
-            wanted = webhook.get("events") or []
-            if event["event"] in wanted or ("*" in wanted and event["event"] not in _NOT_IN_STAR):
-                self._background.start(self._deliver(webhook, event, body))
+            delivery = self.faults.delivery(event) if self._is_wanted(webhook, event) else None
+            for _ in range(delivery.copies if delivery else 0):
+                self._background.start(self._deliver(webhook, event, body, delivery or Delivery()))
 
-    async def _deliver(self, webhook: Json, event: Json, body: bytes) -> None:
+    def _is_wanted(self, webhook: Json, event: Json) -> bool:
+        wanted = webhook.get("events") or []
+        if event["event"] in wanted or ("*" in wanted and event["event"] not in _NOT_IN_STAR):
+            return True
+        return "message.any" in wanted and self.faults.strikes("message_too", event) is not None
+
+    async def _deliver(self, webhook: Json, event: Json, body: bytes, delivery: Delivery) -> None:
         source = self._environment.random
         retries = RetryPolicy.of(webhook)
         headers = self._headers(webhook, event, body)
-        if self._jitter:
-            await asyncio.sleep(source.uniform(0, self._jitter))
+        await self._let_wait(delivery)
         for attempt in range(retries.attempts + 1):
             posted = Posted(webhook["url"], headers, body, attempt + 1)
             self._journal.webhooks.append(posted)
             floor = await self._post(posted)
+            if floor is None:
+                self.faults.taken(event, delivery.held)
             if floor is None or attempt == retries.attempts:
                 return
             await self._environment.wait(max(floor, retries.delay(attempt + 1, source)))
+
+    async def _let_wait(self, delivery: Delivery) -> None:
+        if self._jitter or delivery.seconds:
+            await asyncio.sleep(self._environment.random.uniform(0, self._jitter) + delivery.seconds)
+        if delivery.held is not None:
+            await delivery.held.wait()
 
     async def _post(self, posted: Posted) -> float | None:
         """Returns None if it was accepted, else the least number of seconds the receiver wants us to wait."""
