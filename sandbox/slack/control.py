@@ -35,6 +35,7 @@ class Control:
         posts = {
             "command": self._command, "say": self._say, "click": self._click, "submit": self._submit,
             "edit": self._edit, "delete": self._delete, "react": self._react, "faults": self._fail, "heal": self._heal,
+            "events": self._disturb, "sockets": self._sockets, "limits": self._limit,
         }  # fmt: skip
         return [
             *(web.post(f"/sandbox/{name}", _posted(act)) for name, act in posts.items()),
@@ -45,6 +46,7 @@ class Control:
             web.get("/sandbox/homes/{user}", self._home),
             web.get("/sandbox/forms/{user}", self._form),
             web.get("/sandbox/files/{id}", self._file),
+            web.get("/sandbox/faults", self._faults),
             web.get("/sandbox/changes", self._changes),
             web.get("/sandbox/journal", self._journal),
         ]
@@ -57,7 +59,8 @@ class Control:
         thread = body.get("thread_ts")
         if thread == LAST:
             thread = self._last_root(body["channel"])
-        return screen.message(self._slack.say(body["user"], body["channel"], body["text"], thread), self._slack)
+        said = self._slack.say(body["user"], body["channel"], body["text"], thread, **_when(body))
+        return screen.message(said, self._slack)
 
     async def _click(self, body: Json) -> Json:
         user, channel, wanted = body["user"], body["channel"], body["button"]
@@ -73,10 +76,11 @@ class Control:
         )
 
     async def _edit(self, body: Json) -> Json:
-        return screen.message(self._slack.edit(body["user"], self._message(body), body["text"]), self._slack)
+        edited = self._slack.edit(body["user"], self._message(body), body["text"], **_when(body))
+        return screen.message(edited, self._slack)
 
     async def _delete(self, body: Json) -> Json:
-        self._slack.delete(body["user"], self._message(body))
+        self._slack.delete(body["user"], self._message(body), heard=body.get("heard", True))
         return {"ok": True}
 
     async def _react(self, body: Json) -> Json:
@@ -84,12 +88,52 @@ class Control:
         return {"ok": True}
 
     async def _fail(self, body: Json) -> Json:
-        self._slack.fail(body.pop("method"), **body)
+        """The arguments of `fail`; with `seed` the draws begin anew. Returns the fault's number."""
+        self._seed(body)
+        fault = self._slack.fail(body.pop("method"), **_spans(body))
+        return {"ok": True, "fault": fault.number}
+
+    async def _heal(self, body: Json) -> Json:
+        """One `fault` by its number, or everything."""
+        if "fault" in body:
+            self._slack.faults.heal(int(body["fault"]))
+        else:
+            self._slack.heal()
         return {"ok": True}
 
-    async def _heal(self, _body: Json) -> Json:
-        self._slack.heal()
+    async def _disturb(self, body: Json) -> Json:
+        """The arguments of `disturb_events`; none of them: nothing goes wrong with events any more."""
+        self._seed(body)
+        self._slack.disturb_events(**_spans(body))
         return {"ok": True}
+
+    async def _sockets(self, body: Json) -> Json:
+        """`{"cut": 1}` or `{"cut": null}` for all, `{"disconnect": "warning"}`, `{"mute_pongs": true}`."""
+        if "mute_pongs" in body:
+            self._slack.mute_pongs(bool(body["mute_pongs"]))
+        if "disconnect" in body:
+            await self._slack.disconnect(body["disconnect"])
+        cut = self._slack.cut_connections(body["cut"]) if "cut" in body else 0
+        return {"ok": True, "cut": cut}
+
+    async def _limit(self, body: Json) -> Json:
+        """`enforced`, `burst` and `posts_a_minute` of Slack's rate limits."""
+        limits = self._slack.rate_limits
+        limits.enforced = bool(body.get("enforced", True))
+        limits.burst = int(body.get("burst", limits.burst))
+        limits.posts_a_minute = int(body.get("posts_a_minute", limits.posts_a_minute))
+        return {"ok": True}
+
+    async def _faults(self, _request: web.Request) -> web.Response:
+        shown = [
+            {"fault": fault.number, "method": fault.method, "hits": fault.hits}
+            for fault in self._slack.faults.switched_on()
+        ]
+        return web.json_response(shown)
+
+    def _seed(self, body: Json) -> None:
+        if "seed" in body:
+            self._slack.seed(int(body.pop("seed")))
 
     async def _users(self, _request: web.Request) -> web.Response:
         return web.json_response(screen.people(self._slack))
@@ -136,6 +180,15 @@ class Control:
     def _message(self, body: Json) -> Message:
         whispers = [shown for shown in self._slack.ephemerals(body["user"]) if shown.ts == body["ts"]]
         return whispers[0] if whispers else self._slack.thread(body["channel"], body["ts"])[0]
+
+
+def _when(body: Json) -> Json:
+    return {name: body[name] for name in ("seconds_ago", "heard") if name in body}
+
+
+def _spans(body: Json) -> Json:
+    """JSON knows no tuples: `[0.1, 2]` is any number between the two."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in body.items()}
 
 
 def _posted(act: Callable[[Json], Awaitable[Json]]) -> Callable[[web.Request], Awaitable[web.Response]]:

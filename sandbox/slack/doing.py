@@ -32,8 +32,12 @@ class Doing:
         *,
         files: Sequence[tuple[str, bytes]] = (),
         broadcast: bool = False,
+        seconds_ago: float = 0.0,
+        heard: bool = True,
     ) -> Message:
         """A person writes, in the channel or in a thread; `files` are names and bytes.
+
+        With `seconds_ago` it is back-dated; what is not `heard` has no event: it was typed while nobody listened.
 
         Raises:
             SandboxError: they are not in the channel, it is archived, or the thread does not exist.
@@ -42,7 +46,7 @@ class Doing:
         root = self._root(place, thread_ts) if thread_ts else None
         message = Message(
             channel=place.id,
-            ts=self.state.workspace.identifiers.ts(),
+            ts=self.state.workspace.identifiers.ts(seconds_ago),
             user=person.id,
             text=typed_text.escaped(text, self.state.workspace),
             blocks=typed_text.rich_text(text, self.state.workspace) if text else [],
@@ -52,21 +56,25 @@ class Doing:
             client_msg_id=str(uuid.uuid4()),
         )
         message.files = [self._file(person, message, place, name, content) for name, content in files]
-        return self.state.messages.post(message)
+        return self.state.messages.post(message, heard=heard)
 
-    def edit(self, user: str, message: Message, text: str) -> Message:
-        """A person changes what they wrote."""
+    def edit(self, user: str, message: Message, text: str, *, seconds_ago: float = 0.0, heard: bool = True) -> Message:
+        """A person changes what they wrote; `seconds_ago` and `heard` as when they `say` something."""
         self._own(user, message)
-        blocks = typed_text.rich_text(text, self.state.workspace)
         self.state.messages.edit(
-            message, by=message.user, text=typed_text.escaped(text, self.state.workspace), blocks=blocks
+            message,
+            by=message.user,
+            text=typed_text.escaped(text, self.state.workspace),
+            blocks=typed_text.rich_text(text, self.state.workspace),
+            edited_ts=self.state.workspace.identifiers.ts(seconds_ago),
+            heard=heard,
         )
         return message
 
-    def delete(self, user: str, message: Message) -> None:
+    def delete(self, user: str, message: Message, *, heard: bool = True) -> None:
         """A person deletes what they wrote."""
         self._own(user, message)
-        self.state.messages.delete(message)
+        self.state.messages.delete(message, heard=heard)
 
     def unfurl(self, message: Message) -> None:
         """Slack adds a preview to a link: the app is told of a change although nobody edited anything."""

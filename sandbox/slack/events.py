@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sandbox.slack.delivery import Ack, Envelope
+from sandbox.slack.delivery import Ack, Envelope, Undelivered
+from sandbox.slack.faults import drawn
 
 if TYPE_CHECKING:
+    from random import Random
+
     from sandbox.slack.changes import Changes
     from sandbox.slack.delivery import Delivery
+    from sandbox.slack.faults import Span
     from sandbox.slack.refusal import Json
     from sandbox.slack.workspace import Channel, Workspace
 
@@ -40,13 +45,25 @@ class EventDelivery:
         return event
 
 
-@dataclass
+@dataclass(frozen=True)
 class EventFaults:
-    """`lose` drops events as a long outage does; `copies` sends each so often, under event ids of their own or not."""
+    """What goes wrong with events; `lose`, `lose_acks` and `share` are parts of 1.
 
-    lose: bool = False
+    Lost events are never told, as in a long outage; a lost acknowledgement makes Slack repeat the event. Of the others
+    `share` are sent in `copies`, under event ids of their own or not, and `late` by so many seconds. Those are also
+    swapped with the next event, if one comes within `swap_within` seconds.
+    """
+
+    lose: float = 0.0
+    lose_acks: float = 0.0
+    share: float = 1.0
     copies: int = 1
     same_event_id: bool = False
+    late: Span = 0.0
+    swap_within: float = 0.0
+
+
+NONE = EventFaults()
 
 
 @dataclass
@@ -56,11 +73,14 @@ class EventsApi:
     workspace: Workspace
     app: Delivery
     changes: Changes
+    random: Random
     pace: float = 1.0
     subscriptions: frozenset[str] = SUBSCRIPTIONS
-    faults: EventFaults = field(default_factory=EventFaults)
+    faults: EventFaults = NONE
     deliveries: list[EventDelivery] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _next: asyncio.Event = field(default_factory=asyncio.Event)
+    _healed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def publish(self, event: Json, channel: Channel) -> None:
         """Tell the app what happened in a channel, if it subscribed and is a member there."""
@@ -70,20 +90,43 @@ class EventsApi:
 
     def send(self, event: Json, *, name: str = "", channel: Channel | None = None) -> None:
         """Tell the app, if it subscribed to `name` (the event's type unless Slack calls the subscription otherwise)."""
-        if self.faults.lose or (name or event["type"]) not in self.subscriptions:
+        if (name or event["type"]) not in self.subscriptions or self._happens(self.faults.lose):
             return
         payload = self._payload(event, shared=bool(channel and channel.is_ext_shared))
-        for _ in range(self.faults.copies):
-            self._start(dict(payload))
-            if not self.faults.same_event_id:
+        faults = self.faults if self._happens(self.faults.share) else NONE
+        passed, self._next = self._next, asyncio.Event()
+        for _ in range(faults.copies):
+            self._start(dict(payload), faults)
+            if not faults.same_event_id:
                 payload["event_id"] = self.workspace.identifiers.new("Ev")
+        # Whoever waits to be overtaken has been.
+        passed.set()
 
-    def _start(self, payload: Json) -> None:
+    def heal(self) -> None:
+        """Nothing goes wrong any more, and what was held back is told."""
+        self.faults = NONE
+        self._next.set()
+        healed, self._healed = self._healed, asyncio.Event()
+        healed.set()
+
+    def _happens(self, part: float) -> bool:
+        return part > 0 and (part >= 1 or self.random.random() < part)
+
+    def _start(self, payload: Json, faults: EventFaults) -> None:
         delivery = EventDelivery(payload)
         self.deliveries.append(delivery)
-        task = asyncio.get_running_loop().create_task(self._deliver(delivery))
+        is_held = bool(faults.late or faults.swap_within)
+        work = self._hold(delivery, faults, self._next, self._healed) if is_held else self._deliver(delivery)
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _hold(
+        self, delivery: EventDelivery, faults: EventFaults, overtaken: asyncio.Event, healed: asyncio.Event
+    ) -> None:
+        await _set_within(overtaken, faults.swap_within)
+        await _set_within(healed, drawn(faults.late, self.random))
+        await self._deliver(delivery)
 
     async def _deliver(self, delivery: EventDelivery) -> None:
         reason = ""
@@ -92,6 +135,8 @@ class EventsApi:
                 await asyncio.sleep(wait * self.pace)
             delivery.attempts = attempt + 1
             outcome = await self.app.send(Envelope("events_api", delivery.payload, attempt, reason))
+            if isinstance(outcome, Ack) and self._happens(self.faults.lose_acks):
+                outcome = Undelivered("timeout")
             delivery.acknowledged = isinstance(outcome, Ack)
             if isinstance(outcome, Ack) or outcome.final:
                 break
@@ -128,3 +173,9 @@ class EventsApi:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sandbox.slack import event_shapes, message_shape
+from sandbox.slack.timelines import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from sandbox.slack.changes import Changes
     from sandbox.slack.files import File
@@ -53,21 +55,26 @@ class Messages:
         self._workspace = workspace
         self._changes = changes
         self._publish = publish
-        self._channels: dict[str, dict[str, Message]] = {}
-        self._replies: dict[tuple[str, str], list[Message]] = {}
+        self._by_ts: dict[tuple[str, str], Message] = {}
+        self._everything: defaultdict[str, Timeline] = defaultdict(Timeline)
+        self._timelines: defaultdict[str, Timeline] = defaultdict(Timeline)
+        self._threads: defaultdict[tuple[str, str], Timeline] = defaultdict(Timeline)
         self.ephemerals: list[Message] = []
 
-    def post(self, message: Message) -> Message:
-        """Keep a message and tell the app, if it is in the channel."""
+    def post(self, message: Message, *, heard: bool = True) -> Message:
+        """Keep a message and tell the app, if it is in the channel and `heard`."""
         self.show(message)
-        self._tell(event_shapes.posted(self.as_json(message)), message)
+        self._tell(event_shapes.posted(self.as_json(message)), message, heard=heard)
         return message
 
     def show(self, message: Message) -> None:
         """Keep a message of which the app is not told, such as a command line that Slack shows to the channel."""
-        self._channels.setdefault(message.channel, {})[message.ts] = message
+        self._by_ts[message.channel, message.ts] = message
+        self._everything[message.channel].add(message)
         if message.is_reply:
-            self._replies.setdefault((message.channel, message.thread_ts or ""), []).append(message)
+            self._threads[message.channel, message.thread_ts or ""].add(message)
+        if not message.is_reply or message.broadcast:
+            self._timelines[message.channel].add(message)
         self._changes.announce()
 
     def whisper(self, message: Message) -> Message:
@@ -76,23 +83,27 @@ class Messages:
         self._changes.announce()
         return message
 
-    def edit(self, message: Message, *, by: str, text: str, blocks: list[Json], metadata: Json | None = None) -> None:
-        """Change what a message says."""
+    def edit(
+        self, message: Message, *, by: str, text: str, blocks: list[Json], metadata: Json | None = None,
+        edited_ts: str | None = None, heard: bool = True,
+    ) -> None:  # fmt: skip
+        """Change what a message says, now or at `edited_ts`."""
         before = self.as_json(message)
         message.earlier.append(message.text)
         message.text, message.blocks = text, blocks
         message.metadata = metadata if metadata is not None else message.metadata
-        message.edited_by, message.edited_ts = by, self._workspace.identifiers.ts()
-        self.tell_changed(message, before)
+        message.edited_by, message.edited_ts = by, edited_ts or self._workspace.identifiers.ts()
+        self.tell_changed(message, before, heard=heard)
 
-    def tell_changed(self, message: Message, before: Json) -> None:
+    def tell_changed(self, message: Message, before: Json, *, heard: bool = True) -> None:
         """`message_changed`, which Slack also sends when it unfurls a link and nobody edited anything."""
         if message.visible_to:
             self._changes.announce()
             return
-        self._tell(event_shapes.changed(self.as_json(message), before, self._workspace.identifiers.ts()), message)
+        event = event_shapes.changed(self.as_json(message), before, self._workspace.identifiers.ts())
+        self._tell(event, message, heard=heard)
 
-    def delete(self, message: Message) -> None:
+    def delete(self, message: Message, *, heard: bool = True) -> None:
         """Take a message away; a root that has replies stays as a tombstone."""
         before = self.as_json(message)
         message.deleted = True
@@ -100,10 +111,10 @@ class Messages:
             self._changes.announce()
         elif self.replies(message):
             message.subtype, message.text, message.blocks = "tombstone", "This message was deleted.", []
-            self.tell_changed(message, before)
+            self.tell_changed(message, before, heard=heard)
         else:
             event_ts = self._workspace.identifiers.ts()
-            self._tell(event_shapes.deleted(before, message.channel, event_ts), message)
+            self._tell(event_shapes.deleted(before, message.channel, event_ts), message, heard=heard)
 
     def react(self, message: Message, name: str, by: str) -> bool:
         """Put an emoji on a message; False when this person already had."""
@@ -127,25 +138,29 @@ class Messages:
 
     def find(self, channel: str, ts: str) -> Message | None:
         """A message that can still be seen or, as a tombstone, answered."""
-        message = self._channels.get(channel, {}).get(ts)
-        gone = message is not None and message.deleted and message.subtype != "tombstone"
-        return None if gone else message
+        message = self._by_ts.get((channel, ts))
+        return message if message is not None and _stands(message) else None
 
     def in_channel(self, channel: str) -> list[Message]:
         """Everything that can be seen there, replies included, oldest first."""
-        return [message for message in self._channels.get(channel, {}).values() if not message.deleted]
+        return [message for message in self._everything[channel] if not message.deleted]
 
     def timeline(self, channel: str) -> list[Message]:
         """What stands in the channel itself: roots, tombstones and replies that were also sent to the channel."""
-        return [
-            message
-            for message in self._channels.get(channel, {}).values()
-            if (not message.is_reply or message.broadcast) and self.find(channel, message.ts)
-        ]
+        return [message for message in self._timelines[channel] if _stands(message)]
+
+    def timeline_before(self, channel: str, ts: str) -> Iterator[Message]:
+        """The part of the timeline that is earlier than `ts`, newest first."""
+        return filter(_stands, self._timelines[channel].before(ts))
 
     def replies(self, root: Message) -> list[Message]:
         """The replies of a thread, oldest first."""
-        return [reply for reply in self._replies.get((root.channel, root.ts), []) if not reply.deleted]
+        return list(self.replies_after(root, ""))
+
+    def replies_after(self, root: Message, ts: str) -> Iterator[Message]:
+        """The replies that are later than `ts`, oldest first."""
+        thread = self._threads.get((root.channel, root.ts), Timeline())
+        return (reply for reply in thread.after(ts) if not reply.deleted)
 
     def as_json(self, message: Message, *, metadata: bool = True) -> Json:
         """The message as Slack's API and events show it."""
@@ -157,6 +172,11 @@ class Messages:
     def _tell_reaction(self, kind: str, message: Message, name: str, by: str) -> None:
         self._tell(event_shapes.reaction(kind, message, name, by, self._workspace.identifiers.ts()), message)
 
-    def _tell(self, event: Json, message: Message) -> None:
+    def _tell(self, event: Json, message: Message, *, heard: bool = True) -> None:
         self._changes.announce()
-        self._publish(event, self._workspace.channels[message.channel])
+        if heard:
+            self._publish(event, self._workspace.channels[message.channel])
+
+
+def _stands(message: Message) -> bool:
+    return not message.deleted or message.subtype == "tombstone"

@@ -13,7 +13,7 @@ from sandbox.slack.control import Control
 from sandbox.slack.delivery import Delivery
 from sandbox.slack.doing import Doing
 from sandbox.slack.events import SUBSCRIPTIONS, EventsApi
-from sandbox.slack.faults import Fault, Faults
+from sandbox.slack.faults import Faults
 from sandbox.slack.files import Files
 from sandbox.slack.http_mode import HttpMode
 from sandbox.slack.interactions import Interactions
@@ -22,8 +22,9 @@ from sandbox.slack.methods import METHODS
 from sandbox.slack.methods.scopes import BY_KIND
 from sandbox.slack.rate_limits import RateLimits
 from sandbox.slack.seeing import Seeing
-from sandbox.slack.socket_mode import Reason, SocketMode
+from sandbox.slack.socket_mode import SocketMode
 from sandbox.slack.state import State
+from sandbox.slack.troubling import Troubling
 from sandbox.slack.views import Views
 from sandbox.slack.web_api import WebApi
 from sandbox.slack.workspace import Channel, Installation, Person, Workspace, populate
@@ -33,14 +34,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from sandbox.slack.journal import Call
-    from sandbox.slack.refusal import Json
 
 EVERY_SCOPE = BY_KIND | {method.scope for method in METHODS.values() if method.scope}
 LARGEST_UPLOAD = 64 * 1024 * 1024
 
 
-class SandboxSlack(Doing, Asking, Seeing):
-    """A Slack on a loopback port, with people in it who can act and look.
+class SandboxSlack(Doing, Asking, Seeing, Troubling):
+    """A Slack on a loopback port, with people in it who can act and look, and switches for what goes wrong.
 
     `pace` multiplies Slack's waits before it repeats an event (0, 60 and 300 s); the 3 s for an acknowledgement and for
     a trigger id are `ack_seconds` and `trigger_seconds`. `share_seconds` is how long an uploaded file takes to appear.
@@ -63,7 +63,8 @@ class SandboxSlack(Doing, Asking, Seeing):
         changes = Changes()
         socket_mode = SocketMode(workspace.installation.app_id, changes, ack_seconds=ack_seconds)
         delivery = Delivery(socket_mode)
-        events = EventsApi(workspace, delivery, changes, pace, subscriptions)
+        self.faults = Faults()
+        events = EventsApi(workspace, delivery, changes, self.faults.random, pace, subscriptions)
         self.state = State(
             workspace=workspace,
             changes=changes,
@@ -79,7 +80,6 @@ class SandboxSlack(Doing, Asking, Seeing):
             share_seconds=share_seconds,
         )
         self.journal: list[Call] = []
-        self.faults = Faults()
         self.rate_limits = RateLimits()
         self._port = port
         self._timers: list[asyncio.TimerHandle] = []
@@ -164,55 +164,9 @@ class SandboxSlack(Doing, Asking, Seeing):
         """The journal, or the calls of one method; `response_url`, `upload` and `download` count as methods."""
         return [call for call in self.journal if method in {"", call.method}]
 
-    def fail(
-        self,
-        method: str,
-        *,
-        status: int | None = None,
-        error: str | None = None,
-        drop: bool = False,
-        drop_after_storing: bool = False,
-        hang: float | bool = False,
-        retry_after: int | None = None,
-        after_storing: bool = False,
-        times: int | None = 1,
-        when: Callable[[Json], bool] | None = None,
-    ) -> Fault:
-        """Let the next `times` calls of a method (`*`: of any) fail; None means all until `heal()`.
-
-        `status=429` comes with `Retry-After`; `error` is Slack's `ok: false`; `drop` cuts the connection; `hang` holds
-        the answer for so many seconds, or with True until `heal()`, and then cuts. With `after_storing` (and
-        `drop_after_storing`, short for both) the call has its effect all the same. `when` looks at the arguments.
-        """
-        return self.faults.add(
-            Fault(
-                method=method,
-                status=status,
-                error=error,
-                drop=drop or drop_after_storing,
-                hang=None if hang is False else 3600.0 if hang is True else hang,
-                retry_after=1 if status == web.HTTPTooManyRequests.status_code and retry_after is None else retry_after,
-                after_storing=after_storing or drop_after_storing,
-                times=times,
-                when=when,
-            )
-        )
-
-    def heal(self) -> None:
-        """Switch every fault off."""
-        self.faults.heal()
-
     def deliver_by_http(self, url: str, signing_secret: str) -> None:
         """From now on post signed requests to `url` instead of using sockets."""
         self.state.app.http_mode = HttpMode(url, signing_secret, self.state.socket_mode.ack_seconds)
-
-    async def disconnect(self, reason: Reason = "refresh_requested") -> None:
-        """Ask the app's sockets to reconnect, as Slack does every few hours."""
-        await self.state.socket_mode.disconnect(reason)
-
-    def cut_connections(self) -> int:
-        """Reset the app's sockets without a word."""
-        return self.state.socket_mode.cut()
 
     async def go_down(self) -> None:
         """Refuse connections and cut those that are open. People go on writing; events are repeated by the schedule."""

@@ -143,12 +143,13 @@ class SocketMode:
                 self._forget(connection)
                 await connection.socket.close()
 
-    def cut(self) -> int:
-        """Reset every connection without a word, and say how many there were."""
-        connections, self.connections = self.connections, []
-        for connection in connections:
+    def cut(self, most: int | None = None) -> int:
+        """Reset the oldest connections, or all, without a word, and say how many there were."""
+        broken = self.connections[:most]
+        self.connections = self.connections[len(broken) :]
+        for connection in broken:
             connection.cut()
-        return len(connections)
+        return len(broken)
 
     def _forget(self, connection: Connection) -> None:
         if connection in self.connections:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING
 
@@ -104,12 +105,18 @@ class WebApi:
         show: Callable[[Json], web.StreamResponse],
     ) -> web.StreamResponse:
         self._journal.append(call)
-        fault = self._faults.take(call.method, call.arguments) or self._limited(call)
+        trouble = self._faults.take(call.method, call.arguments)
+        fault = trouble.end or self._limited(call)
+        # The effect comes late as well, also for a caller who has given up meanwhile.
+        if trouble.before:
+            await asyncio.sleep(trouble.before)
         if fault and not fault.after_storing:
             call.status = fault.status
             return await fault.happen(request)
         call.answer = _outcome(act)
         call.stored = bool(call.answer["ok"])
+        if trouble.after:
+            await asyncio.sleep(trouble.after)
         if fault:
             call.answer, call.status = None, fault.status
             return await fault.happen(request)

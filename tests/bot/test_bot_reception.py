@@ -75,7 +75,7 @@ async def test_replies_edits_and_deletions_of_a_thread_share_its_lane(
 async def test_a_message_that_arrives_under_two_event_ids_is_one_row_and_acknowledged_twice(
     slack: SandboxSlack, bot: Sockets, rows: Rows
 ) -> None:
-    slack.state.events.faults.copies = 2
+    slack.disturb_events(copies=2)
 
     slack.say("ana", "support", "hello")
     await slack.until(lambda: all(one.acknowledged for one in slack.state.events.deliveries))

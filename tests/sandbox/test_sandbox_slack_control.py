@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from sandbox.slack import SandboxSlack
@@ -143,3 +144,35 @@ async def test_what_cannot_be_done_is_said(
 
     assert response.status_code == status
     assert response.json()["error"].endswith(".")
+
+
+async def test_faults_are_switched_on_and_off_by_number(
+    slack: SandboxSlack, control: httpx.AsyncClient, app: AsyncWebClient
+) -> None:
+    sent = {"method": "chat.postMessage", "status": 500, "channel": "support", "latency": [0, 0.01], "times": None}
+    switched_on = (await control.post("faults", json={**sent, "seed": 3})).json()
+    with pytest.raises(SlackApiError):
+        await app.chat_postMessage(channel=slack.channel("support").id, text="hello")
+
+    shown = await got(control, "faults")
+    await control.post("heal", json={"fault": switched_on["fault"]})
+    await app.chat_postMessage(channel=slack.channel("support").id, text="hello")
+
+    assert shown == [{"fault": switched_on["fault"], "method": "chat.postMessage", "hits": 1}]
+    assert await got(control, "faults") == []
+
+
+async def test_events_sockets_and_limits_have_switches(slack: SandboxSlack, control: httpx.AsyncClient) -> None:
+    answers = [
+        await control.post("events", json={"copies": 2, "late": [0, 1], "seed": 1}),
+        await control.post("sockets", json={"mute_pongs": True, "cut": None}),
+        await control.post("limits", json={"burst": 2}),
+        await control.post("say", json={"user": "ana", "channel": "support", "text": "old", "seconds_ago": 60,
+                                        "heard": False}),
+    ]  # fmt: skip
+
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert (slack.state.events.faults.copies, slack.state.events.faults.late) == (2, (0, 1))
+    assert slack.state.socket_mode.mute_pongs
+    assert (slack.rate_limits.enforced, slack.rate_limits.burst) == (True, 2)
+    assert slack.state.events.deliveries == []

@@ -181,7 +181,7 @@ async def test_an_unacknowledged_event_comes_four_times_and_says_why(slack: Sand
 
 
 async def test_copies_of_an_event_have_ids_of_their_own(slack: SandboxSlack) -> None:
-    slack.state.events.faults.copies = 2
+    slack.disturb_events(copies=2)
     listener = Listener(slack)
     async with aiohttp.ClientSession() as session:
         await listener.listen(session, envelopes=2)
@@ -192,7 +192,7 @@ async def test_copies_of_an_event_have_ids_of_their_own(slack: SandboxSlack) -> 
 
 
 async def test_lost_events_are_never_told_but_stay_in_the_history(slack: SandboxSlack) -> None:
-    slack.state.events.faults.lose = True
+    slack.disturb_events(lose=1)
     slack.say("ana", "support", "unheard")
     client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, retry_handlers=[])
 

@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from sandbox.slack.methods import scopes
-from sandbox.slack.methods.paging import page
+from sandbox.slack.methods.paging import limit_of, marked, unmarked
 from sandbox.slack.methods.registry import method
 from sandbox.slack.refusal import Json, Refusal, invalid_arguments
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sandbox.slack.arguments import Arguments
     from sandbox.slack.messages import Message
     from sandbox.slack.state import State
     from sandbox.slack.workspace import Channel
 
 MOST_MESSAGES = 999
+_CURSOR = "next_ts:"
+_FAR_AHEAD = "9999999999"
 
 
 @method("conversations.history")
 def history(state: State, arguments: Arguments) -> Json:
-    """A channel's timeline, newest first, without the replies that stand in threads."""
+    """A channel's timeline, newest first, without the replies that stand in threads.
+
+    A root with replies says how many and when the last one was written (`reply_count`, `latest_reply`): so much can be
+    known of a thread without reading it.
+    """
     channel = _readable(state, arguments)
-    messages = _between(state.messages.timeline(channel.id), arguments)
-    shown, cursor = page(messages[::-1], arguments, most=MOST_MESSAGES)
+    oldest, latest = _bounds(arguments)
+    start = unmarked(arguments.text("cursor"), of=_CURSOR) or latest
+    found = itertools.takewhile(
+        lambda message: message.ts > _ts(oldest), state.messages.timeline_before(channel.id, _ts(start))
+    )
+    shown, cursor = _page(found, limit_of(arguments, most=MOST_MESSAGES, default=100))
     return {**_listed(state, shown, cursor, arguments), "pin_count": 0}
 
 
@@ -37,10 +50,14 @@ def replies(state: State, arguments: Arguments) -> Json:
     root = state.messages.find(channel.id, arguments.required("ts"))
     if root is None:
         raise Refusal("thread_not_found")
-    thread = _between(state.messages.replies(root), arguments)
-    shown, cursor = page(thread, arguments, most=MOST_MESSAGES + 1, default=MOST_MESSAGES + 1)
-    first = [] if arguments.text("cursor") else [root]
-    return _listed(state, [*first, *shown], cursor, arguments)
+    oldest, latest = _bounds(arguments)
+    cursor = unmarked(arguments.text("cursor"), of=_CURSOR)
+    found = itertools.takewhile(
+        lambda message: message.ts < _ts(latest), state.messages.replies_after(root, _ts(cursor or oldest))
+    )
+    shown, following = _page(found, limit_of(arguments, most=MOST_MESSAGES, default=MOST_MESSAGES))
+    first = [] if cursor else [root]
+    return _listed(state, [*first, *shown], following, arguments)
 
 
 def _readable(state: State, arguments: Arguments) -> Channel:
@@ -49,27 +66,32 @@ def _readable(state: State, arguments: Arguments) -> Channel:
     return channel
 
 
-def _between(messages: list[Message], arguments: Arguments) -> list[Message]:
-    oldest = _time(arguments, "oldest", "0")
-    latest = _time(arguments, "latest", "9999999999")
-    inclusive = arguments.flag("inclusive")
-    return [
-        message
-        for message in messages
-        if oldest < (when := _key(message.ts)) < latest or (inclusive and when in {oldest, latest})
-    ]
+def _bounds(arguments: Arguments) -> tuple[str, str]:
+    """What is earlier than the messages that are wanted, and what is later, in microseconds."""
+    oldest, latest = _microseconds(arguments, "oldest", "0"), _microseconds(arguments, "latest", _FAR_AHEAD)
+    inclusive = int(arguments.flag("inclusive"))
+    return str(max(0, oldest - inclusive)), str(latest + inclusive)
 
 
-def _time(arguments: Arguments, name: str, default: str) -> tuple[int, int]:
+def _microseconds(arguments: Arguments, name: str, default: str) -> int:
+    seconds, _, fraction = (arguments.text(name) or default).partition(".")
     try:
-        return _key(arguments.text(name) or default)
+        return int(seconds) * 1_000_000 + int(fraction.ljust(6, "0")[:6] or "0")
     except ValueError:
         raise invalid_arguments(f"must be a timestamp [json-pointer:/{name}]") from None
 
 
-def _key(ts: str) -> tuple[int, int]:
-    seconds, _, fraction = ts.partition(".")
-    return int(seconds), int(fraction.ljust(6, "0")[:6] or "0")
+def _ts(microseconds: str) -> str:
+    seconds, fraction = divmod(int(microseconds), 1_000_000)
+    return f"{seconds:010d}.{fraction:06d}"
+
+
+def _page(found: Iterator[Message], limit: int) -> tuple[list[Message], str]:
+    """So many messages, and the cursor of what comes after them; what is written meanwhile shifts no page."""
+    shown = list(itertools.islice(found, limit))
+    if next(found, None) is None:
+        return shown, ""
+    return shown, marked(shown[-1].ts.replace(".", ""), of=_CURSOR)
 
 
 def _listed(state: State, messages: list[Message], cursor: str, arguments: Arguments) -> Json:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sandbox.slack.arguments import Arguments
 
 T = TypeVar("T")
+_POSITION = "next:"
 
 
 def page(items: list[T], arguments: Arguments, *, most: int, default: int = 100) -> tuple[list[T], str]:
@@ -20,22 +21,41 @@ def page(items: list[T], arguments: Arguments, *, most: int, default: int = 100)
     Raises:
         Refusal: `invalid_cursor`, `invalid_limit`.
     """
+    limit = limit_of(arguments, most=most, default=default)
+    start = int(unmarked(arguments.text("cursor"), of=_POSITION) or 0)
+    end = start + limit
+    return items[start:end], marked(str(end), of=_POSITION) if end < len(items) else ""
+
+
+def limit_of(arguments: Arguments, *, most: int, default: int) -> int:
+    """How many items a page may have.
+
+    Raises:
+        Refusal: `invalid_limit`.
+    """
     limit = arguments.number("limit", default) or default
     if not 1 <= limit <= most:
         raise Refusal("invalid_limit")
-    start = _position(arguments.text("cursor"))
-    end = start + limit
-    return items[start:end], _cursor(end) if end < len(items) else ""
+    return limit
 
 
-def _cursor(position: int) -> str:
-    return base64.b64encode(f"next:{position}".encode()).decode()
+def marked(place: str, *, of: str) -> str:
+    """A cursor for a place, which is digits."""
+    return base64.b64encode(f"{of}{place}".encode()).decode()
 
 
-def _position(cursor: str) -> int:
+def unmarked(cursor: str, *, of: str) -> str:
+    """The place of a cursor; empty without one.
+
+    Raises:
+        Refusal: `invalid_cursor`.
+    """
     if not cursor:
-        return 0
+        return ""
     try:
-        return int(base64.b64decode(cursor, validate=True).decode().removeprefix("next:"))
+        place = base64.b64decode(cursor, validate=True).decode().removeprefix(of)
     except (binascii.Error, ValueError):
         raise Refusal("invalid_cursor") from None
+    if not place.isdigit():
+        raise Refusal("invalid_cursor")
+    return place
