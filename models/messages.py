@@ -40,6 +40,10 @@ class Message(OwnedByTenant):
     parked_at = Timestamp(null=True)
     hold_reason = peewee.TextField(null=True)
     replay_of = peewee.UUIDField(null=True)
+    confirmed_at = Timestamp(null=True)
+    id_confirmed = peewee.BooleanField(default=False)
+    awaits_ack_since = Timestamp(null=True)
+    resent_at = Timestamp(null=True)
 
     class Meta:
         table_name = "messages"

@@ -45,6 +45,7 @@ class WahaSession(OwnedByTenant):
     caught_up_to = Timestamp(null=True)
     ids_refused_at = Timestamp(null=True)
     hold_until = Timestamp(null=True)
+    restricted_until = Timestamp(null=True)
     control_attempts = peewee.IntegerField(default=0)
     next_control_at = Stamp()
 

@@ -29,7 +29,11 @@ _LONGEST_PAUSE = timedelta(minutes=10)
 
 @dataclass(frozen=True)
 class Leased:
-    """A message that is ours to send until the lease ends. `send_started_at`: an earlier try was interrupted."""
+    """A message that is ours to send until the lease ends. `send_started_at`: an earlier try was interrupted.
+
+    `age` counts from when a person last wanted it sent, `is_confirmed` says that one was asked. `id_confirmed`: WAHA has
+    told of it by itself, so it has left. A new contact never wrote to us.
+    """
 
     message_id: UUID
     tenant_id: UUID
@@ -48,6 +52,9 @@ class Leased:
     send_started_at: datetime | None
     created_at: datetime
     age: timedelta
+    is_confirmed: bool
+    id_confirmed: bool
+    is_new_contact: bool
 
 
 def lease(limit: int, lease: timedelta, *, servers: Collection[str] | None = None) -> list[Leased]:
