@@ -2,6 +2,7 @@
 
 from database import register_tenant_tables
 from models.base import Model, now_utc
+from models.catch_ups import CatchUp
 from models.conversations import ChannelRoute, Contact, Conversation, ConversationChat
 from models.enums import (
     ActionKind,
@@ -14,6 +15,7 @@ from models.enums import (
     RoutePurpose,
     ServerState,
     SessionStatus,
+    Side,
     SlackEventKind,
     TenantStatus,
     UserRole,
@@ -39,6 +41,7 @@ ALL: tuple[type[Model], ...] = (
     Message,
     WebhookEvent,
     SlackEvent,
+    CatchUp,
     PostLane,
     SlackPost,
     WahaAction,
@@ -75,6 +78,7 @@ __all__ = [
     "ALL",
     "ActionKind",
     "AuditEntry",
+    "CatchUp",
     "ChannelRoute",
     "Contact",
     "Conversation",
@@ -93,6 +97,7 @@ __all__ = [
     "ServerState",
     "SessionCheck",
     "SessionStatus",
+    "Side",
     "SlackEvent",
     "SlackEventKind",
     "SlackIdentity",

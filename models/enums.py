@@ -78,6 +78,13 @@ class SlackEventKind(StrEnum):
     INTERACTION = "interaction"
 
 
+class Side(StrEnum):
+    """Where something can be missed, and read later."""
+
+    WAHA = "waha"
+    SLACK = "slack"
+
+
 class PostKind(StrEnum):
     POST = "post"
     UPDATE = "update"
