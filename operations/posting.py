@@ -6,11 +6,25 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import peewee
+from psycopg2.extras import Json
 
 from database import database, notify
-from models import Conversation, PostKind, SlackPost, uuid7
-from operations.sql import clean_json, value
+from models import Conversation, PostKind, uuid7
+from operations.sql import changed, clean_json, value
+
+# A place and a post in one statement: this runs for every message. The lane's row stays locked until the commit, so that
+# the order of the numbers is the order of the commits.
+_QUEUE = """
+    WITH place AS (
+        INSERT INTO post_lanes (id, name, next_seq) VALUES (%(new_lane)s, %(lane)s, 2)
+        ON CONFLICT (name) DO UPDATE SET next_seq = post_lanes.next_seq + 1 RETURNING id, next_seq - 1 AS seq
+    )
+    INSERT INTO slack_posts (id, tenant_id, conversation_id, message_id, lane_id, seq, kind, slot, slack_team_id,
+        slack_channel_id, thread_ts, payload)
+    SELECT %(id)s, %(tenant_id)s, %(conversation_id)s, %(message_id)s, place.id, place.seq, %(kind)s, %(slot)s,
+        %(slack_team_id)s, %(slack_channel_id)s, %(thread_ts)s, %(payload)s FROM place
+    ON CONFLICT (slot) WHERE slot IS NOT NULL DO NOTHING
+"""
 
 
 def channel_lane(team_id: str, channel_id: str) -> str:
@@ -49,39 +63,39 @@ def queue_post(
     `payload` is what the relay posts, in the shape of its kind (see `daemon.posts`). `channel_id` is a person's id for
     `PostKind.DIRECT`. A `slot` may exist once, whoever tries: a report of a schedule and minute, say.
     """
-    lane_id, seq = next_place(lane)
     row = {
         "id": post_id or uuid7(),
         "tenant_id": tenant_id,
         "conversation_id": conversation_id,
         "message_id": message_id,
-        "lane_id": lane_id,
-        "seq": seq,
-        "kind": kind,
+        "kind": kind.value,
         "slot": slot,
         "slack_team_id": team_id,
         "slack_channel_id": channel_id,
         "thread_ts": thread_ts,
-        "payload": clean_json(payload),
+        "payload": Json(clean_json(payload)),
     }
-    try:
-        with database.atomic():
-            SlackPost.insert(row).execute()
-    except peewee.IntegrityError:
-        if slot is None:
-            raise
-        return False
-    notify("posts")
-    return True
+    queued = changed(_QUEUE, row | {"new_lane": uuid7(), "lane": lane})
+    if queued:
+        notify("posts")
+    return bool(queued)
 
 
 def queue_in_thread(
-    conversation: Conversation, text: str, *, message_id: UUID | None = None, is_root: bool = False
-) -> None:
-    """A post in the conversation's thread, after all that was queued for it before; the root begins the thread."""
+    conversation: Conversation,
+    text: str,
+    *,
+    message_id: UUID | None = None,
+    is_root: bool = False,
+    slot: str | None = None,
+) -> bool:
+    """A post in the conversation's thread, after all that was queued for it before; the root begins the thread.
+
+    False when its `slot` was taken before.
+    """
     if conversation.slack_team_id is None or conversation.slack_channel_id is None:
         raise ValueError("The conversation has no channel.")
-    queue_post(
+    return queue_post(
         conversation_lane(conversation.id),
         PostKind.POST,
         {"text": text, "root": True} if is_root else {"text": text},
@@ -90,6 +104,7 @@ def queue_in_thread(
         tenant_id=conversation.tenant_id,
         conversation_id=conversation.id,
         message_id=message_id,
+        slot=slot,
     )
 
 
@@ -107,7 +122,14 @@ def tell(team_id: str, channel_id: str, text: str, *, tenant_id: UUID | None, sl
 
 
 def tell_privately(
-    team_id: str, channel_id: str, user_id: str, text: str, *, tenant_id: UUID | None, thread_ts: str | None = None
+    team_id: str,
+    channel_id: str,
+    user_id: str,
+    text: str,
+    *,
+    tenant_id: UUID | None,
+    thread_ts: str | None = None,
+    slot: str | None = None,
 ) -> bool:
     """Something that only one person in a channel sees; at most once, since Slack keeps no trace of it."""
     return queue_post(
@@ -118,6 +140,7 @@ def tell_privately(
         channel_id=channel_id,
         tenant_id=tenant_id,
         thread_ts=thread_ts,
+        slot=slot,
     )
 
 
