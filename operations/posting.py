@@ -11,9 +11,10 @@ from psycopg2.extras import Json
 from database import database, notify
 from models import Conversation, PostKind, uuid7
 from operations.sql import changed, clean_json, value
+from slack.blocks import Block
 
-# A place and a post in one statement: this runs for every message. The lane's row stays locked until the commit, so that
-# the order of the numbers is the order of the commits.
+# A place and a post in one statement: this runs for every message. The lane's row stays locked until the commit, so the
+# order of the numbers is the order of the commits.
 _QUEUE = """
     WITH place AS (
         INSERT INTO post_lanes (id, name, next_seq) VALUES (%(new_lane)s, %(lane)s, 2)
@@ -88,17 +89,18 @@ def queue_in_thread(
     message_id: UUID | None = None,
     is_root: bool = False,
     slot: str | None = None,
+    blocks: list[Block] | None = None,
 ) -> bool:
     """A post in the conversation's thread, after all that was queued for it before; the root begins the thread.
 
-    False when its `slot` was taken before.
+    `blocks` show what `text` says, and may add buttons. False when its `slot` was taken before.
     """
     if conversation.slack_team_id is None or conversation.slack_channel_id is None:
         raise ValueError("The conversation has no channel.")
     return queue_post(
         conversation_lane(conversation.id),
         PostKind.POST,
-        {"text": text, "root": True} if is_root else {"text": text},
+        {"text": text} | ({"root": True} if is_root else {}) | ({"blocks": blocks} if blocks else {}),
         team_id=conversation.slack_team_id,
         channel_id=conversation.slack_channel_id,
         tenant_id=conversation.tenant_id,
