@@ -6,6 +6,7 @@ It stays when WAHA goes down. Answers are JSON; what cannot be done is 400 or 40
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ from aiohttp.typedefs import Handler
 from sandbox.waha.answers import answer
 from sandbox.waha.environment import Json
 from sandbox.waha.errors import Refusal
+from sandbox.waha.fault_control import FaultControl
 from sandbox.waha.server import SandboxWaha
 from sandbox.whatsapp import Phone, PhoneError, Shown
 
@@ -59,8 +61,11 @@ class Control:
             web.get("/journal", self._journal),
             web.post("/down", self._down),
             web.post("/up", self._up),
+            web.post("/restart", self._restart),
+            web.post("/webhooks/forget", self._forget_webhooks),
             web.post("/hold", self._hold),
             web.post("/release", self._release),
+            *FaultControl(self._waha).routes(),
         ]
 
     async def _phones(self, _request: web.Request) -> web.Response:
@@ -75,12 +80,12 @@ class Control:
         return answer(_screen(phone), status=201)
 
     async def _write(self, request: web.Request) -> web.Response:
-        """`{"text", "to"?, "name"?}`; the phone is registered if it is new."""
+        """`{"text", "to"?, "name"?, "at"?}`; the phone is registered if it is new. `at` is ISO, and may be long ago."""
         body = await _body(request)
         if not body.get("text"):
             raise PhoneError('Say what to write: {"text": "…"}.')
         phone = self._waha.whatsapp.phone(request.match_info["msisdn"], name=body.get("name"))
-        message = await phone.write(body["text"], to=body.get("to"))
+        message = await phone.write(body["text"], to=body.get("to"), at=_moment(body.get("at")))
         return answer({"id": message.id, "to": f"+{message.to.address}"}, status=201)
 
     async def _read(self, request: web.Request) -> web.Response:
@@ -111,6 +116,14 @@ class Control:
 
     async def _up(self, _request: web.Request) -> web.Response:
         await self._waha.come_back()
+        return self._state()
+
+    async def _restart(self, _request: web.Request) -> web.Response:
+        await self._waha.restart()
+        return self._state()
+
+    async def _forget_webhooks(self, _request: web.Request) -> web.Response:
+        await self._waha.forget_webhooks()
         return self._state()
 
     async def _hold(self, request: web.Request) -> web.Response:
@@ -150,6 +163,18 @@ async def _explain(request: web.Request, handler: Handler) -> web.StreamResponse
         return answer({"error": str(error.args[0])}, status=404)
     except web.HTTPException as error:
         return answer({"error": f"{request.method} {request.path}: {error.reason}."}, status=error.status)
+
+
+def _moment(given: Any) -> datetime | None:
+    if given is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(given)
+    except (TypeError, ValueError):
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise PhoneError('Say when with a time zone: {"at": "2026-11-22T17:00:00+00:00"}.')
+    return moment
 
 
 async def _body(request: web.Request) -> Json:

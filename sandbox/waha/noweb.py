@@ -10,6 +10,8 @@ from sandbox.waha.identifiers import jid
 from sandbox.waha.mailbox import Row
 from sandbox.whatsapp import Ack, Phone, Reacted
 
+_ERROR_FIELDS = ("code", "blocked", "reason", "until", "enforcementType")
+
 
 class Noweb:
     name = "NOWEB"
@@ -59,15 +61,8 @@ class Noweb:
         if row.is_group:
             sides |= {"to": row.chat, "participant": by}
         payload: Json = {"id": row.serialized} | sides | {"fromMe": from_me} | ack_fields(ack)
-        if restricted and self._tells_why:
-            until = (datetime.now(UTC) + timedelta(days=1)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            payload["error"] = {
-                "code": "463",
-                "blocked": True,
-                "reason": "account_restricted",
-                "until": until,
-                "enforcementType": "RESTRICT_ALL_COMPANIONS",
-            }
+        if ack is Ack.ERROR and self._tells_why:
+            payload["error"] = _restriction(row.message.sender) if restricted else dict.fromkeys(_ERROR_FIELDS)
         return payload
 
     def reaction(self, row: Row, happening: Reacted, target: Row) -> Json:
@@ -113,3 +108,10 @@ class Noweb:
                 "quotedMessage": {"conversation": row.quoted.text},
             }
         return text
+
+
+def _restriction(account: Phone) -> Json:
+    until = account.restricted_until or datetime.now(UTC) + timedelta(days=1)
+    ends = until.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    values = ("463", True, "account_restricted", ends, "RESTRICT_ALL_COMPANIONS")
+    return dict(zip(_ERROR_FIELDS, values, strict=True))

@@ -8,6 +8,7 @@ from typing import Literal
 from sandbox.waha.environment import Json
 from sandbox.waha.identifiers import event_id
 from sandbox.waha.mailbox import Row
+from sandbox.waha.receipt_faults import Kind
 from sandbox.waha.session import Session
 from sandbox.whatsapp import (
     Ack,
@@ -81,13 +82,22 @@ def _acknowledged(session: Session, happening: Acknowledged) -> None:
     engine = session.runtime.engine
     from_me = happening.message.sender is session.account
     row = session.mailbox.find(happening.message.id, from_me=from_me)
-    if row is None or happening.ack == engine.first_ack:
+    fate = session.receipt_fates.get(happening.message.id, frozenset()) if from_me else frozenset()
+    if row is None or happening.ack == engine.first_ack or "none" in fate:
         return
     if from_me:
         row.ack = happening.ack if happening.ack is Ack.ERROR else max(row.ack, happening.ack)
     by, _ = ids_of(happening.by)
-    payload = engine.receipt(row, happening.ack, by, from_me=from_me, restricted=happening.restricted)
-    session.emit("message.ack.group" if row.is_group else "message.ack", payload)
+    for ack in [happening.ack, *_repetitions(happening.ack, fate, engine.first_ack)]:
+        payload = engine.receipt(row, ack, by, from_me=from_me, restricted=happening.restricted)
+        session.emit("message.ack.group" if row.is_group else "message.ack", payload)
+
+
+def _repetitions(ack: Ack, fate: frozenset[Kind], first: Ack) -> list[Ack]:
+    """What follows a receipt though it says nothing new: itself again, or the one before it."""
+    same = [ack] if "repeated" in fate else []
+    before = [Ack(ack - 1)] if "backwards" in fate and ack - 1 > first else []
+    return same + before
 
 
 def _reacted(session: Session, happening: Reacted) -> None:

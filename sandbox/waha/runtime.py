@@ -8,6 +8,7 @@ from sandbox.waha.background import Background
 from sandbox.waha.engine import Engine
 from sandbox.waha.environment import Environment
 from sandbox.waha.files import Files
+from sandbox.waha.receipt_faults import ReceiptFaults
 from sandbox.waha.webhooks import Webhooks
 from sandbox.whatsapp import WhatsApp
 
@@ -20,3 +21,4 @@ class Runtime:
     webhooks: Webhooks
     files: Files
     background: Background
+    receipts: ReceiptFaults

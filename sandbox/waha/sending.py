@@ -16,7 +16,7 @@ from sandbox.waha.mailbox import Row
 from sandbox.waha.runtime import Runtime
 from sandbox.waha.session import Session
 from sandbox.waha.sessions import Sessions
-from sandbox.whatsapp import Ack, Group, LinkedDevice, Media, Message, Phone, Restricted
+from sandbox.whatsapp import Ack, Group, LinkedDevice, Media, Message, Phone
 
 # Baileys and whatsmeow both make ids of this prefix and 18 hex digits.
 ID_PREFIX = "3EB0"
@@ -127,16 +127,29 @@ class SendingApi:
         quoted = session.mailbox.find(bare_id(body.get("reply_to") or ""))
         session.addressed_as[message_id] = chat
         device = _device(session)
-        try:
-            device.send(text, recipient, message_id=message_id, quoted=quoted.message if quoted else None, media=media)
-        except Restricted as restricted:
-            self._refused(session, device, restricted.args[0])
+        original = quoted.message if quoted else None
+        self._hand_over(
+            session, device, device.compose(text, recipient, message_id=message_id, quoted=original, media=media)
+        )
         row = session.mailbox.find(message_id, from_me=True)
         if row is None:
             raise errors.EngineFailure("the message was not stored")
         return row
 
-    def _refused(self, session: Session, device: LinkedDevice, message: Message) -> None:
+    def _hand_over(self, session: Session, device: LinkedDevice, message: Message) -> None:
+        fate = self._runtime.receipts.draw(session.name)
+        if fate:
+            session.receipt_fates[message.id] = fate
+        if not device.may_send(message):
+            self._refuse_new_chat(session, device, message)
+        elif "error" in fate:
+            device.reject(message)
+        elif "unsent" in fate:
+            device.keep_back(message)
+        else:
+            device.send(message)
+
+    def _refuse_new_chat(self, session: Session, device: LinkedDevice, message: Message) -> None:
         """GOWS waits for WhatsApp's answer and fails; NOWEB has said 201 before it knows."""
         if self._runtime.engine.first_ack is not Ack.PENDING:
             session.addressed_as.pop(message.id, None)

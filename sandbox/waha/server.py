@@ -24,6 +24,7 @@ from sandbox.waha.journal import Journal, Received
 from sandbox.waha.keys import Keys
 from sandbox.waha.noweb import Noweb
 from sandbox.waha.people import PeopleApi
+from sandbox.waha.receipt_faults import ReceiptFaults
 from sandbox.waha.runtime import Runtime
 from sandbox.waha.sending import SendingApi
 from sandbox.waha.sessions import STATUS_SECONDS, Sessions
@@ -77,6 +78,7 @@ class SandboxWaha:
         self.environment = Environment(engine, version, pace, worker_id, whatsapp.random)
         self.keys = Keys(self.environment, api_key)
         self.faults = Faults()
+        self.receipts = ReceiptFaults()
         self._background = Background()
         self._restarts = Background()
         self._port = port
@@ -95,6 +97,7 @@ class SandboxWaha:
             self._webhooks,
             Files(self.environment, lifetime_seconds=files_lifetime_seconds),
             self._background,
+            self.receipts,
         )
         self.sessions = Sessions(self._runtime)
 
@@ -143,6 +146,11 @@ class SandboxWaha:
         self._started_at = max(milliseconds(), self._started_at + 1)
         self.sessions.start_assigned()
 
+    async def restart(self) -> None:
+        """As `go_down` and `come_back`: a new `startTimestamp`, and webhooks that were not delivered are lost."""
+        await self.go_down()
+        await self.come_back()
+
     async def pair(self, session: str, phone: Phone) -> None:
         """Scans what a started session shows, as soon as it shows it, and waits until it works."""
         started = self.sessions.known(session)
@@ -177,6 +185,7 @@ class SandboxWaha:
         """Switches every fault off: of requests, webhooks and receipts."""
         self.faults.heal()
         self.webhook_faults.heal()
+        self.receipts.heal()
 
     def hold_answers(self, path: str) -> Hold:
         """Requests to `path` (`*` allowed) are carried out, and not answered until the hold is released."""

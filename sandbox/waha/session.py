@@ -10,8 +10,9 @@ from sandbox.waha import qr
 from sandbox.waha.environment import Json
 from sandbox.waha.identifiers import event_id, milliseconds
 from sandbox.waha.mailbox import Mailbox
+from sandbox.waha.receipt_faults import Kind
 from sandbox.waha.runtime import Runtime
-from sandbox.whatsapp import Happening, LinkedDevice, Phone, Unlinked
+from sandbox.whatsapp import Happening, LinkedDevice, Phone, RestrictionChanged, Unlinked
 
 # A start takes about as long as the handshake with WhatsApp's server.
 HANDSHAKE_SECONDS = 0.3
@@ -48,6 +49,8 @@ class Session:
         self.assigned = False
         # Chat ids as the caller of the API wrote them, by message id: the answer and the event use the same form.
         self.addressed_as: dict[str, str] = {}
+        # What a fault makes of the receipts of a message that was sent, by message id.
+        self.receipt_fates: dict[str, frozenset[Kind]] = {}
         self.last_activity: int | None = None
         self._receive = receive
         self._statuses: list[Json] = []
@@ -69,6 +72,15 @@ class Session:
             return None
         return self.runtime.engine.me(self.device.account, self.device.number)
 
+    @property
+    def me_with_limits(self) -> Json | None:
+        """`me` as SessionInfo has it: newer servers add what WhatsApp told them of its limits, null if nothing."""
+        me, environment = self.me, self.runtime.environment
+        if me is None or not environment.at_least("2026.7.2"):
+            return me
+        capping: Json = {"messageCapping": None} if environment.at_least("2026.8.1") else {}
+        return me | {"reachoutTimelock": self._timelock()} | capping
+
     def info(self, *, with_engine: bool) -> Json:
         """SessionInfo. Lists leave the engine out."""
         working = self.status is Status.WORKING
@@ -76,7 +88,7 @@ class Session:
             "name": self.name,
             "status": self.status.value,
             "config": self.config,
-            "me": self.me,
+            "me": self.me_with_limits,
             "presence": "online" if working else None,
             "timestamps": {"activity": self.last_activity},
             "assignedWorker": self.runtime.environment.worker_id,
@@ -204,6 +216,9 @@ class Session:
         if isinstance(happening, Unlinked):
             self.device = None
             self.fail()
+        elif isinstance(happening, RestrictionChanged):
+            if self.status is Status.WORKING and self.runtime.environment.at_least("2026.7.2"):
+                self._become(Status.WORKING, {"reachoutTimelock": self._timelock()})
         else:
             self._receive(self, happening)
 
@@ -214,13 +229,22 @@ class Session:
         if self.device is not None:
             self.device.disconnect()
 
-    def _become(self, status: Status) -> None:
+    def _timelock(self) -> Json | None:
+        if self.account is None or self.account.restricted_until is None:
+            return None
+        return {
+            "enforcementType": "RESTRICT_ALL_COMPANIONS",
+            "isActive": self.account.restricted,
+            "timeEnforcementEnds": int(self.account.restricted_until.timestamp()),
+        }
+
+    def _become(self, status: Status, data: Json | None = None) -> None:
         self.status = status
         self._statuses.append({"status": status.value, "timestamp": milliseconds()})
         self._statuses = self._statuses[-STATUSES_REMEMBERED:]
         payload: Json = {"name": self.name, "status": status.value, "statuses": list(self._statuses)}
         if self.runtime.environment.at_least("2026.7.1"):
-            payload["data"] = None
+            payload["data"] = data
         self.emit("session.status", payload)
         self._notify()
 

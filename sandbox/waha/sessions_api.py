@@ -90,7 +90,7 @@ class SessionsApi:
         session = self._sessions.get(name)
         if session is None or not session.running:
             raise errors.not_running(name)
-        return empty(200) if session.me is None else answer(session.me)
+        return empty(200) if session.me is None else answer(session.me_with_limits)
 
     async def start(self, request: web.Request) -> web.Response:
         session = self._known(request)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sandbox.whatsapp.messages import Ack, Acknowledged, Group, Happening, Media, Message, Restricted, Written
+from sandbox.whatsapp.messages import Ack, Acknowledged, Group, Happening, Media, Message, Written
 
 if TYPE_CHECKING:
     from sandbox.whatsapp.network import WhatsApp
@@ -43,7 +43,7 @@ class LinkedDevice:
         if self in self.account.devices:
             self.account.devices.remove(self)
 
-    def send(
+    def compose(
         self,
         text: str,
         to: Phone | Group,
@@ -52,18 +52,20 @@ class LinkedDevice:
         quoted: Message | None = None,
         media: Media | None = None,
     ) -> Message:
-        """Hands a message to WhatsApp.
+        return Message(message_id, self.account, to, text, self._network.now(), quoted, media)
 
-        Raises:
-            Restricted: The account may not start chats, and this would start one.
-        """
-        message = Message(message_id, self.account, to, text, self._network.now(), quoted, media)
-        if self.account.restricted and not self.account.chat_with(to):
-            raise Restricted(message)
+    def may_send(self, message: Message) -> bool:
+        """Whether WhatsApp takes it: an account that may not start chats goes on in those that it has."""
+        return not self.account.restricted or bool(self.account.chat_with(message.to))
+
+    def send(self, message: Message) -> None:
         self._network.carry(message, origin=self)
-        return message
+
+    def keep_back(self, message: Message) -> None:
+        """Takes the message over and never hands it to WhatsApp."""
+        self.hear(Written(message, self))
 
     def reject(self, message: Message) -> None:
-        """Takes the message over but answers with error 463, as WhatsApp does to a client that does not wait for it."""
+        """Takes the message over, and WhatsApp refuses it: with error 463 if the account may not start this chat."""
         self.hear(Written(message, self))
-        self.hear(Acknowledged(message, Ack.ERROR, self.account, restricted=True))
+        self.hear(Acknowledged(message, Ack.ERROR, self.account, restricted=not self.may_send(message)))

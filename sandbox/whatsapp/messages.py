@@ -29,10 +29,6 @@ class PhoneError(ValueError):
     """What a person wanted to do with a phone is not possible; the text says why."""
 
 
-class Restricted(Exception):
-    """WhatsApp's error 463: this account may not start new chats for now."""
-
-
 @dataclass(frozen=True)
 class Media:
     data: bytes
@@ -127,7 +123,12 @@ class Unlinked:
     """A person removed the linked device on the phone."""
 
 
-Happening = Written | Acknowledged | Reacted | Edited | Revoked | Unlinked
+@dataclass(frozen=True)
+class RestrictionChanged:
+    """WhatsApp told the account that it may not start new chats for now, or may again."""
+
+
+Happening = Written | Acknowledged | Reacted | Edited | Revoked | Unlinked | RestrictionChanged
 
 
 @dataclass

@@ -8,7 +8,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from sandbox.whatsapp.linked import LinkedDevice
-from sandbox.whatsapp.messages import Ack, Direction, Group, Media, Message, PhoneError, Shown, Unlinked
+from sandbox.whatsapp.messages import (
+    Ack,
+    Direction,
+    Group,
+    Media,
+    Message,
+    PhoneError,
+    RestrictionChanged,
+    Shown,
+    Unlinked,
+)
 
 if TYPE_CHECKING:
     from sandbox.whatsapp.network import WhatsApp
@@ -23,7 +33,9 @@ class Phone:
         self.lid = f"90{number}"
         self.registered = name is not None
         self.appears_as: Literal["pn", "lid"] = "pn"
+        # Error 463: no new chats. WhatsApp does not always say until when.
         self.restricted = False
+        self.restricted_until: datetime | None = None
         self.switched_on = True
         self.devices: list[LinkedDevice] = []
         self.chats: dict[str, list[Shown]] = {}
@@ -98,6 +110,15 @@ class Phone:
             self.devices.remove(device)
             device.hear(Unlinked())
 
+    def restrict(self, until: datetime | None = None) -> None:
+        """WhatsApp lets the account start no new chats (error 463); without `until` it says nothing about it."""
+        self.restricted, self.restricted_until = True, until
+        self._tell_devices_of_restriction()
+
+    def lift_restriction(self) -> None:
+        self.restricted = False
+        self._tell_devices_of_restriction()
+
     def switch_off(self) -> None:
         """Nothing is shown or acknowledged as delivered until the phone is on again."""
         self.switched_on = False
@@ -140,6 +161,10 @@ class Phone:
     def shown(self, message: Message) -> list[Shown]:
         """The message on this screen: nothing, one, or each of its copies."""
         return self._by_id.get((message.chat_for(self).address, message.id), [])
+
+    def _tell_devices_of_restriction(self) -> None:
+        for device in list(self.devices) if self.restricted_until else []:
+            device.hear(RestrictionChanged())
 
     def _arrive(self, message: Message) -> None:
         self.show(message, "in")

@@ -75,6 +75,9 @@ async def test_a_phone_shows_its_chats(rig: Rig, ask: Ask) -> None:
         ("/phones/+491/scan", {}, 400, "Say which code to scan"),
         ("/phones/+491/read", {}, 404, "There is no phone with the number +491."),
         ("/sessions/nosuch/disconnect", {}, 400, "Session not found"),
+        ("/phones/+491/write", {"text": "Hi", "at": "now"}, 400, "Say when with a time zone"),
+        ("/faults/requests", {"kind": "sulk"}, 400, 'Say which kind: {"kind": "…"} is one of delay, answer, fail,'),
+        ("/faults/webhooks", {"kind": "late", "path": "*"}, 400, "There is no path; there are by, event, kind,"),
         ("/nosuch", {}, 404, "POST /nosuch: Not Found."),
     ],
 )
@@ -117,3 +120,37 @@ async def test_sessions_and_journal_can_be_looked_at(rig: Rig, ask: Ask) -> None
     assert [(session["name"], session["status"]) for session in sessions] == [("acme", "WORKING")]
     assert journal["requests"][0]["path"] == "/api/sessions"
     assert journal["webhooks"][0]["event"]["event"] == "session.status"
+
+
+async def test_faults_are_switched_on_listed_and_healed(rig: Rig, ask: Ask) -> None:
+    await rig.pair()
+    await ask("POST", "/faults/requests", {"kind": "answer", "path": "/api/send*", "status": 503, "times": 2})
+    await ask("POST", "/faults/webhooks", {"kind": "late", "seconds": [0.01, 0.02], "probability": 0.5, "seed": 4})
+    status, receipt = await ask("POST", "/faults/receipts", {"kind": "unsent"})
+
+    refused = await rig.send("Hi")
+    _, listed = await ask("GET", "/faults")
+    _, healed = await ask("DELETE", "/faults")
+
+    assert (status, receipt["kind"], receipt["hits"]) == (201, "unsent", 0)
+    assert refused.status == 503
+    assert {kind: len(faults) for kind, faults in listed.items()} == {"requests": 1, "webhooks": 1, "receipts": 1}
+    assert listed["requests"][0]["hits"] == 1
+    assert healed == {"requests": [], "webhooks": [], "receipts": []}
+    assert (await rig.send("Hi")).status == 201
+
+
+async def test_a_message_of_long_ago_is_only_in_the_history_after_a_restart(rig: Rig, ask: Ask) -> None:
+    await rig.pair()
+    rig.hooks.silent = True
+    old = {"text": "Hello?", "at": "2026-01-01T12:00:00+00:00"}
+    await ask("POST", f"/phones/{CARLA}/write", old)
+    await rig.until(lambda: rig.hooks.events("message.any"))
+
+    await ask("POST", "/restart")
+    rig.hooks.silent = False
+    await rig.reaches("WORKING")
+
+    [row] = (await rig.call("GET", "/api/acme/chats/all/messages?filter.timestamp.lte=1767268800")).body
+    assert (row["body"], row["timestamp"]) == ("Hello?", 1767268800)
+    assert len(rig.hooks.events("message.any")) == 1
