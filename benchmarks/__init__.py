@@ -1,0 +1,1 @@
+"""What is fast, against what: each module is a program that prints its figures."""
