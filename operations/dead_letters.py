@@ -1,0 +1,116 @@
+"""What did not reach the customer and waits for a person: failed for good, or set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import peewee
+
+from models import Conversation, Direction, Message, MessageStatus
+from operations.buttons import Act
+from operations.deciding import acts_of, decide, state_of
+from operations.errors import Refused
+from operations.hold_reasons import UNKNOWN
+from operations.sql import locked
+
+PAGE = 20
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A message that waits for a person, and what they are offered to decide. `why` is a sentence."""
+
+    message: Message
+    why: str
+    acts: tuple[Act, ...]
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """How many are on their way again, and how many were left because nobody knows whether they left."""
+
+    again: int
+    unknown: int
+
+
+def failed(
+    tenant_id: UUID,
+    *,
+    session_id: UUID | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int = PAGE,
+) -> list[DeadLetter]:
+    """The newest first; what was discarded, cancelled or replayed waits for nobody. The tenant is set."""
+    chosen = _waiting(tenant_id, session_id, since, until).order_by(Message.created_at.desc(), Message.id.desc())
+    return [DeadLetter(message, _why(message), acts_of(message)) for message in chosen.limit(limit)]
+
+
+def count(
+    tenant_id: UUID, *, session_id: UUID | None = None, since: datetime | None = None, until: datetime | None = None
+) -> int:
+    """How many there are, however many `failed` shows."""
+    return int(_waiting(tenant_id, session_id, since, until).count())
+
+
+def replay(
+    tenant_id: UUID,
+    *,
+    session_id: UUID | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    user_id: str,
+    new_ids: Sequence[UUID],
+) -> Replayed:
+    """Send again what failed or was set aside, in its order; what may have left is left to a person's own decision.
+
+    As many as there are `new_ids`, the oldest of each conversation first. Each message is replayed once, however often
+    and by however many this is asked for. The tenant is set.
+    """
+    asked = _waiting(tenant_id, session_id, since, until)
+    sure = asked.where((Message.status == MessageStatus.FAILED) | (Message.hold_reason != UNKNOWN))
+    # All conversations first and in one order, so that two who replay wait for each other and not in a circle.
+    conversations = Conversation.select(Conversation.id).where(
+        Conversation.tenant_id == tenant_id, Conversation.id.in_(sure.select(Message.conversation_id))
+    )
+    list(locked(conversations.order_by(Conversation.id)))
+    again = 0
+    for message, new_id in zip(sure.order_by(Message.conversation_id, Message.seq), new_ids, strict=False):
+        again += _replayed(message, new_id, user_id)
+    return Replayed(again, asked.where(Message.hold_reason == UNKNOWN).count())
+
+
+def _replayed(message: Message, new_id: UUID, user_id: str) -> bool:
+    try:
+        decide(Act.RETRY, message.id, user_id=user_id, new_id=new_id)
+    except Refused:
+        return False  # it has moved on since it was read
+    return True
+
+
+def _waiting(
+    tenant_id: UUID, session_id: UUID | None, since: datetime | None, until: datetime | None
+) -> peewee.ModelSelect[Message]:
+    later = Message.alias()
+    is_replayed = later.select().where((later.tenant_id == tenant_id) & (later.replay_of == Message.id))
+    chosen = Message.live().where(
+        Message.tenant_id == tenant_id,
+        Message.direction == Direction.OUTBOUND,
+        ((Message.status == MessageStatus.FAILED) & ~peewee.fn.jsonb_exists(Message.metadata, "dropped_by"))
+        | ((Message.status == MessageStatus.QUEUED) & Message.parked_at.is_null(is_null=False)),
+        ~peewee.fn.EXISTS(is_replayed),
+    )
+    if session_id is not None:
+        chosen = chosen.where(Message.session_id == session_id)
+    if since is not None:
+        chosen = chosen.where(Message.created_at >= since)
+    if until is not None:
+        chosen = chosen.where(Message.created_at <= until)
+    return chosen
+
+
+def _why(message: Message) -> str:
+    return message.error_message or state_of(message).value

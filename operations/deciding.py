@@ -1,0 +1,223 @@
+"""What a person decides about a message that did not simply leave. Each runs in a transaction with the tenant set.
+
+A decision is taken once: whoever comes second, or when the message has moved on, is refused with what became of it.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+from uuid import UUID
+
+from database import notify
+from models import Conversation, Message, MessageStatus, SlackIdentity, User
+from operations import audit
+from operations.buttons import Act
+from operations.errors import BadInput, NotFound, Refused
+from operations.hold_reasons import UNKNOWN
+from operations.receipts import show_receipt
+from operations.replaying import replay
+from operations.sql import changed, clean, locked, value
+
+
+class State(Enum):
+    """Where a message stands for a person; the value says why nothing can be decided there."""
+
+    WAITING = "It waits to be sent already."
+    IN_FLIGHT = "It is on its way at this moment; what becomes of it shows in a minute."
+    ASIDE = "It was set aside and was not sent."
+    UNKNOWN = "Whether it was sent is not known. Look on the phone, then decide with the buttons below its question."
+    FAILED = "It was not delivered."
+    DROPPED = "It was taken back before."
+    REPLAYED = "It was put on its way again before."
+    GONE = "It has been sent."
+
+
+_POSSIBLE: Final = {
+    Act.SEND_NOW: {State.ASIDE},
+    Act.RETRY: {State.ASIDE, State.FAILED},
+    Act.EDIT: {State.ASIDE, State.FAILED},
+    Act.DISCARD: {State.ASIDE, State.FAILED, State.WAITING},
+    Act.WAS_SENT: {State.UNKNOWN},
+    Act.SEND_AGAIN: {State.UNKNOWN},
+}
+# A message is offered what makes sense most often; the others are possible too.
+_OFFERED: Final = {
+    State.ASIDE: (Act.RETRY, Act.EDIT, Act.DISCARD),
+    State.UNKNOWN: (Act.WAS_SENT, Act.SEND_AGAIN),
+    State.FAILED: (Act.RETRY, Act.EDIT, Act.DISCARD),
+}
+
+
+def tenant_of(message_id: UUID) -> UUID | None:
+    """Whose message it is, whatever tenant is set; None when there is none, or it was deleted."""
+    found: UUID | None = value("SELECT tenant_of_message(%s)", (message_id,))
+    return found
+
+
+def decide(act: Act, message_id: UUID, *, user_id: str, new_id: UUID) -> str:
+    """Carry out a button; what the clicker is told. `new_id` is the replay's, where the act makes one.
+
+    `user_id` is a Slack user's, with or without the team before it (`T1/U1`). `Act.EDIT` needs a text: see `edit`.
+
+    Raises:
+        NotFound: there is no such message in the tenant.
+        Refused: it is too late; the sentence says what became of the message.
+    """
+    message = _possible(message_id, _POSSIBLE[act])
+    by = _name_of(message.tenant_id, user_id)
+    match act:
+        case Act.SEND_NOW | Act.RETRY if message.status == MessageStatus.QUEUED:
+            _let_go(message)
+            said = "It is sent now, before whatever of this conversation still waits."
+        case Act.RETRY:
+            replay(message, new_id=new_id)
+            said = "It is sent again."
+        case Act.DISCARD:
+            _drop(message, f"Discarded by {by}.", user_id)
+            said = "It is discarded; the customer does not get it."
+        case Act.WAS_SENT:
+            _settle_sent(message)
+            said = "It counts as sent."
+        case Act.SEND_AGAIN:
+            _close(message, f"Its outcome stayed unknown, and {by} sent it again.")
+            replay(message, new_id=new_id)
+            said = "It is sent again."
+        case _:
+            raise BadInput("The text that should be sent is missing.")
+    _write_down(act.value, message, user_id)
+    return said
+
+
+def edit(message_id: UUID, text: str, *, user_id: str, new_id: UUID) -> str:
+    """Send another text in the place of one that failed or was set aside; what the person is told.
+
+    Raises:
+        BadInput: the text is empty.
+        NotFound: there is no such message in the tenant.
+        Refused: it is too late; the sentence says what became of the message.
+    """
+    body = clean(text).strip()
+    if not body:
+        raise BadInput("The text is empty; write what should be sent.")
+    message = _possible(message_id, _POSSIBLE[Act.EDIT])
+    if message.status == MessageStatus.QUEUED:
+        _close(message, f"{_name_of(message.tenant_id, user_id)} sent another text instead.")
+    replay(message, new_id=new_id, body=body)
+    _write_down(Act.EDIT.value, message, user_id)
+    return "The new text is sent."
+
+
+def cancel(message_id: UUID, *, user_id: str) -> str:
+    """Take back a message that has not left; what the person is told.
+
+    Raises:
+        NotFound: there is no such message in the tenant.
+        Refused: it has left, or may have; the sentence says which.
+    """
+    message = _possible(message_id, {State.WAITING, State.ASIDE})
+    _drop(message, f"Cancelled by {_name_of(message.tenant_id, user_id)}.", user_id)
+    _write_down("message.cancel", message, user_id)
+    return "It is cancelled; the customer does not get it."
+
+
+def state_of(message: Message) -> State:
+    """Where a message stands, by its row and its replay."""
+    if message.status in {MessageStatus.SENT, MessageStatus.DELIVERED}:
+        return State.GONE
+    if message.status == MessageStatus.FAILED:
+        if Message.select().where(Message.tenant_id == message.tenant_id, Message.replay_of == message.id).exists():
+            return State.REPLAYED
+        return State.DROPPED if "dropped_by" in message.metadata else State.FAILED
+    if message.parked_at is not None:
+        return State.UNKNOWN if message.hold_reason == UNKNOWN else State.ASIDE
+    # A lease whose call has not begun is no obstacle: the call begins only while the message is still queued.
+    return State.WAITING if message.send_started_at is None else State.IN_FLIGHT
+
+
+def acts_of(message: Message) -> tuple[Act, ...]:
+    """What a person is offered to decide about a message; nothing where there is nothing to decide."""
+    return _OFFERED.get(state_of(message), ())
+
+
+def _possible(message_id: UUID, states: set[State]) -> Message:
+    """The message and its conversation, locked, if it stands in one of the states."""
+    found = Message.find(message_id)
+    if found is None or found.direction != "outbound":
+        raise NotFound("There is no such message in this tenant; `message failed` shows what waits for a decision.")
+    # The conversation first, as whoever queues, leases or records does.
+    locked(Conversation.select(Conversation.id).where(Conversation.id == found.conversation_id)).first()
+    message: Message = locked(Message.select().where(Message.id == message_id)).get()
+    if (state := state_of(message)) not in states:
+        raise Refused(f"Nothing was changed. {state.value}")
+    return message
+
+
+def _let_go(message: Message) -> None:
+    """Send it in the place that it had, whatever its age: whoever let it go wants it now."""
+    changed(
+        "UPDATE messages SET parked_at = NULL, hold_reason = NULL, blocks_since = NULL, send_started_at = NULL, "
+        "error_message = NULL, confirmed_at = clock_timestamp(), next_attempt_at = clock_timestamp(), "
+        "updated_at = clock_timestamp() WHERE id = %s AND tenant_id = %s",
+        (message.id, message.tenant_id),
+    )
+    notify("messages")
+
+
+def _settle_sent(message: Message) -> None:
+    """The id stays unconfirmed, so that the message's own echo, when it comes, still finds it."""
+    changed(
+        "UPDATE messages SET status = 'sent', sent_at = send_started_at, parked_at = NULL, hold_reason = NULL, "
+        "error_message = NULL, updated_at = clock_timestamp() WHERE id = %s AND tenant_id = %s",
+        (message.id, message.tenant_id),
+    )
+    show_receipt(Message.get_by_id(message.id))
+
+
+def _drop(message: Message, reason: str, user_id: str) -> None:
+    _close(message, reason)
+    changed(
+        "UPDATE messages SET metadata = metadata || jsonb_build_object('dropped_by', %s::text) "
+        "WHERE id = %s AND tenant_id = %s",
+        (user_id, message.id, message.tenant_id),
+    )
+    show_receipt(Message.get_by_id(message.id))
+
+
+def _close(message: Message, reason: str) -> None:
+    """End a message without a word in the thread: who decided it knows."""
+    changed(
+        "UPDATE conversations SET send_lease_token = NULL, send_lease_expires_at = NULL "
+        "WHERE id = %s AND tenant_id = %s AND send_lease_token = %s",
+        (message.conversation_id, message.tenant_id, message.lease_token),
+    )
+    changed(
+        "UPDATE messages SET status = 'failed', error_message = %s, parked_at = NULL, hold_reason = NULL, "
+        "lease_token = NULL, lease_expires_at = NULL, updated_at = clock_timestamp() WHERE id = %s AND tenant_id = %s",
+        (reason, message.id, message.tenant_id),
+    )
+    notify("messages")
+
+
+def _name_of(tenant_id: UUID, user_id: str) -> str:
+    """The first name that the tenant knows; a mention would not be one inside a kept reason."""
+    slack_user_id = user_id.rpartition("/")[2]
+    known = (
+        User.live(User.first_name)
+        .join(SlackIdentity, on=(SlackIdentity.user_id == User.id))
+        .where(SlackIdentity.tenant_id == tenant_id, SlackIdentity.slack_user_id == slack_user_id)
+        .scalar()
+    )
+    return str(known) if known else slack_user_id
+
+
+def _write_down(action: str, message: Message, user_id: str) -> None:
+    after = Message.get_by_id(message.id)
+    audit.record(
+        user_id,
+        action,
+        message,
+        tenant_id=message.tenant_id,
+        before={"status": message.status.value, "hold_reason": message.hold_reason},
+        after={"status": after.status.value},
+    )
