@@ -22,20 +22,22 @@ from operations import slack_inbox
 from operations.errors import NoRole, Refused
 from operations.permissions import Permission
 from operations.posting import tell_person
-from operations.slack_inbox import Answer, Unanswered
+from operations.slack_inbox import Answer, Outcome, Teller, Unanswered
 from operations.standing import Person
 from operations.wording import with_root
 from settings.logs import get_logger
 from slack.blocks import sections
-from slack.client import SlackClient
+from slack.client import CALL_TIMEOUT, SlackClient
 from slack.errors import SlackError, SlackRefused
 
 # Older than this it is no answer any more, and who asked has long done something else.
 UNANSWERED_SINCE = timedelta(hours=24)
 DATABASE_PAUSE_SECONDS = 3.0
-LOOK_FOR_LEFTOVERS_SECONDS = 30.0
+LOOK_FOR_LEFTOVERS_SECONDS = 5.0
 # Younger ones are most likely being answered, by this process or another.
 LEFT_OVER_AFTER = timedelta(minutes=1)
+# Longer than the call that tells an answer: another bot tells it only when this one is dead.
+TELLING_LASTS = CALL_TIMEOUT + timedelta(seconds=5)
 MOST_BLOCKS = 50
 
 AWAY = (
@@ -66,13 +68,19 @@ class Desk:
         self._installation = installation
         self._at_work: set[UUID] = set()
 
-    async def serve(self, call: Call, kept: Answer | None = None) -> None:
+    async def serve(self, call: Call, *, is_kept: bool = False) -> None:
         """Carry out what was asked, unless its answer is kept already, and tell the answer. Raises nothing."""
         if call.event_id in self._at_work:
             return
         self._at_work.add(call.event_id)
+        teller = Teller(uuid.uuid4(), TELLING_LASTS)
         try:
-            await self._deliver(call, kept or await self._outcome(call))
+            if is_kept:
+                outcome = await in_database(slack_inbox.take_over, call.event_id, teller)
+            else:
+                outcome = await self._outcome(call, teller)
+            if outcome.is_ours:
+                await self._deliver(call, outcome.answer)
         except Exception:
             log.exception("command could not be answered", event_id=call.event_id)
         finally:
@@ -88,7 +96,8 @@ class Desk:
         for one in left:
             body = json.loads(bytes(one.body))
             if (row := incoming(body)) is not None:
-                await self.serve(Call.of(row, body, timedelta(seconds=one.age_seconds)), _kept(one))
+                call = Call.of(row, body, timedelta(seconds=one.age_seconds))
+                await self.serve(call, is_kept=one.answer is not None)
 
     async def answer_leftovers(self) -> None:
         """Look for ever for what is kept and was not answered, as when the database went away before it was."""
@@ -109,24 +118,24 @@ class Desk:
             return False
         return True
 
-    async def _outcome(self, call: Call) -> Answer:
+    async def _outcome(self, call: Call, teller: Teller) -> Outcome:
         told = False
         while True:
             try:
-                return await self._attempt(call)
+                return await self._attempt(call, teller)
             except DatabaseUnavailable as error:
                 log.warning("command waits for the database", event_id=call.event_id, reason=str(error))
                 told = told or await self.say(call.response_url, AWAY)
                 await asyncio.sleep(DATABASE_PAUSE_SECONDS)
 
-    async def _attempt(self, call: Call) -> Answer:
+    async def _attempt(self, call: Call, teller: Teller) -> Outcome:
         try:
             command, asked = self._read(call)
             if command.prepare is not None:
                 await in_database(check, command, asked, self._installation)
                 asked = await self._prepared(command.prepare, asked)
             work = partial(carry_out, command, asked, self._installation)
-            return await in_database(slack_inbox.answer, call.event_id, work)
+            return await in_database(slack_inbox.answer, call.event_id, work, teller)
         except NoRole as refusal:
             answer = Answer(await self._way_in(call.person) or refusal.sentence)
         except Refused as refusal:
@@ -137,7 +146,7 @@ class Desk:
             error_id = new_error_id()
             log.exception("command failed", error_id=error_id, event_id=call.event_id)
             answer = Answer(went_wrong(error_id))
-        return await in_database(slack_inbox.refuse, call.event_id, answer)
+        return await in_database(slack_inbox.refuse, call.event_id, answer, teller)
 
     def _read(self, call: Call) -> tuple[Command, Asked]:
         if call.typed is None:
@@ -187,9 +196,4 @@ def _send_directly(call: Call, text: str) -> None:
 
 async def unanswered(older_than: timedelta = timedelta(0)) -> list[Unanswered]:
     """What is kept and not answered, oldest first; what is too old for anybody to wait for is left out."""
-    left = await in_database(slack_inbox.unanswered, UNANSWERED_SINCE)
-    return [one for one in left if one.age_seconds >= older_than.total_seconds()]
-
-
-def _kept(one: Unanswered) -> Answer | None:
-    return Answer(one.answer["text"], one.answer.get("blocks")) if one.answer is not None else None
+    return await in_database(slack_inbox.unanswered, UNANSWERED_SINCE, older_than)

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from models import SlackEventKind
+from operations.editions import about_of
 from operations.slack_inbox import NewSlackEvent
 
 Body = Mapping[str, Any]
@@ -34,6 +35,7 @@ def team_of(body: Body) -> str:
 
 def _row(body: Body, kind: SlackEventKind, key: str, *, lane: str) -> NewSlackEvent:
     event = body.get("event") or body
+    about, edition = about_of(team_of(body), _channel(event), event)
     return NewSlackEvent(
         # Out of the key: storing is repeated when the answer to a COMMIT was lost, and has to find the same row.
         id=event_id_of(key),
@@ -44,6 +46,8 @@ def _row(body: Body, kind: SlackEventKind, key: str, *, lane: str) -> NewSlackEv
         slack_user_id=str(event.get("user_id") or _id(event.get("user"))),
         lane=lane,
         body=json.dumps(body).encode(),
+        about=about,
+        edition=edition,
     )
 
 
@@ -73,7 +77,7 @@ def _lane(body: Body) -> str:
     event = body["event"]
     item = event.get("item")
     about = item if isinstance(item, Mapping) else _inner(event)
-    thread = about.get("thread_ts") or about.get("ts") or event.get("deleted_ts") or ""
+    thread = about.get("thread_ts") or event.get("deleted_ts") or about.get("ts") or ""
     return f"{team_of(body)}/{_channel(event)}/{thread}"
 
 

@@ -7,25 +7,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from database import set_tenant
-from models import Conversation, ConversationChat, SlackIdentity, User, UserRole, WahaSession, uuid7
+from models import Conversation, ConversationChat, Message, SlackIdentity, User, UserRole, WahaSession, uuid7
+from operations import editions, edits
 from operations.conversations import living
+from operations.editions import INTERNAL, Reply, reply_of
 from operations.outcomes import NotYet
 from operations.permissions import Permission, may, who_may
 from operations.posting import tell_privately, waiting_in
 from operations.queueing import SlackOrigin, queue
-from operations.sql import first
-from operations.standing import Membership, Person, memberships, routes_of
+from operations.sql import clean, first
+from operations.standing import Membership, memberships, routes_of
 from slack import references
 from slack.mrkdwn import escape, to_whatsapp
 
-INTERNAL = "//"
-# In italics, in a quotation or list, behind an invisible mark, in full width: what looks so is meant so.
-_IS_INTERNAL = re.compile(r"(?:[\s*_~`\u2022\u25e6\u25aa\u200b-\u200f\u2060\ufeff-]|&gt;|\d+\.\s)*[/\uff0f]{2}")
-# A plain message, one with files, one that is also sent to the channel, and `/me`.
-_WRITTEN_BY_PEOPLE = frozenset({None, "file_share", "thread_broadcast", "me_message"})
+NO_TEXT = "Not sent to the customer: there is no text in it."
+STAYS_INTERNAL = (
+    "Not sent to the customer: a reply that was internal stays so when it is edited. Write it again in this thread."
+)
 
 
 @dataclass(frozen=True)
@@ -38,69 +39,91 @@ def handle(payload: dict[str, Any], *, stored_at: datetime) -> UUID | None:
     """Handle one event of Slack's Events API, in a running transaction; returns the tenant it was about.
 
     Raises:
-        NotYet: it cannot be told yet whether it is a reply in a conversation.
+        NotYet: it cannot be told yet whether it is a reply in a conversation, or whether its message has left.
     """
-    event = payload.get("event") or {}
-    if not _is_reply(event):
+    reply = reply_of(editions.completed(payload))
+    if reply is None:
         return None
-    team_id, channel_id = str(payload.get("team_id") or ""), str(event["channel"])
-    thread = first(
-        _Thread, "SELECT * FROM conversation_of_thread(%s, %s, %s)", (team_id, channel_id, event["thread_ts"])
-    )
+    thread = _thread_of("conversation_of_thread", reply)
+    is_former = thread is None
+    if is_former:
+        _wait_for_root(reply.team_id, reply.channel_id, stored_at)
+        thread = _thread_of("conversation_of_former_thread", reply)
     if thread is None:
-        _wait_for_root(team_id, channel_id, stored_at)
-        return _in_former_thread(event, team_id, channel_id)
+        return None
     set_tenant(thread.tenant_id)
-    if _IS_INTERNAL.match(str(event.get("text") or "")):
-        return thread.tenant_id
-    writer = Person(str(event.get("user_team") or event.get("team") or team_id), str(event["user"]))
-    refusal = _refusal(writer, thread.tenant_id, event) or _send(event, thread, team_id, channel_id, writer)
-    if refusal is not None:
-        tell_privately(
-            team_id, channel_id, writer.user_id, refusal, tenant_id=thread.tenant_id, thread_ts=event["thread_ts"]
-        )
+    answer = _answer(reply, thread, stored_at, is_former=is_former)
+    if answer is not None:
+        _tell(reply, answer, thread.tenant_id)
     return thread.tenant_id
 
 
 def say_lost(payload: dict[str, Any]) -> None:
     """Tell who wrote a reply that it could not be handled; without this it would be missing and nobody would know."""
-    event = payload.get("event") or {}
-    if not _is_reply(event) or _IS_INTERNAL.match(str(event.get("text") or "")):
+    reply = reply_of(payload)
+    if reply is None or (reply.is_internal and not reply.edition):
         return
-    team_id, channel_id = str(payload.get("team_id") or ""), str(event["channel"])
-    if first(_Thread, "SELECT * FROM conversation_of_thread(%s, %s, %s)", (team_id, channel_id, event["thread_ts"])):
+    if _thread_of("conversation_of_thread", reply):
         text = "Not sent to the customer: something went wrong on our side. Write it again, or ask an operator."
-        tell_privately(team_id, channel_id, str(event["user"]), text, tenant_id=None, thread_ts=event["thread_ts"])
+        if reply.edition:
+            text = "Something went wrong on our side: the customer may get, or have, the text before this change."
+        _tell(reply, text, None)
 
 
-def _is_reply(event: dict[str, Any]) -> bool:
-    return (
-        event.get("type") == "message"
-        and event.get("subtype") in _WRITTEN_BY_PEOPLE
-        and bool(event.get("user"))
-        and not event.get("bot_id")
-        and bool(event.get("thread_ts"))
-        and event.get("thread_ts") != event.get("ts")
+def _thread_of(function: str, reply: Reply) -> _Thread | None:
+    place = (reply.team_id, reply.channel_id, reply.thread_ts)
+    return first(_Thread, f"SELECT * FROM {function}(%s, %s, %s)", place)  # noqa: S608 - a name of ours
+
+
+def _tell(reply: Reply, text: str, tenant_id: UUID | None) -> None:
+    """The same sentence about the same reply once, however often it is edited."""
+    tell_privately(
+        reply.team_id,
+        reply.channel_id,
+        reply.writer.user_id,
+        text,
+        tenant_id=tenant_id,
+        thread_ts=reply.thread_ts,
+        slot=f"told:{reply.about}:{uuid5(NAMESPACE_URL, text).hex}",
     )
 
 
-def _in_former_thread(event: dict[str, Any], team_id: str, channel_id: str) -> UUID | None:
-    """Tell whoever answers where a conversation was shown before; without this the answer would be missing silently."""
-    thread = first(
-        _Thread, "SELECT * FROM conversation_of_former_thread(%s, %s, %s)", (team_id, channel_id, event["thread_ts"])
-    )
-    if thread is None or _IS_INTERNAL.match(str(event.get("text") or "")):
+def _answer(reply: Reply, thread: _Thread, stored_at: datetime, *, is_former: bool) -> str | None:
+    """Do what an edition asks for; what its writer must be told, if anything."""
+    before = editions.handled(reply)
+    if any(edition >= reply.edition for edition in before):
+        return None  # told twice, or overtaken by a newer edition
+    message = edits.message_of(reply)
+    if message is not None:
+        return _changed(reply, message)
+    if reply.is_deleted or reply.is_internal:
         return None
-    set_tenant(thread.tenant_id)
+    if reply.was_internal:
+        return STAYS_INTERNAL
+    # An edit of what was refused does nothing; one of what has not arrived yet stands for it.
+    if before or (reply.edition and reply.is_old(stored_at)):
+        return None
+    return _moved(thread) if is_former else _refusal(reply, thread.tenant_id) or _send(reply, thread)
+
+
+def _changed(reply: Reply, message: Message) -> str | None:
+    if reply.is_deleted:
+        return edits.delete(message, reply.writer)
+    if reply.is_internal:
+        return edits.make_internal(message, reply.writer)
+    body = _body(reply, message.tenant_id)
+    if body == message.body:
+        return None
+    return _refusal(reply, message.tenant_id) or (edits.change(message, body, reply.writer) if body else NO_TEXT)
+
+
+def _moved(thread: _Thread) -> str:
+    """For whoever answers where a conversation was shown before; without it the answer would be missing silently."""
     conversation = living(thread.conversation_id)
     now_in = conversation.slack_channel_id if conversation is not None else None
-    text = "Not sent to the customer: their conversation is no longer shown in this thread. " + (
+    return "Not sent to the customer: their conversation is no longer shown in this thread. " + (
         f"It goes on in <#{now_in}>." if now_in else "Run `channel link` where it should go on."
     )
-    tell_privately(
-        team_id, channel_id, str(event["user"]), text, tenant_id=thread.tenant_id, thread_ts=event["thread_ts"]
-    )
-    return thread.tenant_id
 
 
 def _wait_for_root(team_id: str, channel_id: str, stored_at: datetime) -> None:
@@ -110,7 +133,8 @@ def _wait_for_root(team_id: str, channel_id: str, stored_at: datetime) -> None:
             raise NotYet("A post in this channel is on its way; it may be the root of this thread.")
 
 
-def _refusal(writer: Person, tenant_id: UUID, event: dict[str, Any]) -> str | None:
+def _refusal(reply: Reply, tenant_id: UUID) -> str | None:
+    writer = reply.writer
     membership = next((one for one in memberships(writer) if one.tenant_id == tenant_id), None)
     if membership is None:
         return (
@@ -125,7 +149,7 @@ def _refusal(writer: Person, tenant_id: UUID, event: dict[str, Any]) -> str | No
         )
     if membership.tenant_status != "active":
         return f"Not sent to the customer: *{escape(membership.tenant_name)}* is deactivated. Ask an operator."
-    if event.get("files"):
+    if reply.has_files:
         return "Not sent to the customer: files cannot be sent yet. Send the text alone, or the file from the phone."
     return None
 
@@ -134,18 +158,22 @@ def _role(membership: Membership) -> UserRole | None:
     return UserRole(membership.role) if membership.is_active else None
 
 
-def _send(event: dict[str, Any], thread: _Thread, team_id: str, channel_id: str, writer: Person) -> str | None:
+def _send(reply: Reply, thread: _Thread) -> str | None:
     conversation = living(thread.conversation_id)
     session = WahaSession.find(conversation.session_id) if conversation is not None else None
     if conversation is None or session is None:
         return "Not sent to the customer: the session of this conversation was removed. See `session list`."
-    text = str(event.get("text") or "")
-    body = to_whatsapp(text, _names_in(text, team_id, thread.tenant_id)).strip()
+    body = _body(reply, thread.tenant_id)
     if not body:
-        return "Not sent to the customer: there is no text in it."
-    origin = SlackOrigin(team_id, channel_id, str(event["ts"]), writer.user_id)
+        return NO_TEXT
+    origin = SlackOrigin(reply.team_id, reply.channel_id, reply.ts, reply.writer.user_id)
     queue(conversation, session, chat_id=_chat_of(conversation), body=body, message_id=uuid7(), origin=origin)
     return None
+
+
+def _body(reply: Reply, tenant_id: UUID) -> str:
+    """The text as the customer reads it, as the column takes it."""
+    return clean(to_whatsapp(reply.text, _names_in(reply.text, reply.team_id, tenant_id)).strip())
 
 
 def _chat_of(conversation: Conversation) -> str:

@@ -16,12 +16,15 @@ from operations.sql import changed, first, rows
 from operations.store import insert_many
 
 # Commands and clicks are the bot's.
-_INBOX = Inbox("slack_events", "kind = 'event'")
+_INBOX = Inbox("slack_events", Kept, "kind = 'event'")
 
 
 @dataclass(frozen=True)
 class NewSlackEvent:
-    """An event, command or click as it arrived; `key` is the same when Slack sends it again."""
+    """An event, command or click as it arrived; `key` is the same when Slack sends it again.
+
+    `about` and `edition` say which message an event tells, and in which of its editions (`operations.editions`).
+    """
 
     id: UUID
     key: str
@@ -31,6 +34,8 @@ class NewSlackEvent:
     slack_user_id: str
     lane: str
     body: bytes
+    about: str = ""
+    edition: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,41 +59,72 @@ def store(event: NewSlackEvent) -> bool:
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """The answer that is kept, and whether the caller is to tell it: nobody else does while their lease lasts."""
+
+    answer: Answer
+    is_ours: bool
+
+
+@dataclass(frozen=True)
+class Teller:
+    """Who tells an answer, made anew for each try to answer; the lease outlasts the call that tells it."""
+
+    token: UUID
+    lease: timedelta
+
+
+@dataclass(frozen=True)
 class _Asked:
     answer: dict[str, Any] | None
 
 
-def answer(event_id: UUID, work: Callable[[], Answer]) -> Answer:
+def answer(event_id: UUID, work: Callable[[], Answer], teller: Teller) -> Outcome:
     """Carry out what was asked and keep the answer, in one transaction; done once however often it is called.
 
     `work` runs inside the transaction, and a `Refused` that it raises takes back what it changed.
     """
     with transaction():
         asked = first(_Asked, "SELECT answer FROM slack_events WHERE id = %s FOR NO KEY UPDATE", (event_id,))
-        if asked is not None and asked.answer is not None:
-            return Answer(asked.answer["text"], asked.answer["blocks"])
-        given = work()
-        changed(
-            "UPDATE slack_events SET answer = %s, processed_at = clock_timestamp() WHERE id = %s",
-            (json.dumps(given.as_json()), event_id),
-        )
-        return given
+        if asked is None or asked.answer is None:
+            _keep(event_id, work())
+        return _outcome(event_id, teller)
 
 
-def refuse(event_id: UUID, given: Answer) -> Answer:
-    """Keep a refusal as the answer, after the work was taken back; returns the answer that is kept.
+def refuse(event_id: UUID, given: Answer, teller: Teller) -> Outcome:
+    """Keep a refusal as the answer, after the work was taken back.
 
-    It is another one where the work was done after all, and only the answer to its COMMIT was lost.
+    Another answer is kept where the work was done after all, and only the answer to its COMMIT was lost.
     """
     with transaction():
-        changed(
-            "UPDATE slack_events SET answer = %s, processed_at = clock_timestamp() WHERE id = %s AND answer IS NULL",
-            (json.dumps(given.as_json()), event_id),
-        )
-        kept = first(_Asked, "SELECT answer FROM slack_events WHERE id = %s", (event_id,))
+        _keep(event_id, given)
+        return _outcome(event_id, teller)
+
+
+def take_over(event_id: UUID, teller: Teller) -> Outcome:
+    """Tell an answer that is kept, in place of whoever did not tell it before their lease ended."""
+    with transaction():
+        return _outcome(event_id, teller)
+
+
+def _keep(event_id: UUID, given: Answer) -> None:
+    changed(
+        "UPDATE slack_events SET answer = %s, processed_at = clock_timestamp() WHERE id = %s AND answer IS NULL",
+        (json.dumps(given.as_json()), event_id),
+    )
+
+
+def _outcome(event_id: UUID, teller: Teller) -> Outcome:
+    is_ours = changed(
+        "UPDATE slack_events SET lease_token = %(token)s, lease_expires_at = clock_timestamp() + %(lease)s "
+        "WHERE id = %(id)s AND answered_at IS NULL "
+        "AND (lease_token IS NULL OR lease_token = %(token)s OR lease_expires_at < clock_timestamp())",
+        {"token": teller.token, "lease": teller.lease, "id": event_id},
+    )
+    kept = first(_Asked, "SELECT answer FROM slack_events WHERE id = %s", (event_id,))
     if kept is None or kept.answer is None:
-        return given
-    return Answer(kept.answer["text"], kept.answer["blocks"])
+        raise LookupError("Nothing is kept of what was asked.")
+    return Outcome(Answer(kept.answer["text"], kept.answer["blocks"]), bool(is_ours))
 
 
 def answered(event_id: UUID) -> None:
@@ -107,15 +143,19 @@ class Unanswered:
     age_seconds: float
 
 
-def unanswered(within: timedelta) -> list[Unanswered]:
-    """What was committed but not answered, oldest first."""
+def unanswered(within: timedelta, older_than: timedelta = timedelta(0)) -> list[Unanswered]:
+    """What was committed but not answered, oldest first; without what somebody is about to tell.
+
+    What is not `older_than` that is most likely being answered, by this process or another.
+    """
     with transaction():
         return rows(
             Unanswered,
             "SELECT id, kind, body, answer, extract(epoch FROM clock_timestamp() - created_at)::float AS age_seconds "
             "FROM slack_events WHERE kind <> 'event' AND answered_at IS NULL "
-            "AND created_at > clock_timestamp() - %s ORDER BY position",
-            (within,),
+            "AND created_at > clock_timestamp() - %s "
+            "AND coalesce(lease_expires_at, created_at + %s) <= clock_timestamp() ORDER BY position",
+            (within, older_than),
         )
 
 

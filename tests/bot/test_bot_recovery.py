@@ -53,7 +53,7 @@ async def test_an_answer_that_was_committed_is_sent_and_nothing_is_done_again(
 ) -> None:
     await ask("olga", "tenant create Acme")
     await becomes(rows, "SELECT count(*) FROM slack_events WHERE answered_at IS NOT NULL", [(1,)])
-    await rows("UPDATE slack_events SET answered_at = NULL RETURNING 1")
+    await rows("UPDATE slack_events SET answered_at = NULL, lease_expires_at = now() RETURNING 1")
 
     async with serving(bot_settings()):
         await becomes(rows, "SELECT count(*) FROM slack_events WHERE answered_at IS NOT NULL", [(1,)])

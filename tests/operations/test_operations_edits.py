@@ -1,0 +1,387 @@
+"""What people do to their replies after they wrote them, in whatever order Slack tells of it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from models import Conversation, Tenant, WahaSession
+from operations import sending
+from operations.edits import HAS_IT, HAS_IT_ALTHOUGH_INTERNAL, HAS_OLD_TEXT, WAS_NOT_SENT
+from operations.replies import NO_TEXT, STAYS_INTERNAL
+from tests.operations.builders import (
+    ANA,
+    CALL,
+    CUSTOMER,
+    LEASE,
+    TEAM,
+    World,
+    handle_slack_events,
+    hear,
+    lease_one,
+    slack_reply,
+    together,
+)
+
+TS = "1800000000.000001"
+
+
+@pytest.fixture
+def conversation(world: World, tenant: Tenant, session: WahaSession) -> Conversation:
+    """A customer with a thread in #support, and ana, who may answer."""
+    world.user(tenant, ANA)
+    world.route(tenant)
+    return world.conversation(session, CUSTOMER)
+
+
+def written(conversation: Conversation, text: str, *, edited: str = "", ts: str = TS) -> dict[str, Any]:
+    """The reply itself, as it stands inside the events about it."""
+    message: dict[str, Any] = slack_reply(conversation, text, ts=ts)["event"]
+    return message | ({"edited": {"user": ANA.user_id, "ts": edited}} if edited else {})
+
+
+def original(conversation: Conversation, text: str = "It leaves today.", **more: Any) -> Any:
+    return slack_reply(conversation, text, ts=TS, **more)
+
+
+def edit(conversation: Conversation, text: str, at: str = "1800000010.000001", before: str = "It leaves today.") -> Any:
+    """`message_changed`, as Slack sends it; `at` is the edit's own time, empty where nobody edited anything."""
+    return slack_reply(
+        conversation,
+        "",
+        subtype="message_changed",
+        message=written(conversation, text, edited=at),
+        previous_message=written(conversation, before),
+        user=None,
+        thread_ts=None,
+    )
+
+
+def deletion(conversation: Conversation, text: str = "It leaves today.") -> Any:
+    return slack_reply(
+        conversation,
+        "",
+        subtype="message_deleted",
+        deleted_ts=TS,
+        previous_message=written(conversation, text),
+        user=None,
+        thread_ts=None,
+    )
+
+
+def outbound(world: World) -> list[tuple[str, str]]:
+    return [
+        (body, status)
+        for body, status in world.sql("SELECT body, status FROM messages WHERE direction = 'outbound' ORDER BY seq")
+    ]
+
+
+def test_an_edit_of_a_reply_that_has_not_left_changes_its_text(world: World, conversation: Conversation) -> None:
+    hear(original(conversation), edit(conversation, "It leaves <@UANA> tomorrow."))
+
+    assert outbound(world) == [("It leaves @Ana tomorrow.", "queued")]
+    assert world.privately() == []
+    assert lease_one().body == "It leaves @Ana tomorrow."
+    assert world.sql("SELECT actor, action FROM audit_entries") == [(ANA.key, "message.edit")]
+
+
+def test_a_deleted_reply_that_has_not_left_is_taken_back(world: World, conversation: Conversation) -> None:
+    hear(original(conversation), slack_reply(conversation, "And this."), deletion(conversation))
+
+    assert outbound(world) == [("It leaves today.", "failed"), ("And this.", "queued")]
+    assert lease_one().body == "And this."
+    assert world.privately() == []
+
+
+def test_a_reply_that_becomes_internal_is_taken_back_and_shows_it(world: World, conversation: Conversation) -> None:
+    hear(original(conversation), edit(conversation, "// It leaves today?"))
+
+    assert outbound(world) == [("It leaves today.", "failed")]
+    assert world.sql("SELECT payload->>'receipt' FROM slack_posts WHERE kind = 'react'") == [("failed",)]
+    assert world.privately() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda it: edit(it, "It leaves tomorrow."), HAS_OLD_TEXT),
+        (deletion, HAS_IT),
+        (lambda it: edit(it, "// It leaves today?"), HAS_IT_ALTHOUGH_INTERNAL),
+    ],
+    ids=["an edit", "a deletion", "an edit to internal"],
+)
+def test_after_a_message_was_sent_its_writer_is_told_that_the_customer_has_it(
+    world: World, conversation: Conversation, change: Callable[[Conversation], Any], told: str
+) -> None:
+    hear(original(conversation))
+    sending.record_sent(lease_one(), waha_message_id=None)
+
+    hear(change(conversation))
+
+    assert outbound(world) == [("It leaves today.", "sent")]
+    assert world.privately() == [told]
+
+
+def test_the_writer_is_told_once_however_often_they_edit(world: World, conversation: Conversation) -> None:
+    hear(original(conversation))
+    sending.record_sent(lease_one(), waha_message_id=None)
+
+    hear(*[edit(conversation, f"Edition {number}", f"180000001{number}.000001") for number in range(3)])
+
+    assert world.privately() == [HAS_OLD_TEXT]
+
+
+def test_an_edit_of_a_message_on_its_way_waits_until_it_is_known_whether_it_left(
+    world: World, conversation: Conversation
+) -> None:
+    hear(original(conversation))
+    leased = lease_one()
+    sending.begin(leased, CALL)
+
+    hear(edit(conversation, "It leaves tomorrow."))
+    meanwhile = (outbound(world), world.privately())
+    sending.record_not_sent(leased, "WAHA is away.", give_up_after=timedelta(hours=1), blocks_for=timedelta(hours=1))
+    world.make_all_due()
+    handle_slack_events()
+
+    assert meanwhile == ([("It leaves today.", "queued")], [])
+    assert outbound(world) == [("It leaves tomorrow.", "queued")]
+    assert world.privately() == []
+
+
+def test_a_message_of_which_nobody_knows_whether_it_left_is_not_changed(
+    world: World, conversation: Conversation
+) -> None:
+    hear(original(conversation))
+    sending.begin(lease_one(), CALL)
+    world.end_leases()
+
+    hear(edit(conversation, "It leaves tomorrow."), deletion(conversation))
+
+    assert outbound(world) == [("It leaves today.", "queued")]
+    assert world.privately() == [HAS_OLD_TEXT, HAS_IT]
+
+
+def test_a_daemon_whose_lease_ended_does_not_send_the_old_text(world: World, conversation: Conversation) -> None:
+    hear(original(conversation))
+    late = lease_one()
+    world.end_leases()
+
+    hear(edit(conversation, "It leaves tomorrow."))
+
+    assert not sending.begin(late, CALL)
+    assert lease_one().body == "It leaves tomorrow."
+
+
+def test_a_change_of_what_had_failed_is_not_sent_and_its_writer_is_told(
+    world: World, conversation: Conversation
+) -> None:
+    hear(original(conversation))
+    sending.record_refused(lease_one(), "No such chat.")
+
+    hear(edit(conversation, "It leaves tomorrow."), deletion(conversation))
+
+    assert outbound(world) == [("It leaves today.", "failed")]
+    assert world.privately() == [WAS_NOT_SENT]
+
+
+def test_a_preview_that_slack_adds_to_a_link_changes_nothing(world: World, conversation: Conversation) -> None:
+    preview = edit(conversation, "It leaves today.", at="")
+
+    hear(preview, original(conversation), preview | {"event_id": "Ev2"})
+    sending.record_sent(lease_one(), waha_message_id=None)
+    hear(edit(conversation, "It leaves today."))  # a preview of an edited message carries the time of the edit
+
+    assert outbound(world) == [("It leaves today.", "sent")]
+    assert world.privately() == []
+
+
+def test_an_empty_edit_changes_nothing_and_is_said(world: World, conversation: Conversation) -> None:
+    hear(original(conversation), edit(conversation, "  "))
+
+    assert outbound(world) == [("It leaves today.", "queued")]
+    assert world.privately() == [NO_TEXT]
+
+
+def test_who_may_not_write_any_more_changes_nothing_and_is_told(world: World, conversation: Conversation) -> None:
+    hear(original(conversation))
+    world.sql("UPDATE users SET role = 'AUDITOR'")
+
+    hear(edit(conversation, "It leaves tomorrow."))
+
+    assert outbound(world) == [("It leaves today.", "queued")]
+    assert "you are AUDITOR" in world.privately()[0]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_editions_of_a_reply_become_one_message_with_the_newest_text_in_whatever_order(
+    world: World, conversation: Conversation, order: tuple[int, ...]
+) -> None:
+    editions = [
+        original(conversation, "One"),
+        edit(conversation, "Two", "1800000010.000001", before="One"),
+        edit(conversation, "Three", "1800000020.000001", before="Two"),
+    ]
+
+    hear(*[editions[place] for place in order], *editions)
+
+    assert outbound(world) == [("Three", "queued")]
+    assert world.privately() == []
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_a_reply_that_is_deleted_in_the_end_is_not_sent_in_whatever_order(
+    world: World, conversation: Conversation, order: tuple[int, ...]
+) -> None:
+    editions = [original(conversation), edit(conversation, "Two"), deletion(conversation, "Two")]
+
+    hear(*[editions[place] for place in order])
+
+    assert [status for _, status in outbound(world)] in ([], ["failed"])
+    assert sending.lease(10, LEASE) == []
+    assert world.privately() == []
+
+
+@pytest.mark.parametrize("edit_first", [True, False])
+def test_a_reply_that_is_internal_in_the_end_is_not_sent_in_whatever_order(
+    world: World, conversation: Conversation, *, edit_first: bool
+) -> None:
+    editions = [original(conversation), edit(conversation, "// hm")]
+
+    hear(*(reversed(editions) if edit_first else editions))
+
+    assert sending.lease(10, LEASE) == []
+
+
+@pytest.mark.parametrize("edit_first", [True, False])
+def test_internal_talk_never_leaves_also_when_it_is_edited(
+    world: World, conversation: Conversation, *, edit_first: bool
+) -> None:
+    editions = [original(conversation, "// hm"), edit(conversation, "hm", before="// hm")]
+
+    hear(*(reversed(editions) if edit_first else editions))
+
+    assert outbound(world) == []
+    assert world.privately() == [STAYS_INTERNAL]
+
+
+def test_what_was_written_and_edited_before_anybody_listened_is_sent_as_it_stands(
+    world: World, conversation: Conversation
+) -> None:
+    caught_up = slack_reply(conversation, "Two", ts=TS, edited={"user": ANA.user_id, "ts": "1800000010.000001"})
+
+    hear(caught_up, original(conversation, "One"), edit(conversation, "Two", before="One"))
+
+    assert outbound(world) == [("Two", "queued")]
+
+
+def test_an_edit_or_deletion_of_a_refused_reply_does_nothing(
+    world: World, tenant: Tenant, conversation: Conversation
+) -> None:
+    world.sql("UPDATE users SET role = 'AUDITOR'")
+    hear(original(conversation))
+    world.sql("UPDATE users SET role = 'AGENT'")
+
+    hear(edit(conversation, "It leaves tomorrow."), deletion(conversation))
+
+    assert outbound(world) == []
+    assert len(world.privately()) == 1
+
+
+def test_an_old_reply_whose_first_edition_is_not_known_any_more_is_not_sent_by_an_edit(
+    world: World, conversation: Conversation
+) -> None:
+    long_ago = "1600000000.000001"
+    message = written(conversation, "Two", edited="1800000010.000001", ts=long_ago)
+
+    hear(slack_reply(conversation, "", subtype="message_changed", message=message, user=None, thread_ts=None))
+
+    assert outbound(world) == []
+
+
+@pytest.mark.parametrize(
+    "more", [{"bot_id": "B1"}, {"subtype": "tombstone"}, {"thread_ts": None}, {"user": None}], ids=str
+)
+def test_a_change_of_what_no_person_wrote_in_a_thread_does_nothing(
+    world: World, conversation: Conversation, more: dict[str, Any]
+) -> None:
+    ours = edit(conversation, "Changed")
+    ours["event"]["message"] |= more
+
+    hear(ours)
+
+    assert outbound(world) == []
+    assert world.privately() == []
+
+
+def test_a_deletion_that_does_not_repeat_the_message_is_understood(world: World, conversation: Conversation) -> None:
+    bare = deletion(conversation)
+    del bare["event"]["previous_message"]
+
+    hear(original(conversation), bare)
+
+    assert outbound(world) == [("It leaves today.", "failed")]
+
+
+def test_a_deletion_that_comes_alone_keeps_the_reply_from_being_sent(world: World, conversation: Conversation) -> None:
+    bare = deletion(conversation)
+    del bare["event"]["previous_message"]
+
+    hear(bare, original(conversation))
+
+    assert outbound(world) == []
+
+
+def test_a_reply_that_waits_is_taken_back_also_after_its_channel_was_unlinked(
+    world: World, conversation: Conversation
+) -> None:
+    hear(original(conversation))
+    world.sql(
+        "INSERT INTO post_lanes (id, name) VALUES (gen_random_uuid(), 'former');"
+        "INSERT INTO slack_posts (id, tenant_id, conversation_id, lane_id, seq, kind, slack_team_id, slack_channel_id, "
+        "payload, slack_ts, posted_at) SELECT gen_random_uuid(), c.tenant_id, c.id, l.id, 1, 'post', c.slack_team_id, "
+        "c.slack_channel_id, '{\"root\": true}', c.slack_thread_ts, now() FROM conversations c, post_lanes l "
+        "WHERE l.name = 'former'"
+    )
+    gone = deletion(conversation)
+    world.sql("UPDATE conversations SET slack_channel_id = NULL, slack_thread_ts = NULL")
+
+    hear(gone)
+
+    assert outbound(world) == [("It leaves today.", "failed")]
+
+
+def test_edits_and_daemons_at_the_same_time_wait_in_no_circle(world: World, conversation: Conversation) -> None:
+    replies = [f"18000000{number:02}.000001" for number in range(20)]
+    hear(*[slack_reply(conversation, "One", ts=ts) for ts in replies])
+
+    def editor() -> None:
+        for ts in replies:
+            message = written(conversation, "Two", edited="1900000010.000001", ts=ts)
+            changed = slack_reply(conversation, "", subtype="message_changed", message=message, user=None)
+            hear(changed)
+
+    def sender() -> None:
+        for _ in range(60):
+            for leased in sending.lease(5, LEASE):
+                if sending.begin(leased, CALL):
+                    sending.record_sent(leased, waha_message_id=None)
+
+    together(editor, sender, sender)
+    world.make_all_due()
+    handle_slack_events()
+
+    assert world.value("SELECT count(*) FROM slack_events WHERE processed_at IS NULL") == 0
+    told = world.value("SELECT count(*) FROM slack_posts WHERE kind = 'ephemeral'")
+    assert world.value("SELECT count(*) FROM messages WHERE body = 'One'") == told
+
+
+def test_an_edit_is_in_the_lane_of_its_thread(world: World, conversation: Conversation) -> None:
+    hear(original(conversation), edit(conversation, "Two"), deletion(conversation, "Two"))
+
+    lane = f"{TEAM}/{conversation.slack_channel_id}/{conversation.slack_thread_ts}"
+    assert world.sql("SELECT DISTINCT lane FROM slack_events") == [(lane,)]
