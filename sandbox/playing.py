@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -16,10 +16,11 @@ from sandbox import tour as story
 from sandbox.commands import main
 from sandbox.processes import ProcessFailed
 from sandbox.running import STATE_FILE
+from sandbox.waha import EngineName
 
 with_engine = click.option(
     "--engine",
-    type=click.Choice(["GOWS", "NOWEB"]),
+    type=click.Choice(get_args(EngineName)),
     default="GOWS",
     show_default=True,
     help="The WhatsApp engine of the simulated WAHA.",
@@ -28,7 +29,7 @@ with_engine = click.option(
 
 @main.command()
 @with_engine
-def up(engine: str) -> None:
+def up(engine: EngineName) -> None:
     """Start everything on free ports, play the tour, and stay up until Ctrl-C."""
     directory = STATE_FILE.parent
     if STATE_FILE.exists():
@@ -43,7 +44,7 @@ def up(engine: str) -> None:
 @with_engine
 @click.option("--database-url", default="embedded", help="An empty PostgreSQL of yours instead of the embedded one.")
 @click.option("--keep", is_flag=True, help="Keep the logs and the database, and say where.")
-def tour(engine: str, database_url: str, *, keep: bool) -> None:
+def tour(engine: EngineName, database_url: str, *, keep: bool) -> None:
     """Play the story from an empty database; exits 0 only if each step was seen in Slack or on a phone."""
     directory = Path(tempfile.mkdtemp(prefix="switchboard-tour-"))
     try:

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, TypeVar
+from typing import Self, TypeVar
 
 from sandbox.configuration import HASTY_DELIVERY, Tables, encryption_key, environment, free_port
 from sandbox.processes import Process, ProcessFailed
 from sandbox.slack import SandboxSlack
-from sandbox.waha import Control, SandboxWaha
+from sandbox.waha import Control, EngineName, SandboxWaha
 from sandbox.whatsapp import WhatsApp
 
 T = TypeVar("T")
@@ -36,9 +36,7 @@ class Stage:
         database_url: a PostgreSQL of yours instead of the embedded one; it must be empty.
     """
 
-    def __init__(
-        self, directory: Path, *, engine: Literal["GOWS", "NOWEB"] = "GOWS", database_url: str = "embedded"
-    ) -> None:
+    def __init__(self, directory: Path, *, engine: EngineName = "GOWS", database_url: str = "embedded") -> None:
         self.directory = directory.absolute()
         self.whatsapp = WhatsApp()
         self.waha = SandboxWaha(self.whatsapp, engine=engine, pace=PACE)

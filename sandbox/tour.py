@@ -18,6 +18,7 @@ import click
 from sandbox.qr_image import qr_value
 from sandbox.slack import Answer, Message, Wait
 from sandbox.stage import OPERATOR, Stage
+from sandbox.waha import EngineName
 from sandbox.whatsapp import Phone, Shown
 
 SHOP = "+4930901820"
@@ -240,21 +241,21 @@ def _root_of(scene: Scene, text: str) -> Message | None:
     return None
 
 
-async def run(directory: Path, *, engine: str, database_url: str) -> None:
+async def run(directory: Path, *, engine: EngineName, database_url: str) -> None:
     """The whole tour from an empty database, with its end."""
     began = time.monotonic()
     click.echo("Starting PostgreSQL, the simulated Slack and WAHA, the bot and the daemon …")
-    async with Stage(directory, engine="NOWEB" if engine == "NOWEB" else "GOWS", database_url=database_url) as stage:
+    async with Stage(directory, engine=engine, database_url=database_url) as stage:
         await stage.start()
         click.echo(f"  started in {time.monotonic() - began:.1f} s")
         await play(stage, STORY + ENDING, began=began)
 
 
-async def stay(directory: Path, *, engine: str) -> None:
+async def stay(directory: Path, *, engine: EngineName) -> None:
     """The tour, then everything stays up until Ctrl-C."""
     began = time.monotonic()
     click.echo("Starting PostgreSQL, the simulated Slack and WAHA, the bot and the daemon …")
-    async with Stage(directory, engine="NOWEB" if engine == "NOWEB" else "GOWS") as stage:
+    async with Stage(directory, engine=engine) as stage:
         await stage.start()
         click.echo(f"  started in {time.monotonic() - began:.1f} s; now the tour:")
         await play(stage, STORY, began=began)

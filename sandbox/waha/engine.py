@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 from sandbox.waha.environment import Json
 from sandbox.waha.mailbox import Row
 from sandbox.whatsapp import Ack, Phone, Reacted
+
+EngineName = Literal["GOWS", "NOWEB", "WEBJS"]
 
 
 class Engine(Protocol):
@@ -14,10 +16,22 @@ class Engine(Protocol):
     stop_seconds: float
     # NOWEB goes through STARTING again between the scan and WORKING (`restartRequired`).
     restarts_after_scan: bool
+    # A session that failed tries again by itself, unless it was logged out.
+    restarts_after_failure: bool
     # GOWS answers a send only when WhatsApp's server has taken the message, so it never emits ack 1.
     first_ack: Ack
     # What a request for the history is told if none is kept; None: it is just empty.
     without_history: str | None
+    # Whether a send goes out under the id that the caller chose, on a server that is new enough.
+    heeds_ids: bool
+    # Whether `all` stands for every chat when messages are read.
+    knows_all_chats: bool
+    # Whether a message is found by its bare id; if not, only by the written-out one, in whichever chat.
+    knows_bare_ids: bool
+    # WEBJS filters before it cuts the page, and reads from the newest on whatever order was asked for.
+    reads_newest_first: bool
+    # `source` comes from a list of what was sent in the last ten minutes, which a restart empties.
+    forgets_what_it_sent: bool
 
     def state(self, *, running: bool) -> Json:
         """`engine` of a SessionInfo."""
@@ -36,6 +50,12 @@ class Engine(Protocol):
 
     def reaction(self, row: Row, happening: Reacted, target: Row) -> Json:
         """The payload of `message.reaction`; `row` is the reaction itself, `target` what it is about."""
+
+    def chat(self, row: Row, name: str | None) -> Json:
+        """A row of the list of chats, by the last message of the chat."""
+
+    def tells_group_receipts(self, config: Json) -> bool:
+        """Whether a session with this configuration emits `message.ack.group`."""
 
     def keeps_messages(self, config: Json) -> bool:
         """Whether a session with this configuration has a history."""

@@ -34,7 +34,7 @@ class Environment:
             "version": self.version,
             "engine": self.engine,
             "tier": "CORE",
-            "browser": None,
+            "browser": "/usr/bin/chromium" if self.engine == "WEBJS" else None,
             "platform": "linux/x64",
             "worker": {"id": self.worker_id},
         }

@@ -15,8 +15,14 @@ class Gows:
     name = "GOWS"
     stop_seconds = 0.01
     restarts_after_scan = False
+    restarts_after_failure = False
     first_ack = Ack.SERVER
     without_history: str | None = None
+    heeds_ids = True
+    knows_all_chats = True
+    knows_bare_ids = True
+    reads_newest_first = False
+    forgets_what_it_sent = False
 
     def __init__(self, environment: Environment) -> None:
         self._fills_alternatives = environment.at_least("2026.8.1")
@@ -79,6 +85,12 @@ class Gows:
 
     def reaction(self, row: Row, happening: Reacted, target: Row) -> Json:
         return reaction_payload(row, happening, target) | {"_data": self._raw(row)}
+
+    def chat(self, row: Row, name: str | None) -> Json:  # noqa: ARG002 - told by the overview only
+        return {"id": jid(row.chat), "conversationTimestamp": row.seconds}
+
+    def tells_group_receipts(self, config: Json) -> bool:  # noqa: ARG002 - always
+        return True
 
     def keeps_messages(self, config: Json) -> bool:
         storage = (config.get("gows") or {}).get("storage") or {}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from aiohttp import web
 
 from sandbox.waha import errors
 from sandbox.waha.answers import answer, body_of, boolean, number
 from sandbox.waha.environment import Json
-from sandbox.waha.identifiers import bare_id, chat_id, jid
+from sandbox.waha.identifiers import bare_id, chat_id
 from sandbox.waha.mailbox import Row
 from sandbox.waha.runtime import Runtime
 from sandbox.waha.session import Session
@@ -17,6 +18,7 @@ from sandbox.waha.sessions import Sessions
 from sandbox.whatsapp import Ack
 
 _SORTABLE = {"timestamp", "messageTimestamp"}
+_CHATS_SORTABLE = ("conversationTimestamp", "id", "name")
 
 
 class HistoryApi:
@@ -35,8 +37,9 @@ class HistoryApi:
 
     async def chats(self, request: web.Request) -> web.Response:
         session = await self._session(request)
-        newest = self._newest(session)
-        return answer([_chat(row) for row in _slice(request, newest, default_limit=len(newest))])
+        newest = _sorted_chats(request, self._newest(session))
+        page = _slice(request, newest, default_limit=len(newest))
+        return answer([self._runtime.engine.chat(row, self._name(session, row)) for row in page])
 
     async def overview(self, request: web.Request) -> web.Response:
         session = await self._session(request)
@@ -56,7 +59,10 @@ class HistoryApi:
             raise errors.bad_request(["sortBy must be one of the following values: timestamp, messageTimestamp"])
         matches = _filter(request)
         rows = [row for row in session.mailbox.in_chats(self._chats(request, session)) if matches(row)]
-        rows.sort(key=lambda row: row.seconds, reverse=request.query.get("sortOrder", "desc") == "desc")
+        newest_first = _is_descending(request)
+        if self._runtime.engine.reads_newest_first:
+            rows, newest_first = [row for row in rows if not row.hidden], True
+        rows.sort(key=lambda row: row.seconds, reverse=newest_first)
         page = _slice(request, rows, default_limit=10)
         download = boolean(request, "downloadMedia", default=True)
         # What is not a message is left out after the page was cut: a short page need not be the last.
@@ -64,11 +70,22 @@ class HistoryApi:
 
     async def message(self, request: web.Request) -> web.Response:
         session = await self._session(request)
-        row = session.mailbox.find(bare_id(request.match_info["message"]))
-        chats = self._chats(request, session)
-        if row is None or (chats is not None and row.chat not in chats) or not self._keeps(session):
+        asked = request.match_info["message"]
+        row = session.mailbox.find(bare_id(asked))
+        if not self._runtime.engine.knows_bare_ids:
+            self._check_whole_id(row, asked)
+        elif row is not None and (chats := self._chats(request, session)) is not None and row.chat not in chats:
+            row = None
+        if row is None or not self._keeps(session):
             raise errors.not_found("Message not found")
         return answer(self._shown(session, row, download=boolean(request, "downloadMedia", default=True)))
+
+    def _check_whole_id(self, row: Row | None, asked: str) -> None:
+        """The browser wants the written-out id, and does not care for the chat of the request."""
+        if bare_id(asked) == asked:
+            raise RuntimeError("Evaluation failed: Error: Invalid serialized message id specified")
+        if row is not None and row.serialized != asked:
+            raise errors.not_found("Message not found")
 
     async def _session(self, request: web.Request) -> Session:
         session = await self._sessions.working(request.match_info["session"])
@@ -86,6 +103,8 @@ class HistoryApi:
             return set()
         chat = request.match_info["chat"]
         if chat == "all":
+            if not self._runtime.engine.knows_all_chats:
+                raise errors.not_implemented(self._runtime.engine.name)
             return None
         chat = chat_id(chat)
         return session.mailbox.both_ids(chat) if boolean(request, "merge", default=True) else {chat}
@@ -94,12 +113,7 @@ class HistoryApi:
         """The last message of each chat, the chat that changed last first."""
         if not self._keeps(session):
             return []
-        newest: dict[str, Row] = {}
-        for row in session.mailbox.in_chats(None):
-            known = newest.get(row.chat)
-            if not row.hidden and (known is None or row.at >= known.at):
-                newest[row.chat] = row
-        return sorted(newest.values(), key=lambda row: row.at, reverse=True)
+        return sorted(session.mailbox.newest(), key=lambda row: row.at, reverse=True)
 
     def _overview(self, session: Session, row: Row) -> Json:
         return {
@@ -107,7 +121,7 @@ class HistoryApi:
             "name": self._name(session, row),
             "picture": None,
             "lastMessage": self._shown(session, row, download=False),
-            "_chat": _chat(row),
+            "_chat": self._runtime.engine.chat(row, self._name(session, row)),
         }
 
     def _name(self, session: Session, row: Row) -> str | None:
@@ -118,11 +132,27 @@ class HistoryApi:
 
     def _shown(self, session: Session, row: Row, *, download: bool) -> Json:
         media = self._runtime.files.publish(session.name, row) if download else None
+        if row.source == "api" and self._runtime.engine.forgets_what_it_sent and not session.recalls_sending(row.id):
+            row = replace(row, source="app")
         return self._runtime.engine.message(row, live=False, media=media)
 
 
-def _chat(row: Row) -> Json:
-    return {"id": jid(row.chat), "conversationTimestamp": row.seconds}
+def _sorted_chats(request: web.Request, newest: list[Row]) -> list[Row]:
+    """Raises Refusal 400, another order."""
+    by = request.query.get("sortBy") or "conversationTimestamp"
+    if by not in _CHATS_SORTABLE:
+        raise errors.bad_request([f"sortBy must be one of the following values: {', '.join(_CHATS_SORTABLE)}"])
+    descending = _is_descending(request)
+    if by == "conversationTimestamp":
+        return newest if descending else newest[::-1]
+    return sorted(newest, key=lambda row: row.chat, reverse=descending)
+
+
+def _is_descending(request: web.Request) -> bool:
+    order = request.query.get("sortOrder") or "desc"
+    if order not in {"asc", "desc"}:
+        raise errors.bad_request(["sortOrder must be one of the following values: desc, asc"])
+    return order == "desc"
 
 
 def _slice(request: web.Request, rows: list[Row], *, default_limit: int, default_offset: int = 0) -> list[Row]:

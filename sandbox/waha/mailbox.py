@@ -31,6 +31,8 @@ class Row:
     author_name: str = ""
     ack: Ack = Ack.DEVICE
     quoted: Row | None = None
+    # The id of the session's own account.
+    me: str = ""
     hidden: bool = False
 
     @property
@@ -61,10 +63,16 @@ class Row:
 @dataclass
 class Mailbox:
     rows: dict[tuple[bool, str], Row] = field(default_factory=dict)
+    _of_chat: dict[str, list[Row]] = field(default_factory=dict)
+    _other_ids: dict[str, set[str]] = field(default_factory=dict)
 
     def add(self, row: Row) -> Row:
-        """Keeps the row; one with a known id replaces the older, as an upsert does."""
+        """Keeps a row with an id of its own."""
         self.rows[row.from_me, row.id] = row
+        self._of_chat.setdefault(row.chat, []).append(row)
+        for one, other in ((row.chat, row.chat_alt), (row.chat_alt, row.chat)):
+            if one and other:
+                self._other_ids.setdefault(one, set()).add(other)
         return row
 
     def find(self, bare_id: str, *, from_me: bool | None = None) -> Row | None:
@@ -75,11 +83,16 @@ class Mailbox:
         return None
 
     def in_chats(self, chats: Iterable[str] | None) -> list[Row]:
-        """Rows of these chats (None: of all), hidden ones too, in the order they came."""
-        wanted = None if chats is None else set(chats)
-        return [row for row in self.rows.values() if wanted is None or row.chat in wanted]
+        """Rows of these chats (None: of all), hidden ones too; in the order they came, chat by chat."""
+        if chats is None:
+            return list(self.rows.values())
+        return [row for chat in sorted(set(chats)) for row in self._of_chat.get(chat, [])]
+
+    def newest(self) -> list[Row]:
+        """The last listed row of each chat, in no order."""
+        listed = ([row for row in rows if not row.hidden] for rows in self._of_chat.values())
+        return [max(reversed(rows), key=lambda row: row.at) for rows in listed if rows]
 
     def both_ids(self, chat: str) -> set[str]:
-        """`chat` and whatever other id its rows are known under."""
-        alternatives = {row.chat_alt for row in self.rows.values() if row.chat == chat and row.chat_alt}
-        return {chat, *alternatives}
+        """`chat` and whatever other id it is known under."""
+        return {chat, *self._other_ids.get(chat, ())}

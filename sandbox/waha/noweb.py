@@ -17,11 +17,17 @@ class Noweb:
     name = "NOWEB"
     stop_seconds = 1.0
     restarts_after_scan = True
+    restarts_after_failure = False
     first_ack = Ack.PENDING
     without_history: str | None = (
         'Enable NOWEB store "config.noweb.store.enabled=True" and "config.noweb.store.full_sync=True" '
         "when starting a new session. Read more: https://waha.devlike.pro/docs/engines/noweb#store"
     )
+    heeds_ids = True
+    knows_all_chats = True
+    knows_bare_ids = True
+    reads_newest_first = False
+    forgets_what_it_sent = True
 
     def __init__(self, environment: Environment) -> None:
         self._tells_why = environment.at_least("2026.7.2")
@@ -67,6 +73,12 @@ class Noweb:
 
     def reaction(self, row: Row, happening: Reacted, target: Row) -> Json:
         return reaction_payload(row, happening, target)
+
+    def chat(self, row: Row, name: str | None) -> Json:  # noqa: ARG002 - told by the overview only
+        return {"id": jid(row.chat), "conversationTimestamp": row.seconds}
+
+    def tells_group_receipts(self, config: Json) -> bool:  # noqa: ARG002 - always
+        return True
 
     def keeps_messages(self, config: Json) -> bool:
         store = (config.get("noweb") or {}).get("store") or {}

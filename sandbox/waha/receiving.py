@@ -87,6 +87,8 @@ def _acknowledged(session: Session, happening: Acknowledged) -> None:
         return
     if from_me:
         row.ack = happening.ack if happening.ack is Ack.ERROR else max(row.ack, happening.ack)
+    if row.is_group and not engine.tells_group_receipts(session.config or {}):
+        return
     by, _ = ids_of(happening.by)
     for ack in [happening.ack, *_repetitions(happening.ack, fate, engine.first_ack)]:
         payload = engine.receipt(row, ack, by, from_me=from_me, restricted=happening.restricted)
@@ -171,6 +173,7 @@ def _row(session: Session, message: Message, origin: LinkedDevice | None) -> Row
         source=_source(session, origin),
         ack=session.runtime.engine.first_ack if from_me else Ack.DEVICE,
         quoted=session.mailbox.find(message.quoted.id) if message.quoted else None,
+        me=f"{session.account.number}@c.us",
     )
 
 

@@ -59,13 +59,15 @@ class SendingApi:
         return answer(self._runtime.engine.sent(row), status=201)
 
     async def forward(self, request: web.Request) -> web.Response:
-        """The one call here that an engine lacks; and NOWEB answers it with a WAMessage instead of its raw one."""
+        """Engines differ most here: GOWS lacks it, NOWEB answers with a WAMessage, WEBJS that it has sent."""
         body = await body_of(request)
         session = await self._sessions.working(body.get("session"))
         if self._runtime.engine.name == "GOWS":
             raise errors.not_implemented("GOWS")
         original = self._message(session, required(body, "messageId"))
         row = self._said(session, body, original.text, original.file)
+        if self._runtime.engine.name == "WEBJS":
+            return answer({"sent": True}, status=201)
         return answer(self._runtime.engine.message(row, live=True, media=None), status=201)
 
     async def react(self, request: web.Request) -> web.Response:
@@ -118,6 +120,8 @@ class SendingApi:
 
     async def new_id(self, request: web.Request) -> web.Response:
         await self._sessions.working(request.match_info["session"])
+        if not self._runtime.engine.heeds_ids:
+            raise errors.not_implemented(self._runtime.engine.name)
         return answer({"id": self._runtime.whatsapp.new_id(ID_PREFIX)})
 
     def _said(self, session: Session, body: Json, text: str, media: Media | None) -> Row:
@@ -126,6 +130,7 @@ class SendingApi:
         message_id = self._chosen_id(body) or self._runtime.whatsapp.new_id(ID_PREFIX)
         quoted = session.mailbox.find(bare_id(body.get("reply_to") or ""))
         session.addressed_as[message_id] = chat
+        session.remember_sent(message_id)
         device = _device(session)
         original = quoted.message if quoted else None
         self._hand_over(
@@ -158,7 +163,8 @@ class SendingApi:
 
     def _chosen_id(self, body: Json) -> str | None:
         chosen = body.get("id")
-        return chosen if chosen and self._runtime.environment.at_least(CALLERS_MAY_CHOOSE_IDS) else None
+        heeded = self._runtime.engine.heeds_ids and self._runtime.environment.at_least(CALLERS_MAY_CHOOSE_IDS)
+        return chosen if chosen and heeded else None
 
     def _address(self, chat: str) -> Phone | Group:
         name, _, server = chat.partition("@")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -13,7 +14,7 @@ from aiohttp.typedefs import Handler
 from sandbox.waha import errors
 from sandbox.waha.answers import answer, empty
 from sandbox.waha.background import Background
-from sandbox.waha.engine import Engine
+from sandbox.waha.engine import Engine, EngineName
 from sandbox.waha.environment import Environment, Json
 from sandbox.waha.faults import Fault, Faults, Hold
 from sandbox.waha.files import Files
@@ -31,6 +32,7 @@ from sandbox.waha.sessions import STATUS_SECONDS, Sessions
 from sandbox.waha.sessions_api import SessionsApi
 from sandbox.waha.webhook_faults import WebhookFaults
 from sandbox.waha.webhooks import Webhooks
+from sandbox.waha.webjs import Webjs
 from sandbox.whatsapp import Phone, WhatsApp
 
 MAX_BODY_BYTES = 50 * 1024 * 1024
@@ -61,7 +63,7 @@ class SandboxWaha:
         self,
         whatsapp: WhatsApp,
         *,
-        engine: Literal["GOWS", "NOWEB"] = "GOWS",
+        engine: EngineName = "GOWS",
         api_key: str = "sandbox-key",
         version: str = "2026.7.1",
         pace: float = 1.0,
@@ -163,7 +165,7 @@ class SandboxWaha:
         self.sessions.known(session).lose_connection()
 
     def fail(self, session: str) -> None:
-        """FAILED, until somebody restarts the session. The pairing stays."""
+        """FAILED, until somebody restarts the session, or WEBJS does so itself. The pairing stays."""
         self.sessions.known(session).fail()
 
     def refuse_key(self) -> None:
@@ -323,4 +325,5 @@ class SandboxWaha:
 
 
 def _engine(environment: Environment) -> Engine:
-    return Noweb(environment) if environment.engine == "NOWEB" else Gows(environment)
+    engines: dict[str, Callable[[Environment], Engine]] = {"GOWS": Gows, "NOWEB": Noweb, "WEBJS": Webjs}
+    return engines[environment.engine](environment)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from enum import StrEnum
 
@@ -19,6 +20,8 @@ HANDSHAKE_SECONDS = 0.3
 RECONNECT_SECONDS = 2.0
 UNPAIR_SECONDS = 1.0
 STATUSES_REMEMBERED = 3
+# How long an engine without a better way knows that it sent a message itself.
+SENT_REMEMBERED_SECONDS = 600.0
 
 
 class Status(StrEnum):
@@ -54,6 +57,7 @@ class Session:
         self.last_activity: int | None = None
         self._receive = receive
         self._statuses: list[Json] = []
+        self._sent_until: dict[str, float] = {}
         self._life: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
 
@@ -97,6 +101,12 @@ class Session:
         if with_engine:
             info["engine"] = self.runtime.engine.state(running=self.running)
         return info
+
+    def remember_sent(self, message_id: str) -> None:
+        self._sent_until[message_id] = time.monotonic() + self.runtime.environment.seconds(SENT_REMEMBERED_SECONDS)
+
+    def recalls_sending(self, message_id: str) -> bool:
+        return self._sent_until.get(message_id, 0.0) > time.monotonic()
 
     async def until(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Waits for a condition on this session; returns whether it came true in time."""
@@ -142,6 +152,7 @@ class Session:
 
     def crash(self) -> None:
         """The process died: no event tells of it."""
+        self._sent_until.clear()
         self._end_life()
         self.status = Status.STOPPED
 
@@ -156,6 +167,8 @@ class Session:
     def fail(self) -> None:
         self._end_life()
         self._become(Status.FAILED)
+        if self.runtime.engine.restarts_after_failure and self.device is not None:
+            self._life = self.runtime.background.start(self._recover())
 
     def pair_with(self, phone: Phone) -> None:
         self.device = self.runtime.whatsapp.link(phone, self._hear)
@@ -202,6 +215,12 @@ class Session:
                 self.runtime.whatsapp.withdraw(self.qr_value)
                 self.qr_value = None
         return False
+
+    async def _recover(self) -> None:
+        await self.runtime.environment.wait(RECONNECT_SECONDS)
+        self._become(Status.STARTING)
+        await self.runtime.environment.wait(HANDSHAKE_SECONDS)
+        self._connect()
 
     async def _reconnect(self) -> None:
         await self.runtime.environment.wait(RECONNECT_SECONDS)
