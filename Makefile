@@ -7,7 +7,7 @@ ROOMS := $(patsubst %/__init__.py,%,$(wildcard */__init__.py))
 SCRIPTS := $(if $(wildcard benchmarks/*.py),benchmarks) tests
 COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --quiet
 
-.PHONY: help setup sandbox tour run test check format migrate rollback manifest sizes lock crashes
+.PHONY: help setup sandbox tour run test crashes check format migrate rollback manifest sizes lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -33,7 +33,7 @@ test: setup ## Run the tests
 	@$(PYTHON) -m pytest $(ARGS)
 
 crashes: setup ## Kill the bot and the daemon at every step of every journey; ARGS=words: where these occur
-	@CRASHES=$(or $(ARGS),all) $(PYTHON) -m pytest tests/crashing -q -s
+	@CRASHES="$(or $(ARGS),all)" $(PYTHON) -m pytest tests/crashing -q -s
 
 check: setup ## Check style, types and who imports whom
 	@$(PYTHON) -m ruff check .
