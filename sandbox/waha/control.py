@@ -62,6 +62,7 @@ class Control:
             web.post("/down", self._down),
             web.post("/up", self._up),
             web.post("/restart", self._restart),
+            web.post("/cut", self._cut),
             web.post("/webhooks/forget", self._forget_webhooks),
             web.post("/hold", self._hold),
             web.post("/release", self._release),
@@ -121,6 +122,9 @@ class Control:
     async def _restart(self, _request: web.Request) -> web.Response:
         await self._waha.restart()
         return self._state()
+
+    async def _cut(self, _request: web.Request) -> web.Response:
+        return answer({"cut": self._waha.cut_connections()})
 
     async def _forget_webhooks(self, _request: web.Request) -> web.Response:
         await self._waha.forget_webhooks()

@@ -64,4 +64,5 @@ class ReceiptFaults:
 
     def draw(self, session: str) -> frozenset[Kind]:
         """The fate of the message that this session sends now."""
+        self._switched_on = self.switched_on
         return frozenset(fault.kind for fault in self._switched_on if fault.is_about(session) and fault.strikes())

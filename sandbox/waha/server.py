@@ -20,7 +20,6 @@ from sandbox.waha.faults import Fault, Faults, Hold
 from sandbox.waha.files import Files
 from sandbox.waha.gows import Gows
 from sandbox.waha.history import HistoryApi
-from sandbox.waha.identifiers import milliseconds
 from sandbox.waha.journal import Journal, Received
 from sandbox.waha.keys import Keys
 from sandbox.waha.noweb import Noweb
@@ -28,6 +27,7 @@ from sandbox.waha.people import PeopleApi
 from sandbox.waha.receipt_faults import ReceiptFaults
 from sandbox.waha.runtime import Runtime
 from sandbox.waha.sending import SendingApi
+from sandbox.waha.server_api import ServerApi
 from sandbox.waha.sessions import STATUS_SECONDS, Sessions
 from sandbox.waha.sessions_api import SessionsApi
 from sandbox.waha.webhook_faults import WebhookFaults
@@ -38,8 +38,6 @@ from sandbox.whatsapp import Phone, WhatsApp
 MAX_BODY_BYTES = 50 * 1024 * 1024
 # How long a stopping server waits for requests under way before it cuts them off.
 _SHUTDOWN_SECONDS = 0.01
-# Docker takes about this long to start a container again that ended itself.
-_RESTART_SECONDS = 3.0
 
 
 class SandboxWaha:
@@ -82,10 +80,9 @@ class SandboxWaha:
         self.faults = Faults()
         self.receipts = ReceiptFaults()
         self._background = Background()
-        self._restarts = Background()
+        self._api = ServerApi(self.environment, self.go_down, self.come_back)
         self._port = port
         self._runner: web.AppRunner | None = None
-        self._started_at = 0
         self._webhooks = Webhooks(
             self.environment,
             self.journal,
@@ -118,7 +115,7 @@ class SandboxWaha:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._restarts.stop()
+        await self._api.stop()
         await self.go_down()
 
     async def go_down(self) -> None:
@@ -145,13 +142,21 @@ class SandboxWaha:
         await web.TCPSite(runner, "127.0.0.1", self._port).start()
         self._port = runner.addresses[0][1]
         self._runner = runner
-        self._started_at = max(milliseconds(), self._started_at + 1)
+        self._api.has_started()
         self.sessions.start_assigned()
 
     async def restart(self) -> None:
         """As `go_down` and `come_back`: a new `startTimestamp`, and webhooks that were not delivered are lost."""
         await self.go_down()
         await self.come_back()
+
+    def cut_connections(self) -> int:
+        """Every connection to the server breaks off, whatever is under way on it; returns how many."""
+        server = self._runner.server if self._runner is not None else None
+        transports = [one.transport for one in (server.connections if server is not None else []) if one.transport]
+        for transport in transports:
+            transport.abort()
+        return len(transports)
 
     async def pair(self, session: str, phone: Phone) -> None:
         """Scans what a started session shows, as soon as it shows it, and waits until it works."""
@@ -219,21 +224,14 @@ class SandboxWaha:
 
     def _routes(self) -> list[web.RouteDef]:
         apis = (
+            self._api,
             SessionsApi(self._runtime, self.sessions, self.keys),
             SendingApi(self._runtime, self.sessions),
             PeopleApi(self._runtime, self.sessions),
             HistoryApi(self._runtime, self.sessions),
             self._runtime.files,
         )
-        own = [
-            web.get("/ping", self._ping),
-            web.get("/health", self._health),
-            web.get("/api/server/version", self._version),
-            web.get("/api/version", self._version),
-            web.get("/api/server/status", self._status),
-            web.post("/api/server/stop", self._stop),
-        ]
-        return own + [route for api in apis for route in api.routes()]
+        return [route for api in apis for route in api.routes()]
 
     @web.middleware
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -295,33 +293,6 @@ class SandboxWaha:
             "query": dict(request.query),
         }
         return errors.exception_body(error, asked, self.environment.as_json())
-
-    async def _ping(self, _request: web.Request) -> web.Response:
-        return answer({"message": "pong"})
-
-    async def _health(self, _request: web.Request) -> web.Response:
-        up: Json = {"status": "up", "path": "/app", "diskPath": "/", "free": 10**10, "threshold": 10**8}
-        spaces = {"mediaFiles.space": up, "sessionsFiles.space": up}
-        return answer({"status": "ok", "info": spaces, "error": {}, "details": spaces})
-
-    async def _version(self, _request: web.Request) -> web.Response:
-        return answer(self.environment.as_json())
-
-    async def _status(self, _request: web.Request) -> web.Response:
-        uptime = milliseconds() - self._started_at
-        worker = {"id": self.environment.worker_id or ""}
-        return answer({"startTimestamp": self._started_at, "uptime": uptime, "worker": worker})
-
-    async def _stop(self, _request: web.Request) -> web.Response:
-        self._restarts.start(self._restart())
-        return answer({"stopping": True}, status=201)
-
-    async def _restart(self) -> None:
-        """WAHA ends its process a second after it was asked, and Docker starts it again."""
-        await self.environment.wait(1)
-        await self.go_down()
-        await self.environment.wait(_RESTART_SECONDS)
-        await self.come_back()
 
 
 def _engine(environment: Environment) -> Engine:

@@ -120,10 +120,13 @@ class WebhookFaults:
         """Switches everything off and lets go of what is held back."""
         for fault in self._switched_on:
             fault.heal()
+        for held in self._held:
+            held.opened.set()
         self._switched_on.clear()
 
     def delivery(self, event: Json) -> Delivery | None:
         """How to post this event; None: not at all."""
+        self._switched_on = self.switched_on
         if self.strikes("lose", event):
             return None
         late = self.strikes("late", event)

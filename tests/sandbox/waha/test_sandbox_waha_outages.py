@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -88,6 +89,35 @@ async def test_a_request_under_way_is_cut_off(rig: Rig) -> None:
     with pytest.raises(aiohttp.ClientConnectionError):
         await call
     assert [shown.text for shown in rig.carla.chat_with(rig.shop)] == ["Hi"]
+
+
+async def test_connections_can_be_cut_while_the_server_stays(rig: Rig) -> None:
+    await rig.pair()
+    started = await started_at(rig)
+    with rig.waha.hold_answers("/api/sendText") as hold:
+        call = asyncio.create_task(rig.send("Hi"))
+        await rig.until(lambda: hold.held == 1)
+
+        cut = rig.waha.cut_connections()
+
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await call
+
+    assert cut >= 1
+    assert await started_at(rig) == started
+
+
+async def test_what_is_dated_back_while_the_server_is_down_keeps_its_date(rig: Rig) -> None:
+    await rig.pair()
+    await rig.waha.go_down()
+    long_ago = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+
+    await rig.carla.write("Hello?", to=rig.shop, at=long_ago)
+    await rig.waha.come_back()
+
+    [event] = await rig.until(lambda: rig.hooks.events("message"))
+    assert event["payload"]["timestamp"] == int(long_ago.timestamp())
+    assert event["timestamp"] > long_ago.timestamp() * 1000
 
 
 async def test_a_stop_of_the_server_is_a_restart(rig: Rig) -> None:

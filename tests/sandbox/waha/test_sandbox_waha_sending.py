@@ -115,8 +115,9 @@ async def test_the_same_id_twice_is_shown_twice(make_rig: Make, engine: str) -> 
     assert [(shown.id, shown.copies) for shown in screen(rig)] == [(OWN_ID, 2)] * 2
 
 
-async def test_an_old_server_ignores_the_id(make_rig: Make) -> None:
-    rig = await make_rig(version="2026.2.1")
+@pytest.mark.parametrize("engine", ["GOWS", "NOWEB"])
+async def test_an_old_server_ignores_the_id(make_rig: Make, engine: str) -> None:
+    rig = await make_rig(engine=engine, version="2026.4.2")
     await rig.pair()
 
     await rig.send("Hi", id=OWN_ID)
@@ -292,7 +293,7 @@ async def test_seen_reaches_the_customer(rig: Rig) -> None:
     assert shown.ack is Ack.READ
 
 
-@pytest.mark.parametrize(("engine", "status"), [("GOWS", 501), ("NOWEB", 201)])
+@pytest.mark.parametrize(("engine", "status"), [("GOWS", 501), ("NOWEB", 201), ("WEBJS", 201)])
 async def test_forwarding_is_not_for_every_engine(make_rig: Make, engine: str, status: int) -> None:
     rig = await make_rig(engine=engine)
     await rig.pair()
