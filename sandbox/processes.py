@@ -55,6 +55,13 @@ class Process:
         """Wait until it ends by itself or by a signal; its exit code, negative for a signal."""
         return await self._running.wait() if self._running is not None else 0
 
+    def send(self, number: signal.Signals) -> bool:
+        """Send a signal and wait for nothing; False when it does not run."""
+        if self._running is None or self._running.returncode is not None:
+            return False
+        self._running.send_signal(number)
+        return True
+
     async def kill(self) -> None:
         """`kill -9`: the process gets no chance to tidy up."""
         await self._end(signal.SIGKILL)

@@ -1,0 +1,109 @@
+"""What the database can add to the verdict: the order of the commits into the inbox, and who is a dead letter."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sandbox.chaos.ledger import TAG
+from sandbox.chaos.postgres import Postgres
+
+_ARRIVALS = """
+    SELECT position, body FROM webhook_events WHERE event_name IN ('message', 'message.any') ORDER BY position
+"""
+_REPLIES = "SELECT position, body FROM slack_events WHERE kind = 'event' ORDER BY position"
+_OPEN = """
+    SELECT (SELECT count(*) FROM webhook_events WHERE processed_at IS NULL AND parked_at IS NULL),
+        (SELECT count(*) FROM slack_events WHERE kind = 'event' AND processed_at IS NULL AND parked_at IS NULL),
+        (SELECT count(*) FROM messages WHERE direction = 'outbound' AND status = 'queued' AND parked_at IS NULL),
+        (SELECT count(*) FROM slack_posts WHERE posted_at IS NULL AND parked_at IS NULL)
+"""
+_DEAD = """
+    SELECT body FROM messages
+    WHERE direction = 'outbound' AND (status = 'failed' OR (status = 'queued' AND parked_at IS NOT NULL))
+"""
+
+
+@dataclass
+class Rows:
+    """`positions` by tag: where a message first stands in its inbox; `dead` the tags of dead letters."""
+
+    positions: dict[str, int] = field(default_factory=dict)
+    dead: set[str] = field(default_factory=set)
+
+
+def read(postgres: Postgres) -> Rows:
+    rows = Rows()
+    for position, body in postgres.rows(_ARRIVALS):
+        _place(rows, position, str(_json(body).get("payload", {}).get("body")))
+    for position, body in postgres.rows(_REPLIES):
+        event = _json(body).get("event", {})
+        if event.get("type") == "message" and "bot_id" not in event and not event.get("subtype"):
+            _place(rows, position, str(event.get("text")))
+    for (body,) in postgres.rows(_DEAD):
+        if found := TAG.search(body):
+            rows.dead.add(found[0])
+    return rows
+
+
+def still_open(postgres: Postgres) -> tuple[int, ...]:
+    """Webhooks, Slack events, messages and posts that wait for something."""
+    return tuple(postgres.rows(_OPEN)[0])
+
+
+def life_of(postgres: Postgres, tag: str) -> list[tuple[float, str]]:
+    """Every time that stands in a row about a message, with what it says."""
+    like = f"%{tag}%"
+    told: list[tuple[float, str]] = []
+    for table, columns, condition in _LIVES:
+        names = columns.split(", ")
+        for row in postgres.rows(f"SELECT {columns} FROM {table} WHERE {condition}", (like,)):  # noqa: S608 - words of ours
+            told += _moments(table, dict(zip(names, row, strict=True)))
+    return told
+
+
+_LIVES = (
+    (
+        "webhook_events",
+        "position, event_name, created_at, processed_at, parked_at, attempts, error",
+        "convert_from(body, 'UTF8') LIKE %s AND event_name LIKE 'message%%'",
+    ),
+    (
+        "slack_events",
+        "position, created_at, processed_at, parked_at, attempts, error",
+        "convert_from(body, 'UTF8') LIKE %s AND kind = 'event'",
+    ),
+    (
+        "messages",
+        "seq, status, waha_message_id, attempts, created_at, sent_at, delivered_at, parked_at, hold_reason, error_message",
+        "body LIKE %s",
+    ),
+    (
+        "slack_posts",
+        "seq, kind, slack_ts, created_at, post_started_at, posted_at, parked_at, attempts, error",
+        "payload->>'text' LIKE %s",
+    ),
+)
+
+
+def _moments(table: str, row: dict[str, Any]) -> list[tuple[float, str]]:
+    facts = " ".join(
+        f"{name}={value}" for name, value in row.items() if value is not None and not isinstance(value, datetime)
+    )
+    moments = [(name, value) for name, value in row.items() if isinstance(value, datetime)]
+    return [(value.timestamp(), f"row of {table}: {name} ({facts})") for name, value in moments]
+
+
+def _place(rows: Rows, position: int, text: str) -> None:
+    if found := TAG.search(text):
+        rows.positions.setdefault(found[0], position)
+
+
+def _json(body: memoryview) -> dict[str, Any]:
+    try:
+        parsed = json.loads(bytes(body))
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}

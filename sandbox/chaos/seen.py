@@ -1,0 +1,78 @@
+"""What stands at the far ends: in Slack's threads and on the customers' phones, as people see it."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from sandbox.chaos.house import House
+from sandbox.chaos.ledger import TAG
+from sandbox.chaos.opening import Conversation
+
+LATE = re.compile(r"arrived late")
+ASKED = "❓"
+FAILED = ("❌", "⏸")
+ECHO = "_Sent from the phone_"
+
+
+@dataclass
+class Seen:
+    """Tags in the order in which they stand, by the name of the conversation.
+
+    `foreign` are our own messages that were taken for ones written on the phone, `roots` how many threads a
+    conversation has, `asked` the messages of which a person was told that nobody knows, `failed` those said to have
+    failed.
+    """
+
+    inbound: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    outbound: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    roots: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    foreign: list[str] = field(default_factory=list)
+    asked: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
+    late: int = 0
+
+
+def look(house: House, conversations: list[Conversation]) -> Seen:
+    """Look at every thread and every phone."""
+    seen = Seen()
+    by_place = {(one.channel, one.thread_ts): one for one in conversations}
+    app = house.slack.state.workspace.installation.bot_user
+    for channel in {one.channel for one in conversations}:
+        for message in house.slack.messages(channel):
+            if message.user != app:
+                continue
+            if not message.is_reply:
+                _root(seen, message.text)
+            elif (conversation := by_place.get((channel, message.thread_ts or ""))) is not None:
+                _reply(seen, message.text, conversation.name)
+            else:
+                # A second thread of a conversation: what stands there is not where people look.
+                _reply(seen, message.text, f"{channel}/{message.thread_ts}")
+    for conversation in conversations:
+        for shown in conversation.customer.chat_with(conversation.shop):
+            if shown.direction == "in" and (found := TAG.search(shown.text)):
+                seen.outbound[conversation.name].append(found[0])
+    return seen
+
+
+def _root(seen: Seen, text: str) -> None:
+    for found in re.findall(r"\bc\d{3}\b", text.partition("\n")[0]):
+        seen.roots[found] += 1
+
+
+def _reply(seen: Seen, text: str, where: str) -> None:
+    found = TAG.search(text)
+    if LATE.search(text):
+        seen.late += 1
+    if found is None:
+        return
+    if found[1] == "in":
+        seen.inbound[where].append(found[0])
+    elif text.startswith(ASKED):
+        seen.asked.add(found[0])
+    elif text.startswith(FAILED):
+        seen.failed.add(found[0])
+    elif text.startswith(ECHO):
+        seen.foreign.append(found[0])
