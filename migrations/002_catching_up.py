@@ -13,7 +13,8 @@ CREATE TABLE catch_ups (
     begins_at timestamptz,     -- what is older was before the account's time here
     account text,              -- whose history was read; another account begins anew
     mark text,
-    requested_at timestamptz,  -- a gap that ended then: what was missed by then is not read before caught_up_to is later
+    requested_at timestamptz,  -- a gap ended then: what it swallowed is not all read before caught_up_to is later
+    requested_for text,        -- what the gap was
     attempts integer NOT NULL DEFAULT 0,
     next_attempt_at timestamptz NOT NULL DEFAULT now(),
     lease_token uuid,
@@ -21,7 +22,8 @@ CREATE TABLE catch_ups (
     error text,
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT catch_ups_key UNIQUE (side, place),
-    CONSTRAINT catch_ups_side_check CHECK (side IN ('waha', 'slack'))
+    CONSTRAINT catch_ups_side_check CHECK (side IN ('waha', 'slack')),
+    CONSTRAINT catch_ups_requested_for_check CHECK (requested_for IN ('switchboard', 'waha', 'quiet'))
 );
 GRANT SELECT, INSERT, UPDATE ON catch_ups TO switchboard_daemon;
 GRANT SELECT ON catch_ups TO switchboard_bot;
@@ -42,9 +44,9 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
         WHERE s.deleted_at IS NULL AND s.server = ANY (p_servers)
     ),
     requested AS (
-        INSERT INTO catch_ups AS known (id, side, place, requested_at)
-        SELECT gen_random_uuid(), side, name, clock_timestamp() FROM place ORDER BY side, name
-        ON CONFLICT (side, place) DO UPDATE SET requested_at = clock_timestamp()
+        INSERT INTO catch_ups AS known (id, side, place, requested_at, requested_for)
+        SELECT gen_random_uuid(), side, name, clock_timestamp(), 'switchboard' FROM place ORDER BY side, name
+        ON CONFLICT (side, place) DO UPDATE SET requested_at = clock_timestamp(), requested_for = 'switchboard'
         RETURNING known.id
     )
     SELECT count(*) FROM requested
@@ -96,7 +98,8 @@ BEGIN
     ),
     caused AS (
         SELECT l.*, CASE
-            WHEN l.requested_at > l.caught_up_to OR l.caught_up_to IS NULL THEN 'switchboard'
+            WHEN l.caught_up_to IS NULL THEN 'switchboard'
+            WHEN l.requested_at > l.caught_up_to THEN l.requested_for
             WHEN l.mark IS DISTINCT FROM l.seen_mark THEN 'waha'
             ELSE 'quiet'
         END AS cause

@@ -6,6 +6,7 @@ from models.catch_ups import CatchUp
 from models.conversations import ChannelRoute, Contact, Conversation, ConversationChat
 from models.enums import (
     ActionKind,
+    Cause,
     ConversationState,
     DesiredState,
     Direction,
@@ -79,6 +80,7 @@ __all__ = [
     "ActionKind",
     "AuditEntry",
     "CatchUp",
+    "Cause",
     "ChannelRoute",
     "Contact",
     "Conversation",

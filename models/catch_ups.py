@@ -3,7 +3,7 @@ from __future__ import annotations
 import peewee
 
 from models.base import Model, Stamp, Timestamp, Words
-from models.enums import Side
+from models.enums import Cause, Side
 
 
 class CatchUp(Model):
@@ -16,6 +16,7 @@ class CatchUp(Model):
     account = peewee.TextField(null=True)
     mark = peewee.TextField(null=True)
     requested_at = Timestamp(null=True)
+    requested_for = Words(Cause, null=True)
     attempts = peewee.IntegerField(default=0)
     next_attempt_at = Stamp()
     lease_token = peewee.UUIDField(null=True)

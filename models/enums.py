@@ -85,6 +85,14 @@ class Side(StrEnum):
     SLACK = "slack"
 
 
+class Cause(StrEnum):
+    """Why a place is read again."""
+
+    SWITCHBOARD = "switchboard"  # we were not there
+    WAHA = "waha"  # the session, its server, or the way to it was not there
+    QUIET = "quiet"  # nothing points to a gap
+
+
 class PostKind(StrEnum):
     POST = "post"
     UPDATE = "update"

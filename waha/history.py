@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import datetime
 
 from waha.calls import WahaCalls, in_path
-from waha.errors import MessageUnknown, WahaUnreadable
+from waha.errors import MessageUnknown, NotImplementedByEngine, WahaUnreadable
 from waha.loose_json import Object, rows
 from waha.messages import Message
-from waha.payloads import ChatOverview
+from waha.payloads import ChatActivity, ChatOverview
+
+PAGE_SIZE = 100
+# WAHA leaves out reactions and the like after it has cut a page, so an empty one may stand before a full one.
+EMPTY_PAGES_AT_THE_END = 2
 
 
 class HistoryCalls(WahaCalls):
@@ -40,7 +45,7 @@ class HistoryCalls(WahaCalls):
         *,
         since: datetime | None = None,
         until: datetime | None = None,
-        limit: int = 100,
+        limit: int = PAGE_SIZE,
         offset: int = 0,
     ) -> list[Object]:
         """One page of message rows as events have them, oldest first; `webhooks.as_webhook` makes an event of one.
@@ -66,6 +71,51 @@ class HistoryCalls(WahaCalls):
         if not isinstance(answer, list):
             raise WahaUnreadable("WAHA's answer is not a list of messages.")
         return rows(answer)
+
+    async def all_messages(self, session: str, *, since: datetime, until: datetime) -> AsyncIterator[list[Object]]:
+        """Everything between two times, a page at a time; each chat's messages oldest first.
+
+        Where the engine cannot tell of all chats at once, those that changed are asked one by one.
+        """
+        try:
+            async for page in self._pages(session, "all", since, until):
+                yield page
+        except NotImplementedByEngine:
+            async for chat_id in self._chats_since(session, since):
+                async for page in self._pages(session, chat_id, since, until):
+                    yield page
+
+    async def chats(self, session: str, *, limit: int = PAGE_SIZE, offset: int = 0) -> list[ChatActivity]:
+        """Chats by their last message, newest first."""
+        query: dict[str, str | int] = {
+            "limit": limit,
+            "offset": offset,
+            "sortBy": "conversationTimestamp",
+            "sortOrder": "desc",
+        }
+        answer = await self.call("GET", f"/api/{in_path(session)}/chats", query=query, seconds=self.timeouts.send)
+        if not isinstance(answer, list):
+            raise WahaUnreadable("WAHA's answer is not a list of chats.")
+        return [chat for row in rows(answer) if (chat := ChatActivity.parse(row))]
+
+    async def _pages(self, session: str, chat_id: str, since: datetime, until: datetime) -> AsyncIterator[list[Object]]:
+        offset = empty = 0
+        while empty < EMPTY_PAGES_AT_THE_END:
+            page = await self.messages(session, chat_id, since=since, until=until, offset=offset)
+            empty = 0 if page else empty + 1
+            offset += PAGE_SIZE
+            if page:
+                yield page
+
+    async def _chats_since(self, session: str, since: datetime) -> AsyncIterator[str]:
+        offset = 0
+        while chats := await self.chats(session, offset=offset):
+            for chat in chats:
+                # A chat that tells no time is asked: it costs a call, and leaving it out might cost a message.
+                if chat.changed_at is not None and chat.changed_at < since:
+                    return
+                yield chat.chat_id
+            offset += PAGE_SIZE
 
     async def chats_overview(self, session: str, *, limit: int = 20, offset: int = 0) -> list[ChatOverview]:
         """Chats by their last message, newest first: which changed, in one call and on every engine."""

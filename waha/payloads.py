@@ -156,6 +156,25 @@ class ChatOverview:
         return cls(from_jid(chat_id), text(chat, "name"), id_of(last), moment(last.get("timestamp")))
 
 
+@dataclass(frozen=True, slots=True)
+class ChatActivity:
+    """When something last happened in a chat; WEBJS and WPP write its id as an object and call the time `timestamp`."""
+
+    chat_id: str
+    changed_at: datetime | None
+
+    @classmethod
+    def parse(cls, source: Any) -> Self | None:
+        chat = mapping(source)
+        chat_id = text(chat, "id") or text(mapping(chat, "id"), "_serialized")
+        if chat_id is None and (user := text(mapping(chat, "id"), "user")):
+            chat_id = f"{user}@{text(mapping(chat, 'id'), 'server') or 'c.us'}"
+        if chat_id is None:
+            return None
+        at = chat.get("conversationTimestamp")
+        return cls(from_jid(chat_id), moment(at if at is not None else chat.get("timestamp")))
+
+
 def metadata_in(source: Any) -> Mapping[str, str]:
     """The `metadata` that we gave a session: strings only, WAHA refuses anything else."""
     return {key: value for key, value in mapping(source, "metadata").items() if isinstance(value, str)}

@@ -1,0 +1,166 @@
+"""Whose turn it is to read what was missed, and up to when a place is caught up with.
+
+A place is a WhatsApp session or a Slack channel. It is read again after a gap and, as a safety net, every few minutes.
+Only a completed catch-up moves `caught_up_to`: what is read but not stored, for whatever reason, is read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from database import notify, tenant_transaction, transaction
+from operations.sql import changed, rows, value
+
+LEASE = timedelta(seconds=120)
+
+# What has just happened may still be on its usual way: it is not read before that is over.
+_SETTLED = timedelta(seconds=10)
+_ONCE_MORE_AFTER = _SETTLED + timedelta(seconds=1)
+# Where nothing points to a gap, what is repeated for a minute is waited for too.
+_SETTLED_QUIET = timedelta(minutes=2)
+# WAHA sorts by seconds of WhatsApp's clock, and may learn of a message some minutes after it was written.
+_OVERLAP_OF_SESSIONS = timedelta(seconds=300)
+# Slack's own clock, and nothing appears behind it.
+_OVERLAP_OF_CHANNELS = timedelta(seconds=30)
+
+
+@dataclass(frozen=True)
+class LeasedSession:
+    """A session to be read by us, until the lease ends."""
+
+    catch_up_id: UUID
+    lease_token: UUID
+    tenant_id: UUID
+    session_id: UUID
+    external_session_id: str
+    server: str
+    engine: str
+    version: str | None
+    chooses_ids: bool
+    account: str | None
+    since: datetime
+    working_since: datetime
+    until: datetime
+    cause: str
+    mark: str
+
+    def since_of(self, account: str | None) -> datetime:
+        """Where reading begins: what another account has written before it came here was not missed."""
+        is_another = account is not None and self.account is not None and account != self.account
+        return max(self.since, self.working_since) if is_another else self.since
+
+
+@dataclass(frozen=True)
+class LeasedChannel:
+    """A channel to be read by us, until the lease ends."""
+
+    catch_up_id: UUID
+    lease_token: UUID
+    slack_team_id: str
+    slack_channel_id: str
+    since: datetime
+    until: datetime
+    cause: str
+
+
+Leased = LeasedSession | LeasedChannel
+
+
+def request(*, team_id: str = "", servers: Collection[str] = ()) -> None:
+    """Say that a gap has just ended, for the channels of a workspace or the sessions of some servers."""
+    with transaction():
+        if value("SELECT request_catch_ups(%s, %s)", (team_id, list(servers))):
+            notify("catch_ups")
+
+
+def lease_sessions(limit: int, *, servers: Collection[str], every: timedelta) -> list[LeasedSession]:
+    """Sessions that may have missed something, or were not read for `every`."""
+    with transaction():
+        return rows(
+            LeasedSession,
+            "SELECT * FROM lease_session_catch_ups(%s, %s, %s, %s, %s, %s, %s)",
+            (limit, LEASE, list(servers), every, _SETTLED, _SETTLED_QUIET, _OVERLAP_OF_SESSIONS),
+        )
+
+
+def lease_channel(team_id: str, *, every: timedelta) -> LeasedChannel | None:
+    """The channel to read next; None also while another daemon reads one of this workspace."""
+    with transaction():
+        found = rows(
+            LeasedChannel,
+            "SELECT * FROM lease_channel_catch_up(%s, %s, %s, %s, %s, %s)",
+            (team_id, LEASE, every, _SETTLED, _SETTLED_QUIET, _OVERLAP_OF_CHANNELS),
+        )
+    return found[0] if found else None
+
+
+def renew(leased: Leased) -> bool:
+    """Keep a place for longer; False when it was lost, and must not be read on."""
+    with transaction():
+        return _write(leased, "lease_expires_at = clock_timestamp() + %s", LEASE)
+
+
+def complete_session(leased: LeasedSession, *, since: datetime, account: str | None) -> bool:
+    """All there was until `leased.until` is stored; False when the lease was lost, and another has the last word.
+
+    After a gap it is read once more: what was on its usual way at its edge was left to that way, and may be lost.
+    """
+    with tenant_transaction(leased.tenant_id):
+        is_mine = _write(
+            leased,
+            "caught_up_to = %s, mark = %s, attempts = 0, error = NULL, lease_token = NULL, lease_expires_at = NULL, "
+            "begins_at = CASE WHEN account <> %s THEN %s ELSE coalesce(begins_at, %s) END, "
+            "account = coalesce(%s, account), "
+            "requested_at = CASE WHEN mark IS DISTINCT FROM %s THEN greatest(requested_at, %s) ELSE requested_at END, "
+            "requested_for = CASE WHEN mark IS DISTINCT FROM %s THEN 'waha' ELSE requested_for END, "
+            "next_attempt_at = clock_timestamp() + %s",
+            *(leased.until, leased.mark, account, since, since, account),
+            *(leased.mark, leased.until + _SETTLED, leased.mark, _ONCE_MORE_AFTER),
+        )
+        if is_mine:
+            changed(
+                "UPDATE waha_sessions SET caught_up_to = %s WHERE id = %s AND tenant_id = %s",
+                (leased.until, leased.session_id, leased.tenant_id),
+            )
+    return is_mine
+
+
+def complete_channel(leased: LeasedChannel) -> bool:
+    """All that people had written until `leased.until` is stored; False when the lease was lost."""
+    with transaction():
+        return _write(
+            leased,
+            "caught_up_to = %s, attempts = 0, error = NULL, lease_token = NULL, lease_expires_at = NULL, "
+            "next_attempt_at = clock_timestamp() + %s",
+            *(leased.until, _ONCE_MORE_AFTER),
+        )
+
+
+def go_on(leased: Leased) -> bool:
+    """There was more than is stored at once; the rest is read at the next turn, which begins at the same place."""
+    with transaction():
+        return _write(leased, "lease_token = NULL, lease_expires_at = NULL, next_attempt_at = clock_timestamp()")
+
+
+def postpone(leased: Leased, reason: str, *, pause: timedelta | None = None) -> bool:
+    """It could not be read: later again, or after `pause` where somebody asked for one."""
+    with transaction():
+        return _write(
+            leased,
+            "lease_token = NULL, lease_expires_at = NULL, attempts = attempts + 1, error = %s, next_attempt_at = "
+            "clock_timestamp() + coalesce(%s, least(interval '5 s' * 2 ^ least(attempts, 6), interval '5 min'))",
+            reason,
+            pause,
+        )
+
+
+def _write(leased: Leased, assignments: str, *parameters: object) -> bool:
+    return bool(
+        changed(
+            f"UPDATE catch_ups SET {assignments} WHERE id = %s AND lease_token = %s",  # noqa: S608 - words of ours
+            (*parameters, leased.catch_up_id, leased.lease_token),
+        )
+    )

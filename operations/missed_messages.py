@@ -1,0 +1,252 @@
+"""What WhatsApp brought while nobody took it: rows of WAHA's history, stored as the webhooks they would have been.
+
+Only what is new is stored, behind a divider, and both in the lane of their chat. From there on it is an event like any
+other, and the inbox has the last word on what is known.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from database import notify, tenant_transaction
+from models import uuid7
+from operations import dividers
+from operations.catching_up import LeasedSession
+from operations.sql import clean, database_now, rows
+from operations.store import insert_many
+from operations.webhook_inbox import NewWebhook
+from waha.acks import receipt_of
+from waha.chat_ids import kind_of
+from waha.events import MalformedEvent, MessageEvent
+from waha.loose_json import Object
+from waha.messages import Message
+from waha.webhooks import as_webhook, parse
+
+# The names of what `message.any` and `message` leave out, and what is nobody's conversation.
+_MESSAGES = ["message", "message.any"]
+_IGNORED_CHATS = frozenset({"broadcast", "newsletter"})
+_MOST_RECEIPTS = 100
+
+Key = tuple[bool, str]
+
+
+@dataclass(frozen=True)
+class Missed:
+    """A message of the history that is not known here. `chat_ids` are all that the row tells, the chat's own first."""
+
+    message_id: str
+    from_me: bool
+    chat_ids: tuple[str, ...]
+    at: datetime
+    text: str
+    row: Object = field(repr=False)
+
+    @property
+    def key(self) -> Key:
+        return self.from_me, self.message_id
+
+    @property
+    def event_id(self) -> str:
+        """As `waha.webhooks.as_webhook` names it."""
+        return f"history_{'true' if self.from_me else 'false'}_{self.message_id}"
+
+
+@dataclass(frozen=True)
+class _Kept:
+    direction: str
+    waha_message_id: str
+
+
+@dataclass(frozen=True)
+class _Event:
+    event_id: str
+    body: memoryview
+
+
+@dataclass(frozen=True)
+class _Chat:
+    chat_id: str
+    conversation_id: UUID
+
+
+@dataclass(frozen=True)
+class _Text:
+    body: str
+
+
+def unknown(leased: LeasedSession, history: Sequence[Object]) -> list[Missed]:
+    """What of a page of the history is not known here; a message that stands in two chats counts once."""
+    told = {one.key: one for row in history if (one := _missed(row, leased.until)) is not None}
+    with tenant_transaction(leased.tenant_id):
+        known = _known(leased, list(told.values()))
+    return [one for key, one in told.items() if key not in known]
+
+
+def by_conversation(leased: LeasedSession, missed: Sequence[Missed]) -> list[list[Missed]]:
+    """What goes into one thread, oldest first: a customer may have several chat ids, and one of them may be new."""
+    chats = [chat_id for one in missed for chat_id in one.chat_ids]
+    with tenant_transaction(leased.tenant_id):
+        found = rows(
+            _Chat,
+            "SELECT chat_id, conversation_id FROM conversation_chats WHERE tenant_id = %s AND session_id = %s "
+            "AND chat_id = ANY (%s)",
+            (leased.tenant_id, leased.session_id, chats),
+        )
+    owners: dict[str, str] = {chat.chat_id: str(chat.conversation_id) for chat in found}
+    groups: dict[str, list[Missed]] = {}
+    for one in sorted(missed, key=lambda one: one.at):
+        owner = next((owners[chat_id] for chat_id in one.chat_ids if chat_id in owners), one.chat_ids[0])
+        owners |= dict.fromkeys(one.chat_ids, owner)
+        groups.setdefault(owner, []).append(one)
+    return list(groups.values())
+
+
+def store(leased: LeasedSession, group: Sequence[Missed]) -> int:
+    """Keep what was missed in one conversation, under its divider; the number of messages that the divider counts.
+
+    All of it is committed at once, and whoever repeats it finds it known: a conversation has one divider a catch-up.
+    """
+    with tenant_transaction(leased.tenant_id):
+        chat_ids = sorted({chat_id for one in group for chat_id in one.chat_ids})
+        known = _known(leased, group) | _on_their_way(leased, chat_ids)
+        fresh = [one for one in group if one.key not in known]
+        if not fresh:
+            return 0
+        since = database_now() - dividers.SHOWN_FOR
+        ours = _perhaps_ours(leased, chat_ids)
+        counted = [one for one in fresh if not (one.from_me and one.text.strip() in ours)]
+        webhooks = [_as_new_webhook(leased, one, fresh[0], is_shown=one.at >= since) for one in fresh]
+        if counted:
+            webhooks.insert(0, _divider(leased, counted, fresh[0], since))
+        insert_many("webhook_events", webhooks)
+        notify("webhooks")
+    return len(counted)
+
+
+def unacknowledged(leased: LeasedSession) -> list[str]:
+    """The ids of what was sent and is not known to have arrived, the latest first."""
+    with tenant_transaction(leased.tenant_id):
+        found = rows(
+            _Kept,
+            "SELECT direction, waha_message_id FROM messages WHERE tenant_id = %s AND session_id = %s "
+            "AND direction = 'outbound' AND status = 'sent' AND waha_message_id IS NOT NULL "
+            "AND sent_at > clock_timestamp() - interval '72 hours' ORDER BY sent_at DESC LIMIT %s",
+            (leased.tenant_id, leased.session_id, _MOST_RECEIPTS),
+        )
+    return [one.waha_message_id for one in found]
+
+
+def store_receipts(leased: LeasedSession, found: Sequence[Message]) -> int:
+    """Keep how far messages of ours got as the receipts that would have told it; how many tell something new."""
+    receipts = [_as_receipt(leased, one) for one in found if receipt_of(one.ack) in {"failed", "delivered", "read"}]
+    with tenant_transaction(leased.tenant_id):
+        stored = insert_many("webhook_events", receipts)
+        if stored:
+            notify("webhooks")
+    return stored
+
+
+def _missed(row: Object, otherwise: datetime) -> Missed | None:
+    told = Message.parse(row)
+    if told is None or kind_of(told.chat_id) in _IGNORED_CHATS or "\0" in told.chat_id + told.message_id:
+        return None
+    chat_ids = tuple(dict.fromkeys(one for one in (told.chat_id, told.alternate_chat_id) if one))
+    return Missed(told.message_id[:255], told.from_me, chat_ids, told.timestamp or otherwise, told.body, row)
+
+
+def _known(leased: LeasedSession, told: Sequence[Missed]) -> set[Key]:
+    """Which of them are messages here, or were stored by an earlier catch-up."""
+    kept = rows(
+        _Kept,
+        "SELECT direction, waha_message_id FROM messages WHERE tenant_id = %s AND session_id = %s "
+        "AND waha_message_id = ANY (%s)",
+        (leased.tenant_id, leased.session_id, [one.message_id for one in told]),
+    )
+    read = rows(
+        _Event,
+        "SELECT event_id, ''::bytea AS body FROM webhook_events WHERE server = %s AND session = %s "
+        "AND event_name = 'message.any' AND event_id = ANY (%s)",
+        (leased.server, leased.external_session_id, [one.event_id for one in told]),
+    )
+    stored = {one.event_id for one in read}
+    return {(one.direction == "outbound", one.waha_message_id) for one in kept} | {
+        one.key for one in told if one.event_id in stored
+    }
+
+
+def _on_their_way(leased: LeasedSession, chat_ids: Sequence[str]) -> set[Key]:
+    """The messages of live webhooks that are stored, and will be handled before anything that is stored now."""
+    waiting = rows(
+        _Event,
+        "SELECT event_id, body FROM webhook_events WHERE lane = ANY (%s) AND event_name = ANY (%s) "
+        "AND processed_at IS NULL AND parked_at IS NULL",
+        ([_lane(leased, chat_id) for chat_id in chat_ids], _MESSAGES),
+    )
+    return {key for one in waiting if (key := _key_in(bytes(one.body))) is not None}
+
+
+def _key_in(body: bytes) -> Key | None:
+    try:
+        event = parse(body)
+    except MalformedEvent:
+        return None
+    return (event.message.from_me, event.message.message_id) if isinstance(event, MessageEvent) else None
+
+
+def _perhaps_ours(leased: LeasedSession, chat_ids: Sequence[str]) -> Collection[str]:
+    """The texts that we may have sent to these chats under ids that WAHA chose: the inbox tells whose they are."""
+    if not leased.chooses_ids:
+        return ()
+    found = rows(
+        _Text,
+        "SELECT m.body FROM messages m JOIN conversation_chats c ON c.conversation_id = m.conversation_id "
+        "WHERE m.tenant_id = %s AND c.session_id = %s AND c.chat_id = ANY (%s) AND m.direction = 'outbound' "
+        "AND m.status = 'queued' AND m.send_started_at IS NOT NULL",
+        (leased.tenant_id, leased.session_id, list(chat_ids)),
+    )
+    return {one.body.strip() for one in found}
+
+
+def _lane(leased: LeasedSession, chat_id: str) -> str:
+    return f"{leased.external_session_id}/{chat_id}"
+
+
+def _as_new_webhook(leased: LeasedSession, one: Missed, head: Missed, *, is_shown: bool) -> NewWebhook:
+    metadata = {} if is_shown else {dividers.NOT_SHOWN: "true"}
+    body = as_webhook(
+        leased.external_session_id, one.row, engine=leased.engine, version=leased.version, metadata=metadata
+    )
+    return _new(leased, one.event_id, "message.any", head.chat_ids[0], body)
+
+
+def _divider(leased: LeasedSession, counted: Sequence[Missed], head: Missed, since: datetime) -> NewWebhook:
+    """An event of our own; `head` is the first message below it, which says whose conversation it is."""
+    recent = sum(one.at >= since for one in counted)
+    payload = dividers.Recovered(
+        recent, len(counted) - recent, counted[0].at, counted[-1].at, leased.cause
+    ).as_json() | {"head": head.row}
+    event_id = f"recovered_{leased.lease_token}_{head.message_id}"
+    body = _envelope(leased, event_id, dividers.EVENT, payload)
+    return _new(leased, event_id, dividers.EVENT, head.chat_ids[0], body)
+
+
+def _as_receipt(leased: LeasedSession, told: Message) -> NewWebhook:
+    event_id = f"history_ack_{told.ack}_{told.message_id}"
+    payload = {"id": told.serialized_id, "fromMe": True, "ack": told.ack}
+    body = _envelope(leased, event_id, "message.ack", payload)
+    return _new(leased, event_id, "message.ack", told.chat_id, body)
+
+
+def _envelope(leased: LeasedSession, event_id: str, name: str, payload: dict[str, Any]) -> bytes:
+    event = {"id": event_id, "event": name, "session": leased.external_session_id, "payload": payload}
+    return json.dumps(event | {"engine": leased.engine}).encode()
+
+
+def _new(leased: LeasedSession, event_id: str, name: str, chat_id: str, body: bytes) -> NewWebhook:
+    lane = clean(_lane(leased, chat_id))
+    return NewWebhook(uuid7(), leased.server, leased.external_session_id, clean(event_id), name, lane, body)
