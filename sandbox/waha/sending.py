@@ -142,9 +142,7 @@ class SendingApi:
         return row
 
     def _hand_over(self, session: Session, device: LinkedDevice, message: Message) -> None:
-        fate = self._runtime.receipts.draw(session.name)
-        if fate:
-            session.receipt_fates[message.id] = fate
+        fate = session.receipt_fates[message.id] = self._runtime.receipts.draw(session.name)
         if not device.may_send(message):
             self._refuse_new_chat(session, device, message)
         elif "error" in fate:

@@ -34,6 +34,19 @@ async def test_a_delay_is_added_before_a_request_is_carried_out(rig: Rig) -> Non
     assert texts(rig) == ["Hi"]
 
 
+async def test_what_a_caller_gave_up_on_is_carried_out_nevertheless_and_late(rig: Rig) -> None:
+    await rig.pair()
+    rig.waha.faults.delay(SEND, 0.2, times=1)
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await rig.send("Hi")
+    when_given_up = texts(rig)
+
+    await rig.until(lambda: texts(rig) == ["Hi"])
+    assert when_given_up == []
+
+
 async def test_a_delay_of_the_answer_lets_receipts_overtake_it(rig: Rig) -> None:
     await rig.pair()
     rig.waha.faults.delay(SEND, 0.3, carried_out=True)

@@ -161,6 +161,34 @@ async def test_the_overview_shows_the_last_message_of_each_chat(rig: Rig) -> Non
     assert [chat["id"] for chat in chats.body] == ["4915123456789@s.whatsapp.net", "4916099999999@s.whatsapp.net"]
 
 
+async def test_chats_are_sorted_as_asked(rig: Rig) -> None:
+    await written(rig, 1)
+    dora = rig.whatsapp.phone("+4916099999999", name="Dora")
+    await dora.write("later", to=rig.shop, at=NOON + timedelta(minutes=1))
+
+    newest_first = await rig.call("GET", "/api/acme/chats?sortBy=conversationTimestamp&limit=1")
+    oldest_first = await rig.call("GET", "/api/acme/chats?sortBy=conversationTimestamp&sortOrder=asc&limit=1")
+    by_id = await rig.call("GET", "/api/acme/chats?sortBy=id&sortOrder=asc")
+
+    assert newest_first.body == [
+        {"id": "4916099999999@s.whatsapp.net", "conversationTimestamp": int(NOON.timestamp()) + 60}
+    ]
+    assert [chat["id"] for chat in oldest_first.body] == ["4915123456789@s.whatsapp.net"]
+    assert [chat["id"] for chat in by_id.body] == ["4915123456789@s.whatsapp.net", "4916099999999@s.whatsapp.net"]
+
+
+async def test_a_chat_is_found_under_either_id_of_its_person(rig: Rig) -> None:
+    await rig.pair()
+    rig.carla.appears_as = "lid"
+    await rig.carla.write("Hi", to=rig.shop)
+
+    by_number = await rig.call("GET", f"/api/acme/chats/{CARLA}/messages")
+    alone = await rig.call("GET", f"/api/acme/chats/{CARLA}/messages?merge=false")
+
+    assert [row["body"] for row in by_number.body] == ["Hi"]
+    assert alone.body == []
+
+
 async def test_a_file_is_downloaded_again_when_asked_for(rig: Rig) -> None:
     await rig.pair()
     await rig.carla.write("Look", to=rig.shop, media=Media(b"pixels", "image/png", "a.png"))

@@ -36,6 +36,17 @@ async def test_a_message_may_arrive_without_a_receipt(rig: Rig) -> None:
     assert await stored_ack(rig) == 1
 
 
+async def test_what_is_sent_again_has_a_fate_of_its_own_and_is_seen_twice(rig: Rig) -> None:
+    await rig.pair()
+    rig.waha.receipts.none(times=1)
+
+    for _ in range(2):
+        await rig.send("Hi", id=OWN_ID)
+
+    await rig.until(lambda: acks(rig) == [2])
+    assert texts(rig) == ["Hi", "Hi"]
+
+
 async def test_a_message_may_be_accepted_and_never_sent(make_rig: Make) -> None:
     rig = await make_rig(engine="NOWEB")
     await rig.pair()
