@@ -1,10 +1,13 @@
+"""What a person asked for by command, click or form, as Slack's payload says it."""
+
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Self
-from uuid import UUID
+from typing import Any, Self
+from uuid import UUID, uuid5
 
 from bot.incoming import Body
 from operations.slack_inbox import NewSlackEvent
@@ -15,31 +18,106 @@ RESPONSE_URL_LIVES = timedelta(minutes=29)
 
 
 @dataclass(frozen=True)
-class Call:
-    """A command or click, and how its person is reached.
+class Click:
+    """A button that was clicked; `value` is the client's word.
 
-    `typed` is None for clicks; after `respond_until`, on the clock of `time.monotonic`, the response_url is dead.
+    `text` is what the message with the button says, empty where only one person sees it. `message_ts` is empty in a
+    form.
+    """
+
+    action_id: str
+    value: str
+    trigger_id: str
+    message_ts: str
+    thread_ts: str | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A form that was filled in: `values` by block id. `origin` is what we hid in it, and by now the client's word."""
+
+    callback_id: str
+    origin: str
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A command, a click or a form, and how its person is reached.
+
+    One of `typed`, `click` and `submission` is there, or none for what nobody handles. After `respond_until`, on the
+    clock of `time.monotonic`, the response_url is dead.
     """
 
     event_id: UUID
     person: Person
     channel_id: str
     response_url: str
-    typed: str | None
     respond_until: float
+    typed: str | None = None
+    click: Click | None = None
+    submission: Submission | None = None
 
     @property
     def is_late(self) -> bool:
         """Whether who asked has stopped waiting."""
         return time.monotonic() >= self.respond_until
 
+    @property
+    def thread_ts(self) -> str | None:
+        """Where the answer to a click stands: beside what was clicked."""
+        return self.click.thread_ts if self.click is not None else None
+
+    def new_id(self, of: str) -> UUID:
+        """An id for a row that this makes: the same one however often it is carried out."""
+        return uuid5(self.event_id, of)
+
     @classmethod
     def of(cls, row: NewSlackEvent, body: Body, age: timedelta = timedelta(0)) -> Self:
+        # Somebody of another workspace may click in a shared channel: the person's own team counts.
+        team_id = _mapping(body.get("user")).get("team_id") or row.slack_team_id
         return cls(
             event_id=row.id,
-            person=Person(row.slack_team_id, row.slack_user_id),
+            person=Person(str(team_id), row.slack_user_id),
             channel_id=row.slack_channel_id,
             response_url=str(body.get("response_url") or ""),
-            typed=str(body.get("text") or "") if "command" in body else None,
             respond_until=time.monotonic() + (RESPONSE_URL_LIVES - age).total_seconds(),
+            typed=str(body.get("text") or "") if "command" in body else None,
+            click=click_of(body) if body.get("type") == "block_actions" else None,
+            submission=submission_of(body) if body.get("type") == "view_submission" else None,
         )
+
+
+def click_of(body: Body) -> Click | None:
+    actions = body.get("actions")
+    action = _mapping(actions[0]) if isinstance(actions, list) and actions else {}
+    container, message = _mapping(body.get("container")), _mapping(body.get("message"))
+    return Click(
+        action_id=str(action.get("action_id") or ""),
+        value=str(action.get("value") or ""),
+        trigger_id=str(body.get("trigger_id") or ""),
+        message_ts=str(container.get("message_ts") or ""),
+        thread_ts=str(container.get("thread_ts") or message.get("thread_ts") or "") or None,
+        text=str(message.get("text") or ""),
+    )
+
+
+def submission_of(body: Body) -> Submission:
+    view = _mapping(body.get("view"))
+    blocks = _mapping(_mapping(view.get("state")).get("values"))
+    return Submission(
+        callback_id=str(view.get("callback_id") or ""),
+        origin=str(view.get("private_metadata") or ""),
+        values={block_id: _entered(fields) for block_id, fields in blocks.items()},
+    )
+
+
+def _entered(fields: Any) -> str:
+    """What stands in the one field of a block."""
+    [field, *_] = [*_mapping(fields).values(), {}]
+    return str(_mapping(field).get("value") or "")
+
+
+def _mapping(found: Any) -> Mapping[str, Any]:
+    return found if isinstance(found, Mapping) else {}

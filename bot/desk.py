@@ -17,6 +17,7 @@ from bot.commands.command import Prepare
 from bot.commands.parsing import parse
 from bot.commands.users import way_in
 from bot.incoming import incoming
+from bot.interactions import NOTHING_TO_SAY, Work, with_origin, work_of
 from database import DatabaseUnavailable, in_database, transaction
 from operations import slack_inbox
 from operations.errors import NoRole, Refused
@@ -26,7 +27,7 @@ from operations.slack_inbox import Answer, Outcome, Teller, Unanswered
 from operations.standing import Person
 from operations.wording import with_root
 from settings.logs import get_logger
-from slack.blocks import sections
+from slack.blocks import Block, sections
 from slack.client import CALL_TIMEOUT, SlackClient
 from slack.errors import SlackError, SlackRefused
 
@@ -44,7 +45,6 @@ AWAY = (
     "The database does not answer just now. Your command is saved and is carried out as soon as it is back; "
     "do not repeat it. The outcome follows here."
 )
-NO_LONGER = "This button does nothing any more. See `help` for what can be asked for."
 TOO_LATE = (
     "Not sent: this could not be done when you asked, and by now you may have reached the customer otherwise. "
     "Send it again if it is still wanted."
@@ -75,6 +75,7 @@ class Desk:
         self._at_work.add(call.event_id)
         teller = Teller(uuid.uuid4(), TELLING_LASTS)
         try:
+            call = await with_origin(call)
             if is_kept:
                 outcome = await in_database(slack_inbox.take_over, call.event_id, teller)
             else:
@@ -108,11 +109,14 @@ class Desk:
             except DatabaseUnavailable as error:
                 log.warning("commands wait for the database", reason=str(error))
 
-    async def say(self, response_url: str, text: str) -> bool:
-        """Tell the person something at once; False when Slack did not take it."""
+    async def say(
+        self, response_url: str, text: str, *, blocks: Sequence[Block] | None = None, thread_ts: str | None = None
+    ) -> bool:
+        """Tell the person something at once, which nobody else sees; False when Slack did not take it."""
         shown = self._shown(text)
+        over = [self._shown_block(block) for block in blocks] if blocks else sections(shown)
         try:
-            await self._slack.respond(response_url, shown, blocks=sections(shown)[:MOST_BLOCKS])
+            await self._slack.respond(response_url, shown, blocks=over[:MOST_BLOCKS], thread_ts=thread_ts)
         except SlackError as error:
             log.warning("answer was not taken by Slack", reason=str(error))
             return False
@@ -130,11 +134,7 @@ class Desk:
 
     async def _attempt(self, call: Call, teller: Teller) -> Outcome:
         try:
-            command, asked = self._read(call)
-            if command.prepare is not None:
-                await in_database(check, command, asked, self._installation)
-                asked = await self._prepared(command.prepare, asked)
-            work = partial(carry_out, command, asked, self._installation)
+            work = await (self._command(call) if call.typed is not None else work_of(call, self._slack))
             return await in_database(slack_inbox.answer, call.event_id, work, teller)
         except NoRole as refusal:
             answer = Answer(await self._way_in(call.person) or refusal.sentence)
@@ -148,10 +148,15 @@ class Desk:
             answer = Answer(went_wrong(error_id))
         return await in_database(slack_inbox.refuse, call.event_id, answer, teller)
 
+    async def _command(self, call: Call) -> Work:
+        command, asked = self._read(call)
+        if command.prepare is not None:
+            await in_database(check, command, asked, self._installation)
+            asked = await self._prepared(command.prepare, asked)
+        return partial(carry_out, command, asked, self._installation)
+
     def _read(self, call: Call) -> tuple[Command, Asked]:
-        if call.typed is None:
-            raise Refused(NO_LONGER)
-        command, asked = parse(call.typed, Asked(call.event_id, call.person, call.channel_id), COMMANDS)
+        command, asked = parse(call.typed or "", Asked(call.event_id, call.person, call.channel_id), COMMANDS)
         if command.permission is Permission.MESSAGE_SEND and call.is_late:
             raise Refused(TOO_LATE)
         return command, asked
@@ -173,11 +178,21 @@ class Desk:
             return ""
 
     async def _deliver(self, call: Call, answer: Answer) -> None:
-        if call.response_url and not call.is_late and await self.say(call.response_url, answer.text):
+        if answer == NOTHING_TO_SAY or (
+            call.response_url
+            and not call.is_late
+            and await self.say(call.response_url, answer.text, blocks=answer.blocks, thread_ts=call.thread_ts)
+        ):
             await in_database(slack_inbox.answered, call.event_id)
         else:
             text = f"About what you asked for earlier:\n{self._shown(answer.text)}"
             await in_database(_send_directly, call, text)
+
+    def _shown_block(self, block: Block) -> Block:
+        text = block.get("text")
+        if block.get("type") != "section" or not isinstance(text, dict):
+            return block
+        return block | {"text": text | {"text": self._shown(text["text"])}}
 
     def _shown(self, text: str) -> str:
         return with_root(text, self._installation.root, (command.name for command in COMMANDS))

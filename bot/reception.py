@@ -6,7 +6,7 @@ import asyncio
 import functools
 import re
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
@@ -16,6 +16,7 @@ from bot.call import Call
 from bot.desk import Desk, new_error_id, went_wrong
 from bot.in_flight import InFlight
 from bot.incoming import incoming, team_of
+from bot.interactions import errors_in, notice
 from database import DatabaseUnavailable, in_database
 from models import SlackEventKind
 from operations import slack_inbox
@@ -69,7 +70,8 @@ class Reception:
         if team_of(body) not in self._teams:
             log.warning("workspace is not served: see slack.teams", team_id=team_of(body))
             return BoltResponse(status=ACKNOWLEDGED)
-        if (row := incoming(body)) is not None:
+        context["errors"] = errors_in(body)
+        if not context["errors"] and (row := incoming(body)) is not None:
             saving = self._in_flight.start(in_database(slack_inbox.store, row))
             is_event = row.kind == SlackEventKind.EVENT
             await asyncio.wait({saving}, timeout=EVENT_SECONDS if is_event else COMMAND_SECONDS)
@@ -87,14 +89,25 @@ class Reception:
         """Acknowledge a command, a click or a form, and answer it afterwards."""
         row: NewSlackEvent | None = context.get("row")
         if row is None:
-            await ack()
+            await _take(ack, context["errors"])
             return
         saving: asyncio.Task[bool] = context["saving"]
-        if row.kind == SlackEventKind.COMMAND and not _is_saved(saving):
+        call = Call.of(row, body)
+        if _is_saved(saving):
+            await ack()
+        else:
+            await self._promise_nothing(ack, call)
+        self._in_flight.start(self._follow_up(call, row, saving))
+
+    async def _promise_nothing(self, ack: AsyncAck, call: Call) -> None:
+        if call.typed is not None:
             await ack(text=NOT_SAVED_YET)
+        elif call.submission is not None:
+            await ack(response_action="update", view=notice(NOT_SAVED_YET))
         else:
             await ack()
-        self._in_flight.start(self._follow_up(Call.of(row, body), row, saving))
+            if call.response_url:
+                self._in_flight.start(self._desk.say(call.response_url, NOT_SAVED_YET, thread_ts=call.thread_ts))
 
     async def on_options(self, ack: AsyncAck) -> None:
         await ack(options=[])
@@ -104,7 +117,8 @@ class Reception:
             is_new = await self._saved(row, saving)
         except Exception:
             log.exception("command was not saved", event_id=call.event_id)
-            await self._desk.say(call.response_url, NOT_SAVED)
+            if call.response_url:
+                await self._desk.say(call.response_url, NOT_SAVED, thread_ts=call.thread_ts)
             return
         if is_new:
             await self._desk.serve(call)
@@ -140,6 +154,14 @@ class Reception:
                 return otherwise
 
         return guarded
+
+
+async def _take(ack: AsyncAck, errors: Mapping[str, str]) -> None:
+    """A form with something wrong in it stays open and shows that; there is nothing to do for anything else."""
+    if errors:
+        await ack(response_action="errors", errors=dict(errors))
+    else:
+        await ack()
 
 
 def _is_saved(saving: asyncio.Task[bool]) -> bool:

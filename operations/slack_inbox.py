@@ -12,7 +12,7 @@ from uuid import UUID
 from database import notify, transaction
 from operations import replies
 from operations.lanes import Inbox, Kept
-from operations.sql import changed, first, rows
+from operations.sql import changed, first, rows, value
 from operations.store import insert_many
 
 # Commands and clicks are the bot's.
@@ -125,6 +125,14 @@ def _outcome(event_id: UUID, teller: Teller) -> Outcome:
     if kept is None or kept.answer is None:
         raise LookupError("Nothing is kept of what was asked.")
     return Outcome(Answer(kept.answer["text"], kept.answer["blocks"]), bool(is_ours))
+
+
+def body_of(event_id: UUID) -> dict[str, Any] | None:
+    """A click as it arrived; None when it is not kept, or is none."""
+    with transaction():
+        body = value("SELECT body FROM slack_events WHERE id = %s AND kind = 'interaction'", (event_id,))
+    found: dict[str, Any] | None = json.loads(bytes(body)) if body is not None else None
+    return found
 
 
 def answered(event_id: UUID) -> None:

@@ -27,7 +27,7 @@ from slack.errors import SlackRefused, SlackUncertain
 from slack.wire import TRANSFER_TIMEOUT, Wire, new_session, without_none
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from datetime import datetime
     from types import TracebackType
     from uuid import UUID
@@ -151,14 +151,26 @@ class SlackClient:
         url = hook_url(response_url, api_url=self._api_url)
         await self._wire.send("respond", url, json=without_none(payload))
 
+    async def open_view(self, trigger_id: str, view: Block) -> None:
+        """Open a form for whoever clicked: within 3 s of that, and once."""
+        await self._wire.write("views.open", Done, {"trigger_id": trigger_id, "view": view})
+
     async def publish_home(self, user: str, blocks: Sequence[Block]) -> None:
         view = {"type": "home", "blocks": list(blocks)}
         await self._wire.write("views.publish", Done, {"user_id": user, "view": view})
 
     async def history(
-        self, channel: str, *, oldest: str, thread_ts: str | None = None
+        self,
+        channel: str,
+        *,
+        oldest: str,
+        thread_ts: str | None = None,
+        limit: int = PAGE_SIZE,
+        turn: Callable[[], Awaitable[None]] | None = None,
     ) -> AsyncIterator[dict[str, Any]]:
         """The raw messages after the ts `oldest`: a channel's newest first, a thread's oldest first after its root.
+
+        `limit` is how many a page has, 999 at most; `turn` is awaited before each page is asked for.
 
         Raises:
             SlackUncertain: there are more pages than are worth reading, so that "not found" would prove nothing.
@@ -168,17 +180,19 @@ class SlackClient:
             "channel": channel,
             "ts": thread_ts,
             "oldest": oldest,
-            "limit": PAGE_SIZE,
+            "limit": limit,
             "include_all_metadata": True,
         }
         for _ in range(MOST_PAGES):
+            if turn is not None:
+                await turn()
             page = await self._wire.read(method, Page, arguments)
             for message in page.messages:
                 yield message
             if not page.next_cursor:
                 return
             arguments["cursor"] = page.next_cursor
-        raise SlackUncertain(method, f"There are more than {MOST_PAGES * PAGE_SIZE:,} messages to look through.")
+        raise SlackUncertain(method, f"There are more than {MOST_PAGES * limit:,} messages to look through.")
 
     async def find_post(
         self, channel: str, outbox_id: UUID | str, *, thread_ts: str | None = None, oldest: datetime
