@@ -34,6 +34,7 @@ class Conversation(OwnedByTenant):
     send_lease_token = peewee.UUIDField(null=True)
     send_lease_expires_at = Timestamp(null=True)
     last_inbound_at = Timestamp(null=True)
+    newest_written_at = Timestamp(null=True)
     sends_from = Timestamp(null=True)
 
     class Meta:

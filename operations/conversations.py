@@ -21,7 +21,7 @@ from models import (
 )
 from operations.held import Shown, post_held, take_over
 from operations.posting import queue_in_thread
-from operations.sql import clean, lock, locked, value
+from operations.sql import changed, clean, entities, lock, locked, value
 from slack.mrkdwn import foreign
 from waha.chat_ids import digits_of
 
@@ -45,18 +45,44 @@ def find_or_open(session: WahaSession, customer: Customer) -> Conversation:
 
     Where two conversations prove to be one customer, the older stays and takes over the chats of the younger.
     """
-    found = _known(session, customer)
+    found = known_to(session, customer)
     if not found:
         # Two lanes may bring a new customer at once, under two names: whoever comes second finds what the first opened.
         lock(f"opening:{session.id}")
-        found = _known(session, customer)
-    conversation = found[0] if found else _open(session, customer)
-    for younger in found[1:]:
-        _join(conversation, younger)
-    _remember_chats(conversation, customer.chat_ids)
-    _remember_name(conversation, customer)
+        found = known_to(session, customer)
+    conversation = _as_one(found, customer) if found else _open(session, customer)
     give_channel(conversation, session)
     return conversation
+
+
+def unite(session: WahaSession, customer: Customer) -> None:
+    """What is known by one of the customer's chat ids is known by all of them, and is one conversation."""
+    found = known_to(session, customer)
+    if found:
+        _as_one(found, customer)
+
+
+def _as_one(found: list[Conversation], customer: Customer) -> Conversation:
+    oldest, *younger = found
+    for one in younger:
+        if not _is_sending(one):
+            _join(oldest, one)
+    if len(customer.chat_ids) > 1:
+        _remember_chats(oldest, customer.chat_ids)
+        _complete_contact(oldest, customer)
+    _remember_name(oldest, customer)
+    return oldest
+
+
+def known_to(session: WahaSession, customer: Customer) -> list[Conversation]:
+    """Oldest first, and locked: a channel that is linked or unlinked meanwhile waits, or is seen."""
+    return entities(
+        Conversation,
+        "SELECT * FROM conversations WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND id IN ("
+        "SELECT conversation_id FROM conversation_chats WHERE tenant_id = %(tenant)s AND session_id = %(session)s "
+        "AND chat_id = ANY (%(chats)s)) ORDER BY created_at, id FOR NO KEY UPDATE",
+        {"tenant": session.tenant_id, "session": session.id, "chats": list(customer.chat_ids)},
+    )
 
 
 def next_seq(conversation: Conversation) -> int:
@@ -130,17 +156,6 @@ def masked(msisdn: str) -> str:
     return f"+{msisdn[:_SHOWN_BEFORE]}{'•' * hidden}{msisdn[-_SHOWN_AFTER:]}" if hidden > 0 else f"+{msisdn}"
 
 
-def _known(session: WahaSession, customer: Customer) -> list[Conversation]:
-    """Oldest first, and locked: a channel that is linked or unlinked meanwhile waits, or is seen."""
-    chats = ConversationChat.select(ConversationChat.conversation_id).where(
-        ConversationChat.tenant_id == session.tenant_id,
-        ConversationChat.session_id == session.id,
-        ConversationChat.chat_id.in_(customer.chat_ids),
-    )
-    mine = Conversation.live().where(Conversation.tenant_id == session.tenant_id, Conversation.id.in_(chats))
-    return list(locked(mine.order_by(Conversation.created_at, Conversation.id)))
-
-
 def _open(session: WahaSession, customer: Customer) -> Conversation:
     contact = None if customer.is_group else _contact(session.tenant_id, customer)
     conversation: Conversation = Conversation.create(
@@ -149,6 +164,7 @@ def _open(session: WahaSession, customer: Customer) -> Conversation:
         contact_id=contact.id if contact is not None else None,
         title=clean(customer.name or (contact.name if contact is not None else "")),
     )
+    _remember_chats(conversation, customer.chat_ids)
     return conversation
 
 
@@ -179,14 +195,34 @@ def _contact(tenant_id: UUID, customer: Customer) -> Contact:
 
 def _remember_chats(conversation: Conversation, chat_ids: tuple[str, ...]) -> None:
     for chat_id in chat_ids:
-        ConversationChat.insert(
-            id=uuid7(),
-            tenant_id=conversation.tenant_id,
-            session_id=conversation.session_id,
-            conversation_id=conversation.id,
-            chat_id=chat_id,
-            created_at=peewee.fn.clock_timestamp(),  # a reply goes to the one that was named first
-        ).on_conflict_ignore().execute()
+        changed(
+            # A reply goes to the one that was named first.
+            "INSERT INTO conversation_chats (id, tenant_id, session_id, conversation_id, chat_id, created_at) "
+            "VALUES (%s, %s, %s, %s, %s, clock_timestamp()) ON CONFLICT DO NOTHING",
+            (uuid7(), conversation.tenant_id, conversation.session_id, conversation.id, chat_id),
+        )
+
+
+def _complete_contact(conversation: Conversation, customer: Customer) -> None:
+    """A customer who was known by their number or by their hidden id is known by both, unless it is another's here."""
+    changed(
+        """
+        UPDATE contacts SET msisdn = coalesce(msisdn, %(msisdn)s), lid = coalesce(lid, %(lid)s), updated_at = now()
+        WHERE id = %(contact)s AND tenant_id = %(tenant)s
+            AND (msisdn IS NULL AND %(msisdn)s IS NOT NULL OR lid IS NULL AND %(lid)s IS NOT NULL)
+            AND NOT EXISTS (
+                SELECT 1 FROM contacts other
+                WHERE other.tenant_id = %(tenant)s AND other.deleted_at IS NULL AND other.id <> %(contact)s
+                    AND (other.msisdn = %(msisdn)s OR other.lid = %(lid)s)
+            )
+        """,
+        {
+            "contact": conversation.contact_id,
+            "tenant": conversation.tenant_id,
+            "msisdn": customer.msisdn,
+            "lid": customer.lid,
+        },
+    )
 
 
 def _remember_name(conversation: Conversation, customer: Customer) -> None:
@@ -202,8 +238,33 @@ def _join(older: Conversation, younger: Conversation) -> None:
     Conversation.update(deleted_at=now_utc()).where(
         Conversation.id == younger.id, Conversation.tenant_id == older.tenant_id
     ).execute()
+    _leave_contact(older, younger)
     take_over(older, younger)
     if older.slack_channel_id is not None:
         post_held(older)
     if younger.slack_thread_ts is not None:
         queue_in_thread(younger, "This is the same customer as in an older thread; new messages appear there.")
+
+
+def _is_sending(conversation: Conversation) -> bool:
+    """A message of it is on its way, and must not be overtaken by those behind it: it is joined another time."""
+    return bool(
+        value(
+            "SELECT send_lease_expires_at > clock_timestamp() FROM conversations WHERE id = %s AND tenant_id = %s",
+            (conversation.id, conversation.tenant_id),
+        )
+    )
+
+
+def _leave_contact(older: Conversation, younger: Conversation) -> None:
+    """One customer is one contact: that of the younger conversation ends, where no other conversation has it."""
+    changed(
+        """
+        UPDATE contacts SET deleted_at = clock_timestamp()
+        WHERE id = %(younger)s AND tenant_id = %(tenant)s AND id IS DISTINCT FROM %(older)s AND NOT EXISTS (
+            SELECT 1 FROM conversations
+            WHERE tenant_id = %(tenant)s AND contact_id = %(younger)s AND deleted_at IS NULL
+        )
+        """,
+        {"older": older.contact_id, "younger": younger.contact_id, "tenant": older.tenant_id},
+    )

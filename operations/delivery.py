@@ -10,67 +10,76 @@ from operations.conversations import living
 from operations.outcomes import NotYet
 from operations.posting import queue_in_thread
 from operations.receipts import show_receipt
-from operations.sql import changed, clean, value
+from operations.sql import clean, entity, value
 from slack.mrkdwn import foreign
 from waha.events import AckEvent
 from waha.messages import Message as WahaMessage
 
+_LONGEST_ID = 255  # the column's
+
+_OURS = "tenant_id = %s AND session_id = %s AND direction = 'outbound' AND waha_message_id = %s"
 _UNDELIVERED = "status IN ('queued', 'sent')"
+_UNREAD = "status IN ('queued', 'sent', 'delivered') AND read_at IS NULL"
+_READ = "status = 'delivered', delivered_at = coalesce(delivered_at, clock_timestamp()), read_at = clock_timestamp()"
 
 
 def acknowledge(session: WahaSession, event: AckEvent) -> None:
-    """Apply an acknowledgement to the message that it is of; one of something unknown says nothing.
+    """Apply an acknowledgement to the message that it is of, and show it; one of something unknown says nothing."""
+    moved = move(session, event)
+    if moved is not None:
+        show_receipt(moved)
 
-    Raises:
-        NotYet: a message of this chat is on its way and may turn out to have this id.
-    """
+
+def move(session: WahaSession, event: AckEvent) -> Message | None:
+    """The message as it is now, where an acknowledgement moved it forward."""
     # Another device of the account read what a customer wrote: no receipt of ours.
     if not event.from_me or event.receipt is None:
-        return
-    message_id = _ours(session, event.message_id)
-    if message_id is None:
-        _wait_for_answer(session, (event.chat_id,))
-        return
+        return None
     match event.receipt:
         case "failed":
             code = event.error.code if event.error is not None else None
-            why = "WhatsApp refused it" + (f" (code {code})" if code else "") + "."
-            moved = _fail(message_id, session, why)
+            return _fail(session, event, "WhatsApp refused it" + (f" (code {code})" if code else "") + ".")
         case "sent":
-            moved = _forward(message_id, session, "status = 'queued'", "status = 'sent'")
+            return _forward(session, event.message_id, "status = 'queued'", "status = 'sent'")
         case "delivered":
-            moved = _forward(
-                message_id, session, _UNDELIVERED, "status = 'delivered', delivered_at = clock_timestamp()"
-            )
+            assignments = "status = 'delivered', delivered_at = clock_timestamp()"
+            return _forward(session, event.message_id, _UNDELIVERED, assignments)
         case "read":
-            moved = _read(message_id, session)
+            return _forward(session, event.message_id, _UNREAD, _READ)
         case _:
-            moved = False
-    if moved:
-        show_receipt(Message.get_by_id(message_id))
+            return None
 
 
-def confirm_own(session: WahaSession, told: WahaMessage) -> bool:
-    """Whether a message that left the account is one of ours, which is then known to have been sent.
+def is_unknown(session: WahaSession, event: AckEvent) -> bool:
+    """Whether an acknowledgement says something, of a message that is not here: it is on its way, or still to come."""
+    says_something = event.from_me and event.receipt is not None
+    return says_something and _ours(session, event.message_id) is None
+
+
+def is_own(session: WahaSession, told: WahaMessage) -> bool:
+    """Whether a message that left the account is one of ours.
 
     Raises:
         NotYet: a message of this chat is on its way and may turn out to be this one, under an id that WAHA chose.
     """
-    message_id = _ours(session, told.message_id) or _adopted(session, told)
-    if message_id is None:
-        _wait_for_answer(session, _chats(told))
-        return False
+    if _ours(session, told.message_id) or _adopted(session, told):
+        return True
+    _wait_for_answer(session, _chats(told))
+    return False
+
+
+def confirm(session: WahaSession, told: WahaMessage) -> Message | None:
+    """The message as it is now, where WAHA's telling of it proves that it was sent."""
     # NOWEB tells of a message before WhatsApp has it (ack 0): then only the answer to the call says that it was sent.
-    if (told.ack is None or told.ack >= 1) and _forward(message_id, session, "status = 'queued'", "status = 'sent'"):
-        show_receipt(Message.get_by_id(message_id))
-    return True
+    if told.ack is not None and told.ack < 1:
+        return None
+    return _forward(session, told.message_id, "status = 'queued'", "status = 'sent'")
 
 
 def _ours(session: WahaSession, waha_message_id: str) -> UUID | None:
     found: UUID | None = value(
-        "SELECT id FROM messages WHERE tenant_id = %s AND session_id = %s AND direction = 'outbound' "
-        "AND waha_message_id = %s FOR NO KEY UPDATE",
-        (session.tenant_id, session.id, waha_message_id),
+        f"SELECT id FROM messages WHERE {_OURS}",  # noqa: S608 - words of ours
+        (session.tenant_id, session.id, waha_message_id[:_LONGEST_ID]),
     )
     return found
 
@@ -92,7 +101,7 @@ def _adopted(session: WahaSession, told: WahaMessage) -> UUID | None:
         ) RETURNING id
         """,
         {
-            "waha_message_id": clean(told.message_id)[:255],
+            "waha_message_id": clean(told.message_id)[:_LONGEST_ID],
             "tenant": session.tenant_id,
             "session": session.id,
             "chats": list(_chats(told)),
@@ -121,33 +130,27 @@ def _wait_for_answer(session: WahaSession, chat_ids: Sequence[str]) -> None:
         raise NotYet("A message of this chat is on its way, and its answer may tell this id.")
 
 
-def _read(message_id: object, session: WahaSession) -> bool:
-    assignments = (
-        "status = 'delivered', delivered_at = coalesce(delivered_at, clock_timestamp()), read_at = clock_timestamp()"
-    )
-    return _forward(message_id, session, "status IN ('queued', 'sent', 'delivered') AND read_at IS NULL", assignments)
-
-
-def _forward(message_id: object, session: WahaSession, condition: str, assignments: str) -> bool:
+def _forward(session: WahaSession, waha_message_id: str, condition: str, assignments: str) -> Message | None:
     """Move a status forward. The conversation stays leased until the call is answered, or the lease has ended."""
-    moved = changed(
+    return entity(
+        Message,
         f"UPDATE messages SET {assignments}, sent_at = coalesce(sent_at, clock_timestamp()), "  # noqa: S608 - words of ours
-        "error_message = NULL, hold_reason = NULL, parked_at = NULL, updated_at = clock_timestamp() "
-        f"WHERE id = %s AND tenant_id = %s AND {condition}",
-        (message_id, session.tenant_id),
+        f"error_message = NULL, hold_reason = NULL, parked_at = NULL, updated_at = clock_timestamp() WHERE {_OURS} "
+        f"AND {condition} RETURNING *",
+        (session.tenant_id, session.id, waha_message_id[:_LONGEST_ID]),
     )
-    return bool(moved)
 
 
-def _fail(message_id: object, session: WahaSession, why: str) -> bool:
-    moved = changed(
-        "UPDATE messages SET status = 'failed', error_message = %s, updated_at = clock_timestamp() "
-        "WHERE id = %s AND tenant_id = %s AND status IN ('queued', 'sent')",
-        (why, message_id, session.tenant_id),
+def _fail(session: WahaSession, event: AckEvent, why: str) -> Message | None:
+    failed = entity(
+        Message,
+        "UPDATE messages SET status = 'failed', error_message = %s, updated_at = clock_timestamp() "  # noqa: S608 - words of ours
+        f"WHERE {_OURS} AND status IN ('queued', 'sent') RETURNING *",
+        (why, session.tenant_id, session.id, event.message_id[:_LONGEST_ID]),
     )
-    if moved:
-        say_failed(Message.get_by_id(message_id))
-    return bool(moved)
+    if failed is not None:
+        say_failed(failed)
+    return failed
 
 
 def say_failed(message: Message) -> None:

@@ -12,6 +12,7 @@ from operations.relayed import relay_inbound
 from operations.sql import changed
 
 NO_CHANNEL: Final = "no channel"
+_RECOVERED_LATE: Final = "older than a day when it was recovered"
 _TOO_OLD: Final = "older than a day when its channel was linked"
 
 # What waited longer is old news: it is counted, not poured into the channel.
@@ -30,6 +31,14 @@ def hold(message: Message) -> None:
     changed(
         "UPDATE messages SET hold_reason = %s WHERE id = %s AND tenant_id = %s",
         (NO_CHANNEL, message.id, message.tenant_id),
+    )
+
+
+def keep_back(message: Message) -> None:
+    """Old news that was recovered is kept and not shown; a divider has counted it."""
+    changed(
+        "UPDATE messages SET hold_reason = %s WHERE id = %s AND tenant_id = %s",
+        (_RECOVERED_LATE, message.id, message.tenant_id),
     )
 
 
@@ -65,15 +74,20 @@ def _let_go(conversation: Conversation, *, older_than: object) -> None:
 
 
 def take_over(older: Conversation, younger: Conversation) -> None:
-    """Move what the younger of two joined conversations holds behind what the older has."""
+    """Put what the younger of two joined conversations holds, and has yet to send, behind what the older has."""
     changed(
         """
         WITH place AS (
             SELECT id, row_number() OVER (ORDER BY seq) AS behind FROM messages
-            WHERE conversation_id = %(younger)s AND tenant_id = %(tenant)s AND hold_reason = %(held)s
+            WHERE conversation_id = %(younger)s AND tenant_id = %(tenant)s
+                AND (hold_reason = %(held)s OR direction = 'outbound' AND status = 'queued')
         ),
         counted AS (
-            UPDATE conversations SET next_message_seq = next_message_seq + (SELECT count(*) FROM place)
+            UPDATE conversations SET
+                next_message_seq = next_message_seq + (SELECT count(*) FROM place),
+                newest_written_at = greatest(newest_written_at, (
+                    SELECT newest_written_at FROM conversations WHERE id = %(younger)s AND tenant_id = %(tenant)s
+                ))
             WHERE id = %(older)s AND tenant_id = %(tenant)s
             RETURNING next_message_seq - (SELECT count(*) FROM place) AS before
         )

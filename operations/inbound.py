@@ -1,44 +1,33 @@
-"""What a WhatsApp event changes: message, contact, conversation and posts, in the transaction of its inbox row."""
+"""What WhatsApp events change: message, contact, conversation and posts, in the transaction of their inbox rows."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import UTC, timedelta
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 from uuid import UUID
 
-import peewee
-
-from database import database
-from models import (
-    Conversation,
-    ConversationChat,
-    Direction,
-    Message,
-    MessageStatus,
-    RoutePurpose,
-    WahaSession,
-    now_utc,
-    uuid7,
-)
-from operations import delivery, routes
-from operations.conversations import Customer, find_or_open, masked, next_seq, number_of, route_for
-from operations.held import hold
+from models import Conversation, Direction, Message, RoutePurpose, WahaSession, now_utc
+from operations import delivery, dividers, routes
+from operations.afterwards import edit, reaction, revocation
+from operations.conversations import Customer, find_or_open, number_of, route_for, unite
+from operations.held import hold, keep_back
+from operations.keeping import keep, kept_message
 from operations.observing import observe_status
-from operations.outcomes import NotYet, Parked
+from operations.outcomes import Early, NotYet, Parked
 from operations.posting import queue_in_thread, tell, tell_person
+from operations.receipts import show_receipt
 from operations.relayed import relay_inbound
-from operations.sql import clean, clean_json, try_share
+from operations.sql import changed, clean, entity, try_share
 from slack.mrkdwn import foreign
 from waha import events
 from waha.chat_ids import kind_of
+from waha.loose_json import Object
 from waha.messages import Message as WahaMessage
 
 # WAHA's session carries our row's id under this name, and repeats it in every event.
 SESSION_METADATA = "switchboard.session"
 
-_LONGEST_URL = 500  # the column's; a longer one goes to the metadata
 _IGNORED_CHATS = frozenset({"broadcast", "newsletter"})
 
 
@@ -49,69 +38,167 @@ class House:
     operators: Collection[str] = ()
 
 
-def handle(event: events.Event, session_id: UUID, *, house: House) -> None:
-    """Apply one event to a session whose tenant is set."""
-    session = WahaSession.get_by_id(session_id)
+@dataclass(frozen=True)
+class Heard:
+    """An event, and how it came.
+
+    `may_wait`: the message that it is about may still come. `is_history`: it was read from WAHA's history, after a gap.
+    """
+
+    event: events.Event
+    may_wait: bool = False
+    is_history: bool = False
+
+
+@dataclass
+class _Turn:
+    """Events of one session in one transaction.
+
+    Locks are taken in one order everywhere: conversation, message, session, lane of posts. A chat's events come mixed,
+    so what touches messages of ours is left for the end: it shows receipts, whose lane all chats of a channel share.
+    """
+
+    session: WahaSession
+    house: House
+    at_the_end: list[Callable[[], Message | None]] = field(default_factory=list)
+    arrived: list[str] = field(default_factory=list)
+    _customer: Customer | None = None
+    _conversation: Conversation | None = None
+
+    def conversation_with(self, customer: Customer) -> Conversation:
+        """Looked for once: its row is locked until the end of the transaction."""
+        if self._conversation is None or customer != self._customer:
+            self._customer, self._conversation = customer, find_or_open(self.session, customer)
+        return self._conversation
+
+    def forget_conversation(self) -> None:
+        self._customer = self._conversation = None
+
+    def end(self) -> None:
+        moved = [message for work in self.at_the_end if (message := work()) is not None]
+        if self.arrived:
+            _note_activity(self.session)
+        # A message that was delivered and read in one turn is shown as read.
+        for message in {message.id: message for message in moved}.values():
+            show_receipt(message)
+
+
+def handle(heard: Sequence[Heard], session_id: UUID, *, house: House) -> list[str]:
+    """Apply events, in their order, to a session whose tenant is set.
+
+    Returns:
+        The WhatsApp ids of the messages that are here now: what waited for one (`waits_for`) can be handled.
+    """
+    session = entity(WahaSession, "SELECT * FROM waha_sessions WHERE id = %s", (session_id,))
+    if session is None:
+        raise Parked("The session was deleted.")
+    turn = _Turn(session, house)
+    for one in heard:
+        _apply(one, turn)
+    turn.end()
+    return turn.arrived
+
+
+def waits_for(session: str, message_id: str) -> str:
+    """The lane of what was told of a message before the message itself."""
+    return f"{session}/about/{message_id}"
+
+
+def _apply(heard: Heard, turn: _Turn) -> None:
+    session, event = turn.session, heard.event
     match event:
         case events.MessageEvent():
-            _message(event.message, session, house)
+            _message(heard, event.message, turn)
         case events.AckEvent():
-            delivery.acknowledge(session, event)
+            turn.at_the_end.append(lambda: _acknowledge(event, turn, may_wait=heard.may_wait))
         case events.ReactionEvent():
-            _reaction(event, session)
+            _or_wait(reaction(event, session, may_wait=heard.may_wait), event.target_message_id, session)
         case events.EditedEvent():
-            _edit(event, session)
+            _or_wait(edit(event, session, may_wait=heard.may_wait), event.edited_message_id, session)
         case events.RevokedEvent():
-            _revocation(event, session)
+            _or_wait(revocation(event, session, may_wait=heard.may_wait), event.revoked_message_id, session)
         case events.SessionStatusEvent():
             # WAHA's clock may be ahead; a status from the future would hide every poll until then.
             at = min(event.envelope.timestamp or now_utc(), now_utc())
             observe_status(session, event.waha_status, at=at, source="webhook")
+        case events.UnknownEvent() if event.envelope.name == dividers.EVENT:
+            _divide(event.payload, turn)
         case _:
             pass
 
 
-def _message(told: WahaMessage, session: WahaSession, house: House) -> None:
+def _or_wait(is_handled: bool, message_id: str, session: WahaSession) -> None:  # noqa: FBT001 - reads as what it says
+    if not is_handled:
+        raise Early(waits_for(session.external_session_id, message_id))
+
+
+def _acknowledge(event: events.AckEvent, turn: _Turn, *, may_wait: bool) -> Message | None:
+    moved = delivery.move(turn.session, event)
+    if moved is None and may_wait and delivery.is_unknown(turn.session, event):
+        raise Early(waits_for(turn.session.external_session_id, event.message_id))
+    return moved
+
+
+def _message(heard: Heard, told: WahaMessage, turn: _Turn) -> None:
+    session = turn.session
     if kind_of(told.chat_id) in _IGNORED_CHATS:
         return
-    if _is_known(told, session) or (told.from_me and delivery.confirm_own(session, told)):
+    if told.from_me and delivery.is_own(session, told):
+        turn.at_the_end.append(lambda: delivery.confirm(session, told))
         return
-    conversation = find_or_open(session, _customer(told))
-    message = _keep(told, session, conversation)
-    _note_activity(conversation, session, told)
-    if conversation.slack_channel_id is None:
-        _hold(message, session, house)
+    if _is_known(told, turn):
+        return
+    conversation = turn.conversation_with(_customer(told))
+    message = keep(told, session, conversation, name=_name_of(told), may_be_late=not heard.is_history)
+    turn.arrived.append(told.message_id)
+    if dividers.NOT_SHOWN in heard.event.envelope.metadata:
+        keep_back(message)
+    elif conversation.slack_channel_id is None:
+        _hold(message, turn)
     else:
         relay_inbound(conversation, message)
 
 
-def _is_known(told: WahaMessage, session: WahaSession) -> bool:
+def _divide(payload: Object, turn: _Turn) -> None:
+    """Say above messages that were missed how many there are; without a channel that is said when it has one."""
+    head = WahaMessage.parse(payload["head"])
+    conversation = turn.conversation_with(_customer(head)) if head is not None else None
+    if conversation is not None and conversation.slack_channel_id is not None:
+        queue_in_thread(conversation, dividers.Recovered.parse(payload).above_messages())
+
+
+def _is_known(told: WahaMessage, turn: _Turn) -> bool:
     """Whether the message was kept before: events come at least once, and one message by several.
 
     Raises:
         Parked: a message of that id was kept, and it is another one.
     """
-    kept = None if told.from_me else _known(session, told.message_id, Direction.INBOUND)
+    kept = None if told.from_me else kept_message(turn.session, told.message_id, Direction.INBOUND)
     if kept is None:
         return False
     is_same_text = clean(told.body) in {"", kept.body, kept.metadata.get("edited_body")}
     # A customer is `@c.us` in one event and `@lid` in the next; two of one kind are two customers.
-    kinds = {kind_of(told.chat_id), kind_of(str(kept.chat_id))}
-    is_same_chat = told.chat_id == kept.chat_id or kinds == {"person", "lid"}
-    if not (is_same_text and is_same_chat):
+    is_twin = {kind_of(told.chat_id), kind_of(str(kept.chat_id))} == {"person", "lid"}
+    if not (is_same_text and (told.chat_id == kept.chat_id or is_twin)):
         raise Parked("Another message was kept under this message's id.")
+    if is_twin:
+        both = _customer(told, str(kept.chat_id))
+        turn.forget_conversation()
+        unite(turn.session, both)
     return True
 
 
-def _hold(message: Message, session: WahaSession, house: House) -> None:
+def _hold(message: Message, turn: _Turn) -> None:
+    session = turn.session
     if not try_share(routes.links_of(session.tenant_id)) or route_for(session) is not None:
         raise NotYet("A channel is being linked for this session.")
     hold(message)
-    _tell_of_missing_channel(session, house)
+    _tell_of_missing_channel(session, turn.house)
 
 
-def _customer(told: WahaMessage) -> Customer:
-    chat_ids = tuple(dict.fromkeys(one for one in (told.chat_id, told.alternate_chat_id) if one))
+def _customer(told: WahaMessage, *other_chat_ids: str) -> Customer:
+    named = (told.chat_id, told.alternate_chat_id, *other_chat_ids)
+    chat_ids = tuple(dict.fromkeys(one for one in named if one))
     is_group = kind_of(told.chat_id) == "group"
     name = "" if told.from_me or is_group else _name_of(told)
     if is_group:
@@ -130,64 +217,13 @@ def _name_of(told: WahaMessage) -> str:
     return name if re.search(r"[^\W\d_]", name) else ""
 
 
-def _keep(told: WahaMessage, session: WahaSession, conversation: Conversation) -> Message:
-    """The message's row.
-
-    Raises:
-        NotYet: another lane keeps it at this moment, under the chat's other name.
-    """
-    direction = Direction.OUTBOUND if told.from_me else Direction.INBOUND
-    own = number_of(str(session.metadata.get("me_id", "")))
-    other = number_of(told.sender or told.chat_id) or number_of(told.alternate_sender or "")
-    metadata = {
-        "sender": told.sender,
-        "sender_name": _name_of(told) or (masked(other) if other else ""),
-        "timestamp": told.timestamp.astimezone(UTC).isoformat() if told.timestamp else None,
-        "source": told.source,
-    }
-    media_url = told.media.url if told.media is not None else None
-    if media_url is not None and len(media_url) > _LONGEST_URL:
-        metadata["media_url"], media_url = media_url, None
-    try:
-        with database.atomic():
-            kept: Message = Message.create(
-                id=uuid7(),
-                tenant_id=session.tenant_id,
-                session_id=session.id,
-                conversation_id=conversation.id,
-                seq=next_seq(conversation),
-                direction=direction,
-                from_msisdn=own if told.from_me else other,
-                to_msisdn=other if told.from_me else own,
-                chat_id=told.chat_id,
-                body=clean(told.body),
-                # What came in is here, so it is delivered; what left from the phone was sent by WhatsApp itself.
-                status=MessageStatus.SENT if told.from_me else MessageStatus.DELIVERED,
-                delivered_at=None if told.from_me else now_utc(),
-                sent_at=now_utc() if told.from_me else None,
-                waha_message_id=told.message_id[:255],
-                message_type=told.message_type,
-                media_url=media_url,
-                metadata=clean_json(metadata),
-            )
-    except peewee.IntegrityError as error:
-        if _known(session, told.message_id, direction) is None:
-            raise
-        raise NotYet("Another event of this message was handled at the same moment.") from error
-    return kept
-
-
-def _note_activity(conversation: Conversation, session: WahaSession, told: WahaMessage) -> None:
-    at = now_utc()
+def _note_activity(session: WahaSession) -> None:
     # Once a second is exact enough: an update a message would have all chats of a session wait for each other.
-    if session.last_activity_at is None or at - session.last_activity_at > timedelta(seconds=1):
-        WahaSession.update(last_activity_at=at).where(
-            WahaSession.id == session.id, WahaSession.tenant_id == session.tenant_id
-        ).execute()
-    if not told.from_me:
-        Conversation.update(last_inbound_at=at).where(
-            Conversation.id == conversation.id, Conversation.tenant_id == session.tenant_id
-        ).execute()
+    changed(
+        "UPDATE waha_sessions SET last_activity_at = clock_timestamp() WHERE id = %s AND tenant_id = %s "
+        "AND coalesce(last_activity_at < clock_timestamp() - interval '1 second', true)",
+        (session.id, session.tenant_id),
+    )
 
 
 def _tell_of_missing_channel(session: WahaSession, house: House) -> None:
@@ -204,68 +240,3 @@ def _tell_of_missing_channel(session: WahaSession, house: House) -> None:
     for operator in house.operators:
         team_id, _, user_id = operator.partition("/")
         tell_person(team_id, user_id, text, tenant_id=session.tenant_id, slot=f"{slot}:{operator}")
-
-
-def _thread_of(session: WahaSession, chat_id: str | None) -> Conversation | None:
-    conversation: Conversation | None = (
-        Conversation.select(Conversation)
-        .join(ConversationChat, on=(ConversationChat.conversation_id == Conversation.id))
-        .where(
-            ConversationChat.tenant_id == session.tenant_id,
-            ConversationChat.session_id == session.id,
-            ConversationChat.chat_id == chat_id,
-            Conversation.deleted_at.is_null(),
-            Conversation.slack_channel_id.is_null(is_null=False),
-        )
-        .first()
-    )
-    return conversation
-
-
-def _known(session: WahaSession, message_id: str, direction: Direction = Direction.INBOUND) -> Message | None:
-    message: Message | None = (
-        Message.select()
-        .where(
-            Message.tenant_id == session.tenant_id,
-            Message.session_id == session.id,
-            Message.direction == direction,
-            Message.waha_message_id == message_id[:255],
-        )
-        .first()
-    )
-    return message
-
-
-def _reaction(event: events.ReactionEvent, session: WahaSession) -> None:
-    conversation = _thread_of(session, event.message.chat_id)
-    if conversation is None or event.message.from_me:
-        return
-    who = foreign(event.message.push_name or "The customer")
-    target = _known(session, event.target_message_id) or _known(session, event.target_message_id, Direction.OUTBOUND)
-    about = f" to “{foreign(target.body[:80])}”" if target is not None and target.body else ""
-    what = f"reacted {foreign(event.emoji)}{about}" if event.emoji else f"took a reaction{about} back"
-    queue_in_thread(conversation, f"_{who} {what}_")
-
-
-def _edit(event: events.EditedEvent, session: WahaSession) -> None:
-    if event.message.from_me:
-        return
-    conversation = _thread_of(session, event.message.chat_id)
-    original = _known(session, event.edited_message_id)
-    if original is not None:
-        Message.update(
-            metadata=original.metadata | {"edited_body": clean(event.message.body)}, updated_at=now_utc()
-        ).where(Message.id == original.id, Message.tenant_id == session.tenant_id).execute()
-    if conversation is None:
-        return
-    who = foreign(event.message.push_name or "The customer")
-    queue_in_thread(conversation, f"_{who} edited a message; it reads now:_\n{foreign(event.message.body[:3800])}")
-
-
-def _revocation(event: events.RevokedEvent, session: WahaSession) -> None:
-    conversation = _thread_of(session, event.chat_id)
-    original = _known(session, event.revoked_message_id)
-    if conversation is None or event.from_me:
-        return
-    about = f": “{foreign(original.body[:80])}”" if original is not None and original.body else ""
-    queue_in_thread(conversation, f"_The customer deleted a message on WhatsApp{about}_")

@@ -14,11 +14,22 @@ NOT_THE_EVENTS_FAULT = (DatabaseUnavailable, peewee.OperationalError, peewee.Int
 
 LOOK_AGAIN_AFTER = timedelta(seconds=1)
 
+# PostgreSQL calls these operational too: a value that is larger than an index takes, a statement that took too long.
+_TOO_LARGE, TOOK_TOO_LONG = "54", "57014"
+
 
 def is_the_rows_fault(error: Exception) -> bool:
-    """Whether the row itself is why it failed: also where it is too large, which PostgreSQL calls operational."""
-    code = getattr(getattr(error, "orig", None), "pgcode", None) or ""
-    return not isinstance(error, NOT_THE_EVENTS_FAULT) or code.startswith("54")
+    """Whether the row itself may be why it failed."""
+    return not isinstance(error, NOT_THE_EVENTS_FAULT) or _code(error).startswith((_TOO_LARGE, TOOK_TOO_LONG))
+
+
+def took_too_long(error: Exception) -> bool:
+    """Whether PostgreSQL ended a statement: the row's fault only where it handles others meanwhile."""
+    return _code(error) == TOOK_TOO_LONG
+
+
+def _code(error: Exception) -> str:
+    return getattr(getattr(error, "orig", None), "pgcode", None) or ""
 
 
 def reason_of(error: Exception) -> str:
@@ -29,6 +40,17 @@ def reason_of(error: Exception) -> str:
 
 class NotYet(Exception):
     """It cannot be told yet what the row means; it is looked at again soon, and no attempt is counted."""
+
+
+class Early(Exception):
+    """It is about a message that is not here yet: it steps aside for a while, so that the message can come.
+
+    `about` names what it waits for; whoever brings that calls `lanes.call_back`.
+    """
+
+    def __init__(self, about: str) -> None:
+        super().__init__("What it is about is not here yet.")
+        self.about = about
 
 
 class Parked(Exception):

@@ -28,6 +28,29 @@ def first(kind: type[Row], sql: str, parameters: Parameters = ()) -> Row | None:
     return found[0] if found else None
 
 
+def entities(kind: type[Entity], sql: str, parameters: Parameters = ()) -> list[Entity]:
+    """The result as models, from a statement that names the columns or takes them all.
+
+    As `select()` gives them, at a fifth of the price: Peewee spends more on writing a statement than on running it.
+    """
+    cursor = database.execute_sql(sql, parameters)
+    # A column that only a newer version knows is left alone: daemons are replaced one after another.
+    fields = [kind._meta.columns.get(column[0]) for column in cursor.description]  # noqa: SLF001 - Peewee's own way
+    return [_entity(kind, fields, row) for row in cursor.fetchall()]
+
+
+def _entity(kind: type[Entity], fields: Sequence[Any], row: Sequence[Any]) -> Entity:
+    values = {field.name: field.python_value(cell) for field, cell in zip(fields, row, strict=True) if field}
+    found = kind(__no_default__=True, **values)
+    found.dirty_fields.clear()
+    return found
+
+
+def entity(kind: type[Entity], sql: str, parameters: Parameters = ()) -> Entity | None:
+    found = entities(kind, sql, parameters)
+    return found[0] if found else None
+
+
 def value(sql: str, parameters: Parameters = ()) -> Any:
     """The first column of the first row, or None."""
     row = database.execute_sql(sql, parameters).fetchone()

@@ -1,13 +1,15 @@
-"""What WAHA posts: stored before it is answered, then handled in order, one transaction an event."""
+"""What WAHA posts: stored before it is answered, then handled in order, some events of a chat in one transaction."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from database import notify, set_tenant, transaction
 from operations import inbound
+from operations.inbound import Heard
 from operations.lanes import Inbox, Kept
 from operations.outcomes import Parked
 from operations.posting import tell_person
@@ -15,9 +17,21 @@ from operations.sql import database_now, first
 from operations.store import insert_many
 from slack.mrkdwn import foreign
 from waha.events import MalformedEvent
-from waha.webhooks import parse
+from waha.webhooks import HISTORY, parse
 
-_INBOX = Inbox("webhook_events")
+# What is told of a message that is not here yet waits this long for it; WAHA repeats what we did not take, later each
+# time, and what comes after that is read from its history.
+_WAITS_FOR = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class _Webhook(Kept):
+    server: str
+    session: str
+    event_id: str
+
+
+_INBOX = Inbox("webhook_events", _Webhook)
 
 
 @dataclass(frozen=True)
@@ -46,15 +60,23 @@ def store(webhooks: Sequence[NewWebhook]) -> int:
     return stored
 
 
-def due_lanes(limit: int, *, busy: Collection[str] = ()) -> list[str]:
-    """Chats and sessions with something to do."""
-    return _INBOX.due_lanes(limit, busy=busy)
+def due_lanes(limit: int, *, after: str = "", busy: Collection[str] = ()) -> list[str]:
+    """Chats and sessions with something to do, those behind `after` first."""
+    return _INBOX.due_lanes(limit, after=after, busy=busy)
 
 
 def process_head(lane: str, *, house: inbound.House) -> bool:
     """Handle the first webhook of a lane; False when none is due, or another daemon is at it."""
-    return _INBOX.process_head(
-        lane, lambda row: _handle(row, house), when_lost=lambda _, reason: _say_parked(reason, house)
+    return bool(process(lane, house=house, most=1))
+
+
+def process(lane: str, *, house: inbound.House, most: int) -> int:
+    """Handle up to `most` webhooks of a lane, in one transaction as long as none fails; returns how many."""
+    return _INBOX.work_off(
+        lane,
+        lambda claimed: _handle(claimed, house),
+        most=most,
+        when_lost=lambda _, reason: _say_parked(reason, house),
     )
 
 
@@ -77,33 +99,36 @@ class _Owner:
     is_deleted: bool
 
 
-@dataclass(frozen=True)
-class _Source:
-    server: str
-    session: str
+def _handle(claimed: Sequence[_Webhook], house: inbound.House) -> UUID:
+    heard = [_heard(row) for row in claimed]
+    owner = _owner_of(claimed)
+    for one in heard:
+        ours = one.event.envelope.metadata.get(inbound.SESSION_METADATA)
+        if ours is not None and ours != str(owner.session_id):
+            raise Parked("WAHA's session carries another row's id: it was not made by this installation.")
+    set_tenant(owner.tenant_id)
+    arrived = inbound.handle(heard, owner.session_id, house=house)
+    if arrived and _INBOX.call_back([inbound.waits_for(claimed[0].session, message_id) for message_id in arrived]):
+        notify("webhooks")
+    return owner.tenant_id
 
 
-def _handle(row: Kept, house: inbound.House) -> UUID:
+def _heard(row: _Webhook) -> Heard:
     try:
         event = parse(bytes(row.body))
     except MalformedEvent as error:
         raise Parked(str(error)) from error
-    owner = _owner_of(row)
-    ours = event.envelope.metadata.get(inbound.SESSION_METADATA)
-    if ours is not None and ours != str(owner.session_id):
-        raise Parked("WAHA's session carries another row's id: it was not made by this installation.")
-    set_tenant(owner.tenant_id)
-    inbound.handle(event, owner.session_id, house=house)
-    return owner.tenant_id
+    return Heard(event, may_wait=row.age < _WAITS_FOR, is_history=row.event_id.startswith(HISTORY))
 
 
-def _owner_of(row: Kept) -> _Owner:
-    source = first(_Source, "SELECT server, session FROM webhook_events WHERE id = %s", (row.id,))
-    owner = first(_Owner, "SELECT * FROM session_of(%s)", (source.session,)) if source is not None else None
-    if source is None or owner is None:
-        raise Parked(f"No session is called {source.session if source is not None else ''} here.")
+def _owner_of(claimed: Sequence[_Webhook]) -> _Owner:
+    """Whose the webhooks of a lane are: one session's, whatever server posted them."""
+    session, servers = claimed[0].session, {row.server for row in claimed}
+    owner = first(_Owner, "SELECT * FROM session_of(%s)", (session,))
+    if owner is None:
+        raise Parked(f"No session is called {session} here.")
     if owner.is_deleted:
         raise Parked("The session was deleted.")
-    if owner.server != source.server:
-        raise Parked(f"The session belongs to server {owner.server}, not to {source.server}.")
+    if servers != {owner.server}:
+        raise Parked(f"The session belongs to server {owner.server}, not to {', '.join(servers - {owner.server})}.")
     return owner

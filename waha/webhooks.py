@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from waha.events import (
@@ -42,6 +42,9 @@ SUBSCRIBED_EVENTS = (
     "message.revoked",
     "session.status",
 )
+
+# How the id of an event begins that was read from WAHA's history: see `as_webhook`.
+HISTORY = "history_"
 
 _PARSERS: dict[str, Callable[[Envelope, Object], Event]] = {
     "message": MessageEvent.parse,
@@ -110,10 +113,17 @@ def parse(raw: bytes) -> Event:
     return _PARSERS.get(envelope.name, UnknownEvent.parse)(envelope, mapping(event, "payload"))
 
 
-def as_webhook(session: str, row: Object, *, engine: str | None = None, version: str | None = None) -> bytes:
+def as_webhook(
+    session: str,
+    row: Object,
+    *,
+    engine: str | None = None,
+    version: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> bytes:
     """A row of WAHA's message history as the event it would have been, so that catching up takes the same way in.
 
-    The same row always gets the same id, `history_{fromMe}_{bare id}`.
+    The same row always gets the same id, `history_{fromMe}_{bare id}`. `metadata` is what the reader adds of its own.
 
     Raises:
         MalformedEvent: the row tells no message id or no chat.
@@ -122,9 +132,10 @@ def as_webhook(session: str, row: Object, *, engine: str | None = None, version:
     if whole is None:
         raise MalformedEvent("The row tells no message id or no chat.")
     event = {
-        "id": f"history_{'true' if whole.from_me else 'false'}_{whole.bare}",
+        "id": f"{HISTORY}{'true' if whole.from_me else 'false'}_{whole.bare}",
         "event": "message.any",
         "session": session,
+        "metadata": dict(metadata or {}),
         "engine": engine,
         "payload": row,
         "environment": {"engine": engine, "version": version},
