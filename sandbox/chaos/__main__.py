@@ -24,7 +24,7 @@ DIRECTORY = Path(os.environ.get("SWITCHBOARD_CHAOS_DIR", "var/chaos"))
 @click.option("--conversations", default=200, show_default=True, help="Customers who write.")
 @click.option("--sabotage", default="", help="A safeguard to switch off: the run must be red.")
 def main(messages: int, seed: int, minutes: float, pace: str, conversations: int, sabotage: str) -> None:
-    """Shake Switchboard under load. Exits 0 when nothing went wrong, 1 when something did, 2 when the run proves nothing."""
+    """Shake Switchboard under load. Exits 0 when nothing went wrong, 1 when something did, 2 when it proves nothing."""
     name = f"{sabotage or 'run'}-{messages}-{seed}-{pace}"
     options = Options(
         directory=DIRECTORY / name,

@@ -37,7 +37,7 @@ class House:
         self.whatsapp = WhatsApp(seed=options.seed)
         self.wahas = {
             "gows": SandboxWaha(self.whatsapp, engine="GOWS", pace=PACE, webhook_jitter_seconds=0.01),
-            "webjs": SandboxWaha(self.whatsapp, engine="NOWEB", pace=PACE, webhook_jitter_seconds=0.01),
+            "webjs": SandboxWaha(self.whatsapp, engine="WEBJS", pace=PACE, webhook_jitter_seconds=0.01),
         }
         self.slack = SandboxSlack(pace=PACE)
         self.slack.rate_limits.enforced = options.paced
@@ -103,8 +103,7 @@ class House:
     def heal(self) -> None:
         self.slack.heal()
         for waha in self.wahas.values():
-            waha.answer_normally()
-            waha.release_answers()
+            waha.heal()
 
     def _process(self, name: str) -> Process:
         room = name.split(maxsplit=1)[0]

@@ -14,6 +14,8 @@ from sandbox.chaos.opening import AGENTS, Conversation
 
 # So many messages may be on their way in each direction.
 BACKLOG = 150
+# And so many may be offered a second, so that a fast machine is shaken for long enough.
+MOST_A_SECOND = 15
 _LONGEST_BURST = 4
 _LOOK_EVERY = 0.25
 # An acknowledgement that has not come after this long is not waited for: another message is offered instead.
@@ -64,7 +66,8 @@ class Load:
         late = time.time() - _PATIENCE
         hopeful = sum(1 for one in offers if one.acknowledged_at is not None or one.offered_at > late)
         arrived = self.progress.inbound if way == "in" else self.progress.outbound
-        return max(0, min(self._house.options.messages - hopeful, BACKLOG - (hopeful - arrived)))
+        allowed = int((time.time() - self.began + 1) * MOST_A_SECOND) - len(offers)
+        return max(0, min(self._house.options.messages - hopeful, BACKLOG - (hopeful - arrived), allowed))
 
     async def _write(self, way: str, count: int) -> None:
         while count > 0:

@@ -77,7 +77,7 @@ _LIVES = (
     ),
     (
         "messages",
-        "seq, status, waha_message_id, attempts, created_at, sent_at, delivered_at, parked_at, hold_reason, error_message",
+        "seq, status, waha_message_id, created_at, sent_at, delivered_at, parked_at, hold_reason, error_message",
         "body LIKE %s",
     ),
     (

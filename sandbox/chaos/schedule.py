@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 # Seconds between two faults, on average, and between two kills.
-FAULT_EVERY = 4.0
-KILL_EVERY = 8.0
+FAULT_EVERY = 3.0
+KILL_EVERY = 7.0
 SHORTEST, LONGEST = 1.0, 5.0
 
 # Who is killed, and how often in comparison.
@@ -32,15 +32,22 @@ TROUBLES = (
     "slack acknowledgements lost",
     "slack away",
     "waha latency",
+    "waha slow to answer",
     "waha 500",
+    "waha 503",
     "waha hangs",
     "waha hangs after carrying out",
     "waha cut before",
     "waha cut after carrying out",
     "waha webhooks doubled",
-    "waha webhooks swapped",
+    "waha webhooks overtaken",
     "waha webhooks late",
-    "waha connection lost",
+    "waha messages told twice",
+    "waha twins",
+    "waha receipts repeated",
+    "waha receipts backwards",
+    "waha connections cut",
+    "waha session reconnects",
     "waha away",
 )
 

@@ -12,6 +12,8 @@ from sandbox.processes import Process, ProcessFailed
 # What a process says that need not be started again: see `settings.CONFIGURATION_ERROR`.
 HOPELESS = 78
 PAUSE_SECONDS = 0.5
+# A process that ends by itself more often than this has a reason that no new start mends.
+MOST_ENDS = 20
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Supervised:
             if self.is_stopping:
                 return
             self.ends.append(End(time.time(), self.name, code))
-            if code == HOPELESS:
+            if code == HOPELESS or len(self.unasked) > MOST_ENDS:
                 raise ProcessFailed(f"{self.name} gives up.\n{self.process.last_words()}")
             if code != -signal.SIGKILL:
                 await asyncio.sleep(PAUSE_SECONDS)
