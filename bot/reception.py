@@ -92,22 +92,21 @@ class Reception:
             await _take(ack, context["errors"])
             return
         saving: asyncio.Task[bool] = context["saving"]
-        call = Call.of(row, body)
         if _is_saved(saving):
             await ack()
         else:
-            await self._promise_nothing(ack, call)
-        self._in_flight.start(self._follow_up(call, row, saving))
+            await self._promise_nothing(ack, body)
+        self._in_flight.start(self._follow_up(Call.of(row, body), row, saving))
 
-    async def _promise_nothing(self, ack: AsyncAck, call: Call) -> None:
-        if call.typed is not None:
+    async def _promise_nothing(self, ack: AsyncAck, body: dict[str, Any]) -> None:
+        if "command" in body:
             await ack(text=NOT_SAVED_YET)
-        elif call.submission is not None:
+        elif body.get("type") == "view_submission":
             await ack(response_action="update", view=notice(NOT_SAVED_YET))
         else:
             await ack()
-            if call.response_url:
-                self._in_flight.start(self._desk.say(call.response_url, NOT_SAVED_YET, thread_ts=call.thread_ts))
+            if response_url := body.get("response_url"):
+                self._in_flight.start(self._desk.say(str(response_url), NOT_SAVED_YET))
 
     async def on_options(self, ack: AsyncAck) -> None:
         await ack(options=[])

@@ -208,3 +208,37 @@ async def test_the_bot_listens_with_two_sockets_and_again_after_they_were_cut(
     slack.say("ana", "support", "after the cut")
     [delivery] = slack.state.events.deliveries
     await slack.until(lambda: delivery.acknowledged)
+
+
+async def test_a_form_that_cannot_be_kept_in_time_promises_nothing_and_is_answered_later(
+    slack: SandboxSlack, bot: Sockets, rows: Rows, migrated_database: MigratedDatabase
+) -> None:
+    ana = slack.person("ana")
+    content = {"type": "modal", "callback_id": "gone", "title": {"type": "plain_text", "text": "Old"}, "blocks": []}
+    slack.state.views.open(ana.id, content)
+
+    with locked_inbox(migrated_database):
+        answer = await slack.submit("ana", wait=Wait(until=lambda answer: answer.view is not None))
+        assert answer.acked_after is not None
+        assert answer.acked_after < 2.5
+        assert "Not saved yet" in answer.text
+
+    await becomes(rows, "SELECT slack_channel_id FROM slack_posts WHERE kind = 'direct'", [(ana.id,)])
+
+
+async def test_a_click_that_cannot_be_kept_in_time_promises_nothing_and_is_answered_later(
+    slack: SandboxSlack, bot: Sockets, rows: Rows, migrated_database: MigratedDatabase
+) -> None:
+    message = slack.say("ana", "support", "hello")
+    message.blocks = [
+        {"type": "actions", "elements": [{"type": "button", "action_id": "gone", "text": {"text": "Go"}}]}
+    ]
+
+    with locked_inbox(migrated_database):
+        answer = await slack.click("ben", message, "Go", wait=Wait(until=lambda answer: bool(answer.messages)))
+        assert answer.acked_after is not None
+        assert answer.acked_after < 2.5
+        assert answer.texts[0].startswith("Not saved yet")
+
+    await slack.until(lambda: len(slack.ephemerals("ben")) == 2)
+    assert slack.ephemerals("ben")[1].text.startswith("This button does nothing any more.")
