@@ -14,7 +14,8 @@ from uuid import UUID
 from database import notify, tenant_transaction, transaction
 from operations.sql import changed, rows, value
 
-LEASE = timedelta(seconds=120)
+# Renewed before every call; longer than the longest one, and what a crash leaves is taken up soon.
+LEASE = timedelta(seconds=45)
 
 # What has just happened may still be on its usual way: it is not read before that is over.
 _SETTLED = timedelta(seconds=10)

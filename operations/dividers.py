@@ -55,8 +55,8 @@ class Recovered:
         kept = f" {self.older} older than a day {_are(self.older)} kept and not shown." if self.older else ""
         return f"— {self._found('message', 'messages')} {_WHY[Cause(self.cause)]}.{kept} —"
 
-    def above_replies(self, *, ask_after: timedelta) -> str:
-        """Of what the team wrote to the customer, and what becomes of it."""
+    def below_replies(self, *, ask_after: timedelta) -> str:
+        """Of what the team wrote to the customer, and what becomes of it; it stands where they wrote it."""
         asked = f" What is older than {ask_after.total_seconds() / 60:g} minutes asks before it is sent."
         left = f" {self.older} older than a day {_are(self.older)} not sent: write again what is still wanted."
         later = f"{asked if self.recent else ''}{left if self.older else ''}"

@@ -32,6 +32,9 @@ _MESSAGES = ["message", "message.any"]
 _IGNORED_CHATS = frozenset({"broadcast", "newsletter"})
 _MOST_RECEIPTS = 100
 
+# What is held in memory before it is stored; the rest is read at the next turn.
+MOST_AT_ONCE = 5_000
+
 Key = tuple[bool, str]
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from uuid import UUID
 
 import peewee
 
 from database import database, notify
-from models import Conversation, Direction, Message, MessageStatus, WahaSession
+from models import Conversation, Direction, Message, MessageStatus, WahaSession, now_utc
 from models.requests import CreateMessage
 from operations.conversations import Customer, find_or_open, next_seq, number_of
 from operations.errors import BadInput, Refused
@@ -30,6 +31,11 @@ class SlackOrigin:
     ts: str
     user_id: str
     part: int = 0
+
+    @property
+    def written_at(self) -> datetime:
+        """When it was written: from then on it waits, also where we heard of it later."""
+        return min(datetime.fromtimestamp(float(self.ts), tz=UTC), now_utc())
 
 
 def queue(
@@ -57,6 +63,7 @@ def queue(
                 slack_channel_id=origin.channel_id,
                 slack_ts=origin.ts,
                 slack_part=origin.part,
+                created_at=origin.written_at,
                 **request.model_dump(exclude={"status"}),
             )
     except peewee.IntegrityError:
