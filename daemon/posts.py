@@ -1,12 +1,13 @@
 """How each kind of post is made in Slack, and how an interrupted one is looked up.
 
-Payloads: `post` and `direct` {text, blocks?, root?, file?, filename?, alt_text?} · `ephemeral` {text, user} ·
-`react` {ts, receipt, shown?}. A `file` is base64, encrypted for its row. With `names_commands` the text is ours and
-mentions commands without the slash command that they belong to.
+Payloads: `post` and `direct` {text, blocks?, root?, file?, filename?, alt_text?} · `ephemeral` {text, blocks?, user} ·
+`update` {ts, text, blocks?} · `delete` {ts} · `react` {ts, receipt, shown?, tried?}. A `file` is base64, encrypted for
+its row. With `names_commands` the text is ours and mentions commands without the slash command that they belong to.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from datetime import timedelta
 
@@ -15,10 +16,19 @@ from operations import relaying
 from operations.encryption import KeyRing
 from operations.relaying import LeasedPost
 from operations.wording import with_root
+from settings.logs import get_logger
+from slack.blocks import Block
 from slack.client import SlackClient
+from slack.errors import SlackRefused, SlackUncertain
+
+log = get_logger(__name__)
 
 # Slack's clock and ours differ; no message is older than its row.
 _LOOKS_BACK = timedelta(minutes=1)
+_MAY_BE_REPEATED = frozenset({"react", "update", "delete"})  # the second time changes nothing
+_BAD_BLOCKS = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long"})
+# Seconds: a file appears after Slack has looked for viruses in it. Later than this is left to the look-up.
+_LOOKS_FOR_SHARE = (0.2, 0.5, 1, 2, 3)
 
 REACTION_OF = {
     "queued": "hourglass_flowing_sand",
@@ -48,47 +58,64 @@ class Poster:
             AtMostOnce: nobody can tell.
             SlackError: Slack could not be asked.
         """
-        if post.post_started_at is None or post.kind == "react":
-            return None  # a reaction may be made twice: the second changes nothing
+        if post.post_started_at is None or post.kind in _MAY_BE_REPEATED:
+            return None
         if post.kind == "ephemeral":
             raise AtMostOnce
         channel = await self._channel_of(post)
         if post.file_id is not None:
-            shares = await self._slack.file_shares(post.file_id)
-            return next((share.ts for share in shares if share.channel == channel), None)
+            return await self._shared_at(post.file_id, channel)
         return await self._slack.find_post(
             channel, str(post.post_id), thread_ts=post.thread_ts, oldest=post.created_at - _LOOKS_BACK
         )
 
     async def make(self, post: LeasedPost) -> str | None:
-        """Make the post; its ts where Slack gives one."""
+        """Make the post; its ts where Slack gives one.
+
+        Blocks that Slack does not take are left out: the text says all that they say.
+        """
+        blocks = post.payload.get("blocks")
+        try:
+            return await self._make(post, blocks)
+        except SlackRefused as error:
+            if not blocks or error.reason not in _BAD_BLOCKS:
+                raise
+            log.warning("blocks refused, posting the text alone", post_id=post.post_id, reason=str(error))
+            return await self._make(post, None)
+
+    async def _make(self, post: LeasedPost, blocks: list[Block] | None) -> str | None:
+        place = post.slack_channel_id
         match post.kind:
             case "ephemeral":
-                await self._slack.post_ephemeral(
-                    post.slack_channel_id, post.payload["user"], self._text_of(post), thread_ts=post.thread_ts
-                )
+                user, thread = post.payload["user"], post.thread_ts
+                await self._slack.post_ephemeral(place, user, self._text_of(post), blocks=blocks, thread_ts=thread)
                 return None
-            case "direct" if "file" in post.payload:
-                await self._upload(post, await self._channel_of(post))
-                return None
+            case "update":
+                await self._slack.update(place, post.payload["ts"], self._text_of(post), blocks=blocks)
+                return str(post.payload["ts"])
+            case "delete":
+                await self._slack.delete(place, post.payload["ts"])
+                return str(post.payload["ts"])
+            case "post" | "direct" if "file" in post.payload:
+                return await self._upload(post, await self._channel_of(post))
             case "post" | "direct":
                 return await self._slack.post(
                     await self._channel_of(post),
                     self._text_of(post),
-                    blocks=post.payload.get("blocks"),
+                    blocks=blocks,
                     thread_ts=post.thread_ts,
                     outbox_id=str(post.post_id),
                 )
         raise NotImplementedError(f"Posts of kind {post.kind} are not made yet.")
 
     async def show_receipt(self, post: LeasedPost) -> str:
-        """Put the present receipt on the agent's message in place of the one that is shown; returns it."""
+        """Put the present receipt on the agent's message in place of those that are or may be shown; returns it."""
         channel, ts = post.slack_channel_id, post.payload["ts"]
-        receipt, shown = post.payload["receipt"], post.payload.get("shown")
+        receipt = str(post.payload["receipt"])
         await self._slack.add_reaction(channel, ts, REACTION_OF[receipt])
-        if shown is not None and shown != receipt:
-            await self._slack.remove_reaction(channel, ts, REACTION_OF[shown])
-        return str(receipt)
+        for other in outdated_receipts(post):
+            await self._slack.remove_reaction(channel, ts, REACTION_OF[other])
+        return receipt
 
     def _text_of(self, post: LeasedPost) -> str:
         text = str(post.payload["text"])
@@ -99,7 +126,25 @@ class Poster:
             return await self._slack.open_direct(post.slack_channel_id)
         return post.slack_channel_id
 
-    async def _upload(self, post: LeasedPost, channel: str) -> None:
+    async def _upload(self, post: LeasedPost, channel: str) -> str:
+        """Share a file; its message comes a moment later, and only with it this is done.
+
+        Raises:
+            SlackUncertain: the message has not come yet.
+        """
+        if post.file_id is None or not await self._complete(post, post.file_id, channel):
+            file_id = await self._send_bytes(post)
+            if not await self._complete(post, file_id, channel):
+                raise SlackUncertain("files.completeUploadExternal", "Slack does not know the file that it just took.")
+        else:
+            file_id = post.file_id
+        for pause in _LOOKS_FOR_SHARE:
+            await asyncio.sleep(pause)
+            if ts := await self._shared_at(file_id, channel):
+                return ts
+        raise SlackUncertain("files.info", "The file is not shared yet.")
+
+    async def _send_bytes(self, post: LeasedPost) -> str:
         sealed = self._ring.decrypt(post.payload["file"], table="slack_posts", column="payload", row=post.post_id)
         content = base64.b64decode(sealed)
         slot = await self._slack.reserve_upload(
@@ -107,4 +152,26 @@ class Poster:
         )
         await in_database(relaying.keep_file_id, post, slot.file_id)
         await self._slack.put_bytes(slot.upload_url, content)
-        await self._slack.complete_upload(slot.file_id, channel, comment=self._text_of(post))
+        return slot.file_id
+
+    async def _complete(self, post: LeasedPost, file_id: str, channel: str) -> bool:
+        """Hand a file over; False when Slack never got its bytes. To hand it over again changes nothing."""
+        try:
+            await self._slack.complete_upload(
+                file_id, channel, thread_ts=post.thread_ts, comment=self._text_of(post) or None
+            )
+        except SlackRefused as error:
+            if error.reason != "file_not_found":
+                raise
+            return False
+        return True
+
+    async def _shared_at(self, file_id: str, channel: str) -> str | None:
+        shares = await self._slack.file_shares(file_id)
+        return next((share.ts for share in shares if share.channel == channel), None)
+
+
+def outdated_receipts(post: LeasedPost) -> set[str]:
+    """The receipts that stand on a message, or may since a try was interrupted, besides the present one."""
+    shown = post.payload.get("shown")
+    return {*post.payload.get("tried", []), *([shown] if shown else [])} - {post.payload.get("receipt")}

@@ -7,10 +7,11 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 from daemon.loops import Crew
-from daemon.posts import AtMostOnce, Poster
+from daemon.posts import AtMostOnce, Poster, outdated_receipts
 from database import DatabaseUnavailable, in_database
 from database.notifications import Wakeup
 from operations import relaying
+from operations.refused_posts import Refusal
 from operations.relaying import Full, LeasedPost
 from settings import DeliverySettings
 from settings.logs import get_logger
@@ -20,23 +21,28 @@ from slack.errors import (
     SlackRateLimited,
     SlackRefused,
     SlackTokenRefused,
+    SlackUncertain,
 )
 from slack.pacing import Budget, Pacing
 
 log = get_logger(__name__)
 
 _AT_ONCE = 16
+# Receipts have places of their own: a Slack that is slow with reactions holds up nothing that was written.
+_RECEIPTS_AT_ONCE = 4
 _TOKEN_PAUSE = timedelta(seconds=30)
 _LOOK_AGAIN_AFTER = timedelta(seconds=5)
 _UPLOAD = timedelta(seconds=60)
-# Which of them Slack answers for a root that was deleted is not documented.
-_THREAD_IS_GONE = frozenset({"thread_not_found", "cannot_reply_to_message"})
+# What belongs into such a thread begins a new one. Which Slack answers for a deleted root is not documented.
+_THREAD_IS_GONE = frozenset({"thread_not_found", "cannot_reply_to_message", "restricted_action_thread_locked"})
 # A file that was reserved and never completed is none for Slack.
 _IS_NOT_THERE = _THREAD_IS_GONE | {"file_not_found"}
+_TRIES_OF_FILES = 5
+_BUDGETS = {"react": Budget.REACTION, "update": Budget.UPDATE, "delete": Budget.UPDATE}
 
 
 class Relay:
-    """Posts on their way to Slack."""
+    """Posts on their way to Slack; or, with `of_receipts`, the receipts on people's messages."""
 
     def __init__(
         self,
@@ -46,6 +52,7 @@ class Relay:
         wakeup: Wakeup,
         *,
         operators: Collection[str] = (),
+        of_receipts: bool = False,
     ) -> None:
         self._poster = poster
         self._pacing = pacing
@@ -54,27 +61,33 @@ class Relay:
         self._lease = 3 * self._call + timedelta(seconds=delivery.lease_margin_seconds)
         self._give_up_after = timedelta(hours=delivery.give_up_after_hours)
         self._operators = operators
+        self._of_receipts = of_receipts
         self.wakeup = wakeup
-        self.crew = Crew(_AT_ONCE, wakeup)
+        self.crew = Crew(_RECEIPTS_AT_ONCE if of_receipts else _AT_ONCE, wakeup)
 
     async def step(self) -> bool:
         if self.crew.free <= 0:
             return False
-        leased = await in_database(
-            relaying.lease, self.crew.free, self._lease, self._lease + _UPLOAD, full=self._full()
-        )
+        now = datetime.now(UTC)
+        if wait := self._pacing.delay_until("", now, Budget.REACTION if self._of_receipts else Budget.POST):
+            self._look_again_in(wait)
+            return False
+        full = self._full(now)
+        leased = await in_database(relaying.lease, self.crew.free, self._lease, self._lease + _UPLOAD, full=full)
         for post in leased:
             self.crew.start(self._relay(post), post_id=str(post.post_id), kind=post.kind)
+        if full.channels and not leased:
+            self._look_again_in(min(self._pacing.delay_until(channel, now) for channel in full.channels))
         return bool(leased)
 
-    def _full(self) -> Full:
-        """What would only wait for Slack's limits, and hold a place of the crew meanwhile."""
-        now = datetime.now(UTC)
-        return Full(
-            channels=tuple(self._pacing.full_channels(now)),
-            posts=bool(self._pacing.delay_until("", now)),
-            reactions=bool(self._pacing.delay_until("", now, Budget.REACTION)),
-        )
+    def _full(self, now: datetime) -> Full:
+        """What is not ours, or would only wait for Slack's limits and hold a place of the crew meanwhile."""
+        if self._of_receipts:
+            return Full(posts=True)
+        return Full(channels=tuple(self._pacing.full_channels(now)), reactions=True)
+
+    def _look_again_in(self, pause: timedelta) -> None:
+        asyncio.get_running_loop().call_later(pause.total_seconds(), self.wakeup.ring)
 
     async def _relay(self, post: LeasedPost) -> None:
         try:
@@ -86,12 +99,13 @@ class Relay:
             await self._refused(post, refused.error, is_unknown=True)
         except AtMostOnce:
             await in_database(relaying.record_parked, post, "It may have been shown; it is shown at most once.")
+            log.warning("private word may have been lost", post_id=post.post_id)
         except SlackError as error:
             await self._failed(post, error)
         except DatabaseUnavailable:
             raise
         except Exception as error:  # nobody would look at it again, and its lane would never go on
-            await in_database(relaying.record_parked, post, f"{type(error).__name__}: {error}"[:500])
+            await self._park(post, Refusal(type(error).__name__, f"{type(error).__name__}: {error}"[:500]))
             log.exception("post cannot be made", post_id=post.post_id, kind=post.kind)
 
     async def _failed(self, post: LeasedPost, error: SlackError) -> None:
@@ -108,6 +122,11 @@ class Relay:
                 log.error("Slack refuses our token", reason=error.reason, next_step=error.next_step)
             case SlackRefused():
                 await self._refused(post, error)
+            case _ if "file" in post.payload and post.attempts >= _TRIES_OF_FILES:
+                # Slack takes some files and never shows them; the lane does not wait for that.
+                await self._park(
+                    post, Refusal("not_shared", "Slack took the file and does not show it.", "Ask for it again.")
+                )
             case _:
                 await in_database(relaying.record_unknown, post, error.sentence)
                 facts = {"post_id": post.post_id, "reason": error.sentence}
@@ -123,17 +142,27 @@ class Relay:
             return
         if not await in_database(relaying.begin, post, self._longest(post)):
             return  # what is left of the lease is too short for the call
+        made = await self._made(post)
         if post.kind == "react":
-            await in_database(relaying.record_shown, post, await self._poster.show_receipt(post))
+            await in_database(relaying.record_shown, post, str(made))
         else:
-            await in_database(relaying.record_posted, post, await self._poster.make(post))
+            await in_database(relaying.record_posted, post, made)
+
+    async def _made(self, post: LeasedPost) -> str | None:
+        """Its ts where Slack gives one, or the receipt that is shown now."""
+        try:
+            async with asyncio.timeout(self._longest(post).total_seconds()):
+                return await (self._poster.show_receipt(post) if post.kind == "react" else self._poster.make(post))
+        except TimeoutError as error:
+            raise SlackUncertain(post.kind, "It took longer than its lease allows.") from error
 
     def _longest(self, post: LeasedPost) -> timedelta:
         """How long the calls of a post may take together."""
         if "file" in post.payload:
             return _UPLOAD + 2 * self._call
-        # A direct conversation is opened first; a receipt takes the last one's place.
-        return self._call if post.kind in {"post", "ephemeral"} else 2 * self._call
+        # A direct conversation is opened first; a receipt takes another's place; blocks may have to be left out.
+        calls = 1 + (post.kind in {"direct", "react"}) + bool(post.payload.get("blocks"))
+        return calls * self._call
 
     async def _found(self, post: LeasedPost) -> str | None:
         try:
@@ -152,8 +181,8 @@ class Relay:
     async def _has_turn(self, post: LeasedPost) -> bool:
         """Take a turn within Slack's limits; without one the lease is given back until there is one."""
         now, budgets = datetime.now(UTC), [_budget_of(post)]
-        if post.payload.get("shown"):
-            budgets.append(Budget.REACTION_REMOVAL)  # the receipt that is shown makes room for the next
+        # Each receipt that is or may be shown is taken away to make room for the present one.
+        budgets += [Budget.REACTION_REMOVAL] * len(outdated_receipts(post))
         delay = max(self._pacing.delay_until(post.slack_channel_id, now, budget) for budget in budgets)
         if delay:
             await self._delay(post, delay, "Slack's limit")
@@ -164,26 +193,28 @@ class Relay:
 
     async def _delay(self, post: LeasedPost, pause: timedelta, reason: str) -> None:
         await in_database(relaying.record_delayed, post, pause, reason)
-        asyncio.get_running_loop().call_later(pause.total_seconds(), self.wakeup.ring)
+        self._look_again_in(pause)
 
     async def _refused(self, post: LeasedPost, error: SlackRefused, *, is_unknown: bool = False) -> None:
-        if error.reason in _THREAD_IS_GONE and post.conversation_id is not None:
+        log.error("post refused", post_id=post.post_id, reason=error.reason, next_step=error.next_step)
+        if error.reason in _THREAD_IS_GONE and post.kind == "post" and post.conversation_id is not None:
             await in_database(relaying.forget_thread, post)
             await in_database(relaying.record_delayed, post, timedelta(0), error.sentence)
-            return
-        reason = f"{error.sentence} {error.next_step}"
-        if error.is_about_the_place and post.kind == "post":
+        elif error.is_about_the_place and post.kind == "post":
             await in_database(
                 relaying.record_no_place,
                 post,
-                reason,
+                f"{error.sentence} {error.next_step}",
                 is_unknown=is_unknown,
                 operators=self._operators,
                 give_up_after=self._give_up_after,
             )
         else:
-            await in_database(relaying.record_parked, post, reason)
-        log.error("post refused", post_id=post.post_id, reason=error.reason, next_step=error.next_step)
+            sentence = " ".join((error.sentence, *error.details))
+            await self._park(post, Refusal(error.reason, sentence, error.next_step))
+
+    async def _park(self, post: LeasedPost, refusal: Refusal) -> None:
+        await in_database(relaying.record_refused, post, refusal, operators=self._operators)
 
 
 class _CannotLookUp(Exception):
@@ -203,4 +234,4 @@ class _LookUpRefused(Exception):
 
 
 def _budget_of(post: LeasedPost) -> Budget:
-    return Budget.REACTION if post.kind == "react" else Budget.POST
+    return _BUDGETS.get(post.kind, Budget.POST)

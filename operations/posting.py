@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from psycopg2.extras import Json
@@ -12,6 +13,8 @@ from database import database, notify
 from models import Conversation, PostKind, uuid7
 from operations.sql import changed, clean_json, value
 from slack.blocks import Block
+
+Blocks: TypeAlias = Sequence[Block] | None
 
 # A place and a post in one statement: this runs for every message. The lane's row stays locked until the commit, so the
 # order of the numbers is the order of the commits.
@@ -43,6 +46,16 @@ def person_lane(team_id: str, user_id: str) -> str:
 def receipts_lane(team_id: str, channel_id: str) -> str:
     """Receipts wait behind each other, never behind or before what people write."""
     return f"receipts:{team_id}/{channel_id}"
+
+
+def failures_lane(team_id: str, channel_id: str) -> str:
+    """That a message failed does not wait behind what became of others."""
+    return f"failures:{team_id}/{channel_id}"
+
+
+def updates_lane(conversation_id: UUID) -> str:
+    """What is changed afterwards holds up nothing that is still to be said."""
+    return f"updates:{conversation_id}"
 
 
 def queue_post(
@@ -86,36 +99,63 @@ def queue_in_thread(
     conversation: Conversation,
     text: str,
     *,
+    blocks: Blocks = None,
     message_id: UUID | None = None,
     is_root: bool = False,
+    post_id: UUID | None = None,
     slot: str | None = None,
-    blocks: list[Block] | None = None,
 ) -> bool:
     """A post in the conversation's thread, after all that was queued for it before; the root begins the thread.
 
-    `blocks` show what `text` says, and may add buttons. False when its `slot` was taken before.
+    `text` says everything that the blocks say: a notification and a screen reader have nothing else, and it stands
+    alone where Slack does not take the blocks. False when the slot was taken before.
     """
-    if conversation.slack_team_id is None or conversation.slack_channel_id is None:
-        raise ValueError("The conversation has no channel.")
+    team_id, channel_id = _place_of(conversation)
     return queue_post(
         conversation_lane(conversation.id),
         PostKind.POST,
-        {"text": text} | ({"root": True} if is_root else {}) | ({"blocks": blocks} if blocks else {}),
-        team_id=conversation.slack_team_id,
-        channel_id=conversation.slack_channel_id,
+        _said(text, blocks) | ({"root": True} if is_root else {}),
+        team_id=team_id,
+        channel_id=channel_id,
         tenant_id=conversation.tenant_id,
+        post_id=post_id,
         conversation_id=conversation.id,
         message_id=message_id,
         slot=slot,
     )
 
 
-def tell(team_id: str, channel_id: str, text: str, *, tenant_id: UUID | None, slot: str | None = None) -> bool:
+def queue_update(conversation: Conversation, ts: str, text: str, *, blocks: Blocks = None) -> None:
+    """Replace what stands at `ts` in the conversation's channel, blocks included: without new ones they go."""
+    _queue_change(conversation, PostKind.UPDATE, {"ts": ts, **_said(text, blocks)})
+
+
+def queue_delete(conversation: Conversation, ts: str) -> None:
+    """Take away what stands at `ts` in the conversation's channel."""
+    _queue_change(conversation, PostKind.DELETE, {"ts": ts})
+
+
+def _queue_change(conversation: Conversation, kind: PostKind, payload: dict[str, Any]) -> None:
+    team_id, channel_id = _place_of(conversation)
+    queue_post(
+        updates_lane(conversation.id),
+        kind,
+        payload,
+        team_id=team_id,
+        channel_id=channel_id,
+        tenant_id=conversation.tenant_id,
+        conversation_id=conversation.id,
+    )
+
+
+def tell(
+    team_id: str, channel_id: str, text: str, *, tenant_id: UUID | None, slot: str | None = None, blocks: Blocks = None
+) -> bool:
     """A plain message in a channel."""
     return queue_post(
         channel_lane(team_id, channel_id),
         PostKind.POST,
-        {"text": text, "names_commands": True},
+        _said(text, blocks) | {"names_commands": True},
         team_id=team_id,
         channel_id=channel_id,
         tenant_id=tenant_id,
@@ -132,12 +172,13 @@ def tell_privately(
     tenant_id: UUID | None,
     thread_ts: str | None = None,
     slot: str | None = None,
+    blocks: Blocks = None,
 ) -> bool:
     """Something that only one person in a channel sees; at most once, since Slack keeps no trace of it."""
     return queue_post(
         person_lane(team_id, user_id),
         PostKind.EPHEMERAL,
-        {"text": text, "user": user_id, "names_commands": True},
+        _said(text, blocks) | {"user": user_id, "names_commands": True},
         team_id=team_id,
         channel_id=channel_id,
         tenant_id=tenant_id,
@@ -146,17 +187,29 @@ def tell_privately(
     )
 
 
-def tell_person(team_id: str, user_id: str, text: str, *, tenant_id: UUID | None, slot: str | None = None) -> bool:
+def tell_person(
+    team_id: str, user_id: str, text: str, *, tenant_id: UUID | None, slot: str | None = None, blocks: Blocks = None
+) -> bool:
     """A direct message."""
     return queue_post(
         person_lane(team_id, user_id),
         PostKind.DIRECT,
-        {"text": text, "names_commands": True},
+        _said(text, blocks) | {"names_commands": True},
         team_id=team_id,
         channel_id=user_id,
         tenant_id=tenant_id,
         slot=slot,
     )
+
+
+def _said(text: str, blocks: Blocks) -> dict[str, Any]:
+    return {"text": text} if not blocks else {"text": text, "blocks": list(blocks)}
+
+
+def _place_of(conversation: Conversation) -> tuple[str, str]:
+    if conversation.slack_team_id is None or conversation.slack_channel_id is None:
+        raise ValueError("The conversation has no channel.")
+    return conversation.slack_team_id, conversation.slack_channel_id
 
 
 def next_place(lane: str) -> tuple[UUID, int]:

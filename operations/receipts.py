@@ -6,10 +6,31 @@ from datetime import timedelta
 
 from database import database, notify
 from models import Message, MessageStatus, PostKind, uuid7
-from operations.posting import next_place, receipts_lane
+from operations.posting import failures_lane, next_place, receipts_lane
 
 # A message that leaves at once needs one reaction, not two: Slack allows about fifty a minute.
 _QUEUED_SHOWN_AFTER = timedelta(seconds=2)
+
+# Later states of one sending come later here. A failed message may begin anew.
+_ORDER = ("queued", "sent", "delivered", "read", "failed")
+
+# A state that was passed, or is to be shown already, changes nothing. A failure leaves the lane in which it would wait
+# behind the receipts of others.
+_SHOW = """
+    INSERT INTO slack_posts (id, tenant_id, conversation_id, message_id, lane_id, seq, kind, slot,
+        slack_team_id, slack_channel_id, payload, next_attempt_at)
+    VALUES (%(id)s, %(tenant)s, %(conversation)s, %(message)s, %(lane)s, %(seq)s, %(kind)s, %(slot)s,
+        %(team)s, %(channel)s, jsonb_build_object('ts', %(ts)s::text, 'receipt', %(receipt)s::text),
+        clock_timestamp() + %(delay)s)
+    ON CONFLICT (slot) WHERE slot IS NOT NULL DO UPDATE SET
+        payload = slack_posts.payload || jsonb_build_object('receipt', %(receipt)s::text),
+        lane_id = CASE WHEN %(receipt)s = 'failed' THEN %(lane)s ELSE slack_posts.lane_id END,
+        seq = CASE WHEN %(receipt)s = 'failed' THEN %(seq)s ELSE slack_posts.seq END,
+        posted_at = NULL, parked_at = NULL, next_attempt_at = clock_timestamp() + %(delay)s
+    WHERE slack_posts.payload->>'receipt' = 'failed'
+        OR array_position(%(order)s::text[], %(receipt)s)
+            > array_position(%(order)s::text[], slack_posts.payload->>'receipt')
+"""
 
 
 def receipt_of(message: Message) -> str:
@@ -25,18 +46,10 @@ def show_receipt(message: Message) -> None:
         return
     receipt = receipt_of(message)
     delay = _QUEUED_SHOWN_AFTER if receipt == "queued" else timedelta(0)
-    lane_id, seq = next_place(receipts_lane(message.slack_team_id, message.slack_channel_id))
+    lane = (failures_lane if receipt == "failed" else receipts_lane)(message.slack_team_id, message.slack_channel_id)
+    lane_id, seq = next_place(lane)
     database.execute_sql(
-        """
-        INSERT INTO slack_posts (id, tenant_id, conversation_id, message_id, lane_id, seq, kind, slot,
-            slack_team_id, slack_channel_id, payload, next_attempt_at)
-        VALUES (%(id)s, %(tenant)s, %(conversation)s, %(message)s, %(lane)s, %(seq)s, %(kind)s, %(slot)s,
-            %(team)s, %(channel)s, jsonb_build_object('ts', %(ts)s::text, 'receipt', %(receipt)s::text),
-            clock_timestamp() + %(delay)s)
-        ON CONFLICT (slot) WHERE slot IS NOT NULL DO UPDATE SET
-            payload = slack_posts.payload || jsonb_build_object('receipt', %(receipt)s::text),
-            posted_at = NULL, parked_at = NULL, next_attempt_at = clock_timestamp() + %(delay)s
-        """,
+        _SHOW,
         {
             "id": uuid7(),
             "tenant": message.tenant_id,
@@ -48,6 +61,7 @@ def show_receipt(message: Message) -> None:
             "channel": message.slack_channel_id,
             "ts": message.slack_ts,
             "receipt": receipt,
+            "order": list(_ORDER),
             "delay": delay,
             "lane": lane_id,
             "seq": seq,

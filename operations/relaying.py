@@ -10,13 +10,12 @@ from typing import Any
 from uuid import UUID
 
 from database import notify, tenant_transaction, transaction
-from models import Message, RoutePurpose
+from models import Message
 from operations.held import NO_CHANNEL
-from operations.posting import tell, tell_person
 from operations.receipts import show_receipt
-from operations.routes import channel_for
+from operations.refused_posts import Refusal, tell_of_place, tell_of_refusal
 from operations.sending import pause_after
-from operations.sql import changed, database_now, rows, value
+from operations.sql import changed, rows, value
 
 
 @dataclass(frozen=True)
@@ -64,15 +63,20 @@ def lease(limit: int, lease: timedelta, lease_of_files: timedelta, *, full: Full
 
 
 def begin(post: LeasedPost, call: timedelta) -> bool:
-    """Mark the call as begun; False when it would not fit into what is left of the lease, and must not be made."""
+    """Mark the call as begun; False when it would not fit into what is left of the lease, and must not be made.
+
+    A receipt is remembered as tried: after an interruption nobody knows which reactions stand.
+    """
     with _scope(post):
         return bool(
             changed(
                 # The thread is kept with it: an unknown outcome is looked up where it began, not where one would now.
-                "UPDATE slack_posts SET post_started_at = clock_timestamp(), thread_ts = %s WHERE id = %s "
-                "AND lease_token = %s AND posted_at IS NULL AND parked_at IS NULL "
+                "UPDATE slack_posts SET post_started_at = clock_timestamp(), thread_ts = %s, payload = CASE "
+                "WHEN kind = 'react' THEN payload || jsonb_build_object('tried', "
+                "coalesce(payload->'tried', '[]') || to_jsonb(%s::text)) ELSE payload END "
+                "WHERE id = %s AND lease_token = %s AND posted_at IS NULL AND parked_at IS NULL "
                 "AND lease_expires_at > clock_timestamp() + %s",
-                (post.thread_ts, post.post_id, post.lease_token, call),
+                (post.thread_ts, post.payload.get("receipt"), post.post_id, post.lease_token, call),
             )
         )
 
@@ -106,7 +110,7 @@ def record_shown(post: LeasedPost, receipt: str) -> bool:
     with _scope(post):
         return _close(
             post,
-            "payload = payload || jsonb_build_object('shown', %s::text), error = NULL, "
+            "payload = payload - 'tried' || jsonb_build_object('shown', %s::text), error = NULL, "
             "posted_at = CASE WHEN payload->>'receipt' = %s THEN clock_timestamp() END",
             (receipt, receipt),
         )
@@ -170,25 +174,23 @@ def record_no_place(
             "next_attempt_at = clock_timestamp() + %s",
             (is_unknown, reason, pause_after(post.attempts)),
         )
-        _tell_of_place(post, reason, operators)
+        if waits:
+            tell_of_place(post, reason, operators)
         return waits
 
 
-def _tell_of_place(post: LeasedPost, reason: str, operators: Collection[str]) -> None:
-    place = f"<#{post.slack_channel_id}>"
-    text = f"{place} takes no posts: {reason} What belongs there waits and appears as soon as it can."
-    slot = f"no-place:{post.slack_team_id}/{post.slack_channel_id}:{database_now():%Y-%m-%d}"
-    alerts = channel_for(post.tenant_id, RoutePurpose.ALERTS) if post.tenant_id is not None else None
-    if alerts is not None and alerts.slack_channel_id != post.slack_channel_id:
-        tell(alerts.slack_team_id, alerts.slack_channel_id, text, tenant_id=post.tenant_id, slot=slot)
-        return
-    for operator in operators:
-        team_id, _, user_id = operator.partition("/")
-        tell_person(team_id, user_id, text, tenant_id=None, slot=f"{slot}:{operator}")
+def record_refused(post: LeasedPost, refusal: Refusal, *, operators: Collection[str]) -> bool:
+    """Slack will never take it: what is behind it goes on, and somebody is told who can do something about it."""
+    with _scope(post):
+        reason = f"{refusal.sentence} {refusal.next_step}".strip()
+        mine = _close(post, "parked_at = clock_timestamp(), attempts = attempts + 1, error = %s", (reason,))
+        if mine:
+            tell_of_refusal(post, refusal, operators)
+        return mine
 
 
 def record_parked(post: LeasedPost, reason: str) -> bool:
-    """Slack will never take it; what is behind it in its lane goes on."""
+    """It is not made, and nobody needs to know; what is behind it in its lane goes on."""
     with _scope(post):
         return _close(post, "parked_at = clock_timestamp(), attempts = attempts + 1, error = %s", (reason,))
 
