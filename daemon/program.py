@@ -135,8 +135,8 @@ class Daemon:
     def _run_inbox(self) -> None:
         house = House(operators=self._settings.slack.operators)
 
-        def process_webhook(lane: str) -> bool:
-            return webhook_inbox.process_head(lane, house=house)
+        def process_webhook(lane: str) -> int:
+            return webhook_inbox.process(lane, house=house)
 
         webhooks = InboxWorker(webhook_inbox.due_lanes, process_webhook, self._listener.wake("webhooks"))
         slack = InboxWorker(slack_inbox.due_lanes, slack_inbox.process_head, self._listener.wake("slack_events"))

@@ -167,9 +167,9 @@ def unanswered(within: timedelta, older_than: timedelta = timedelta(0)) -> list[
         )
 
 
-def due_lanes(limit: int, *, busy: Collection[str] = ()) -> list[str]:
-    """Threads with something to do."""
-    return _INBOX.due_lanes(limit, busy=busy)
+def due_lanes(limit: int, *, after: str = "", busy: Collection[str] = ()) -> list[str]:
+    """Threads with something to do, those behind `after` first."""
+    return _INBOX.due_lanes(limit, after=after, busy=busy)
 
 
 def process_head(lane: str) -> bool:

@@ -19,6 +19,8 @@ from slack.mrkdwn import foreign
 from waha.events import MalformedEvent
 from waha.webhooks import HISTORY, parse
 
+# Of a chat, in one transaction: enough to share the price of a commit, and over before anybody waits for it.
+AT_ONCE = 10
 # What is told of a message that is not here yet waits this long for it; WAHA repeats what we did not take, later each
 # time, and what comes after that is read from its history.
 _WAITS_FOR = timedelta(minutes=1)
@@ -70,7 +72,7 @@ def process_head(lane: str, *, house: inbound.House) -> bool:
     return bool(process(lane, house=house, most=1))
 
 
-def process(lane: str, *, house: inbound.House, most: int) -> int:
+def process(lane: str, *, house: inbound.House, most: int = AT_ONCE) -> int:
     """Handle up to `most` webhooks of a lane, in one transaction as long as none fails; returns how many."""
     return _INBOX.work_off(
         lane,
