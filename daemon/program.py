@@ -153,8 +153,10 @@ class Daemon:
         client = SlackClient(slack.bot_token.get_secret_value(), slack.api_url, timeout=timeout)
         poster = Poster(await stack.enter_async_context(client), ring, slack.command)
         pacing = Pacing(switched_on=slack.pacing)
-        relay = Relay(poster, pacing, delivery, self._listener.wake("posts"), operators=slack.operators)
-        self._repeat("relay", relay)
+        for name, of_receipts in (("relay", False), ("receipts", True)):
+            wakeup = self._listener.wake("posts")
+            relay = Relay(poster, pacing, delivery, wakeup, operators=slack.operators, of_receipts=of_receipts)
+            self._repeat(name, relay)
 
     def _run_reconciler(self, servers: dict[str, Server], ring: KeyRing) -> None:
         daemon = self._settings.daemon
