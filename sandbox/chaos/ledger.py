@@ -70,7 +70,7 @@ class Ledger:
         self._calls(house.slack.journal)
 
     def _webhooks(self, server: str, posted: Any) -> None:
-        for one in _taken(posted, lambda one: one.status is not None or one.error is not None):
+        for one in _taken(posted, lambda one: one.error is not None or _is_settled(one)):
             self.webhooks += 1
             if not any(name in one.body for name in _ARRIVALS):
                 continue

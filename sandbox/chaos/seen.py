@@ -46,10 +46,10 @@ def look(house: House, conversations: list[Conversation]) -> Seen:
             if not message.is_reply:
                 _root(seen, message.text)
             elif (conversation := by_place.get((channel, message.thread_ts or ""))) is not None:
-                _reply(seen, message.text, conversation.name)
+                note_post(seen, message.text, conversation.name)
             else:
                 # A second thread of a conversation: what stands there is not where people look.
-                _reply(seen, message.text, f"{channel}/{message.thread_ts}")
+                note_post(seen, message.text, f"{channel}/{message.thread_ts}")
     for conversation in conversations:
         for shown in conversation.customer.chat_with(conversation.shop):
             if shown.direction == "in" and (found := TAG.search(shown.text)):
@@ -62,7 +62,8 @@ def _root(seen: Seen, text: str) -> None:
         seen.roots[found] += 1
 
 
-def _reply(seen: Seen, text: str, where: str) -> None:
+def note_post(seen: Seen, text: str, where: str) -> None:
+    """Sort one post of ours in a thread: a customer's message, or what it says about a reply."""
     found = TAG.search(text)
     if LATE.search(text):
         seen.late += 1
