@@ -1,6 +1,6 @@
 """The one table of commands: help, usage, checks and the manifest are read from it."""
 
-from bot.commands import channels, messages, reports, sending, sessions, tenants, users
+from bot.commands import channels, dead_letters, messages, reports, sending, sessions, tenants, users
 from bot.commands.command import Asked, Command, Installation, Turn
 from bot.commands.help import help_command
 
@@ -11,6 +11,7 @@ _ASKABLE: tuple[Command, ...] = (
     *channels.COMMANDS,
     *sending.COMMANDS,
     *messages.COMMANDS,
+    *dead_letters.COMMANDS,
     *reports.COMMANDS,
 )
 

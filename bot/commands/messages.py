@@ -4,6 +4,7 @@ from bot.commands.command import Command, Option, Turn
 from models import Direction, Message, MessageStatus
 from operations import messages, sessions
 from operations.errors import BadInput
+from operations.message_ids import find, short
 from operations.permissions import Permission
 from operations.slack_inbox import Answer
 from slack.mrkdwn import escape, foreign, local_time
@@ -20,13 +21,13 @@ def list_(turn: Turn) -> Answer:
     found = messages.latest(tenant_id, status=_status(asked.option("status")), session=session)
     if not found:
         return Answer("There are no such messages. See `session list`, or write one with `send NUMBER TEXT`.")
-    lines = "\n".join(f"• {_line(message)}\n      `{message.id}` {_excerpt(message)}" for message in found)
+    lines = "\n".join(f"• {line(message)}\n      `{short(message.id)}` {words_of(message)}" for message in found)
     return Answer(f"*{_newest(len(found))}*\n{lines}\nMore about one: `message show ID`.")
 
 
 def show(turn: Turn) -> Answer:
-    message = messages.show(turn.standing.tenant_id, turn.asked.word(0))
-    lines = [_line(message)]
+    message = find(turn.standing.tenant_id, turn.asked.word(0))
+    lines = [line(message), f"`{message.id}`"]
     lines += [
         f"{word} {local_time(at)}"
         for word, at in (("Sent", message.sent_at), ("Delivered", message.delivered_at), ("Read", message.read_at))
@@ -52,7 +53,7 @@ def _status(typed: str | None) -> MessageStatus | None:
         raise BadInput(f"`{escape(typed)}` is no status. There are {', '.join(MessageStatus)}.") from None
 
 
-def _line(message: Message) -> str:
+def line(message: Message) -> str:
     is_inbound = message.direction == Direction.INBOUND
     number = message.from_msisdn if is_inbound else message.to_msisdn
     other = f"+{number}" if number else f"`{foreign(message.chat_id or '')}`"
@@ -66,7 +67,7 @@ def _state(message: Message) -> str:
     return "read" if message.read_at is not None else str(message.status.value)
 
 
-def _excerpt(message: Message) -> str:
+def words_of(message: Message) -> str:
     text = " ".join(message.body.split())
     return foreign(text[:_EXCERPT] + ("…" if len(text) > _EXCERPT else "")) or f"({foreign(message.message_type)})"
 
@@ -86,7 +87,7 @@ COMMANDS = (
         verb="show",
         needs=("ID",),
         summary="one message, and how far it came",
-        example="message show 0198c2a4-7d1e-7c3a-9a51-3f2b8c6d1e00",
+        example="message show 0198c2a4-7d1e",
         permission=Permission.MESSAGE_SHOW,
         run=show,
     ),

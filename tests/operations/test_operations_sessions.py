@@ -10,7 +10,7 @@ import pytest
 from database import tenant_transaction
 from models import DesiredState, MessageStatus, Tenant, UserRole, WahaSession, uuid7
 from models.requests import CreateTenant, CreateUser, CreateWahaSession
-from operations import actions, messages, sessions, tenants, users
+from operations import actions, message_ids, messages, sessions, tenants, users
 from operations.actions import LeasedAction
 from operations.encryption import KeyRing
 from operations.errors import BadInput, Conflict, NotFound
@@ -264,10 +264,10 @@ def test_a_message_is_found_in_its_tenant_only(world: World, tenant: Tenant, ses
     other = world.tenant("Globex")
 
     with tenant_transaction(tenant.id):
-        assert messages.show(tenant.id, f"`{message.id}`") == message
+        assert message_ids.find(tenant.id, f"`{message.id}`") == message
         assert messages.latest(tenant.id, status=None, session=session) == [message]
         assert messages.latest(tenant.id, status=MessageStatus.SENT, session=None) == []
         with pytest.raises(BadInput):
-            messages.show(tenant.id, "12")
+            message_ids.find(tenant.id, "12")
     with tenant_transaction(other.id), pytest.raises(NotFound):
-        messages.show(other.id, str(message.id))
+        message_ids.find(other.id, str(message.id))
