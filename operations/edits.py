@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from database import notify
 from models import Message
-from operations import audit
+from operations import audit, deciding
 from operations.editions import Reply
 from operations.outcomes import NotYet
-from operations.receipts import show_receipt
 from operations.sql import changed, first, value
 from operations.standing import Person
 
@@ -22,17 +20,24 @@ HAS_IT = (
     "Delete it on the phone if they should not have it."
 )
 HAS_IT_ALTHOUGH_INTERNAL = "The customer has this message: it was sent before you made it internal."
+MAY_HAVE_IT = (
+    "Whether the customer has this message is not known yet, so it cannot be changed or taken back here any more. "
+    "What became of it shows on it."
+)
 WAS_NOT_SENT = "Your change was not sent: this message had failed or was taken back before. Write it again here."
-_TAKEN_BACK = "Taken back in Slack before it was sent."
 
 
 @dataclass(frozen=True)
 class _State:
-    """`is_leased`: a daemon may be sending it. `is_unknown`: a call began, and what came of it is not known."""
+    """`is_leased`: a daemon holds it. `has_begun`: a call began, and what came of it is not known."""
 
     status: str
     is_leased: bool
-    is_unknown: bool
+    has_begun: bool
+
+    @property
+    def waits(self) -> bool:
+        return self.status == "queued" and not self.has_begun
 
 
 def message_of(reply: Reply) -> Message | None:
@@ -57,15 +62,16 @@ def change(message: Message, body: str, writer: Person) -> str | None:
         NotYet: it is on its way; whether it left is known when its lease has ended.
     """
     state = _locked(message)
-    if _can_change(state):
-        changed(
-            "UPDATE messages SET body = %s, updated_at = clock_timestamp() WHERE id = %s AND tenant_id = %s "
-            "AND status = 'queued' AND send_started_at IS NULL",
-            (body, message.id, message.tenant_id),
-        )
-        audit.record(writer.key, "message.edit", message, tenant_id=message.tenant_id)
-        return None
-    return WAS_NOT_SENT if state.status == "failed" else HAS_OLD_TEXT
+    if state.waits and state.is_leased:
+        raise NotYet("A daemon holds the message with the text from before.")
+    if not state.waits:
+        return WAS_NOT_SENT if state.status == "failed" else _too_late(state, HAS_OLD_TEXT)
+    changed(
+        "UPDATE messages SET body = %s, updated_at = clock_timestamp() WHERE id = %s AND tenant_id = %s",
+        (body, message.id, message.tenant_id),
+    )
+    audit.record(writer.key, "message.edit", message, tenant_id=message.tenant_id)
+    return None
 
 
 def delete(message: Message, writer: Person) -> str | None:
@@ -74,32 +80,36 @@ def delete(message: Message, writer: Person) -> str | None:
     Raises:
         NotYet: it is on its way.
     """
-    state = _locked(message)
-    if _can_change(state):
-        _take_back(message, writer)
-        return None
-    return None if state.status == "failed" else HAS_IT
+    return _taken_back(message, writer, HAS_IT)
 
 
 def make_internal(message: Message, writer: Person) -> str | None:
-    """The same for what became talk among colleagues; its Slack message stays, and shows that it was not sent.
+    """The same for what became talk among colleagues.
 
     Raises:
         NotYet: it is on its way.
     """
+    return _taken_back(message, writer, HAS_IT_ALTHOUGH_INTERNAL)
+
+
+def _taken_back(message: Message, writer: Person, too_late: str) -> str | None:
     state = _locked(message)
-    if _can_change(state):
-        _take_back(message, writer)
-        show_receipt(Message.get_by_id(message.id))
+    if state.waits:
+        # Also under a lease: a daemon begins no call for what is not queued any more.
+        deciding.cancel(message.id, user_id=writer.key)
         return None
-    return None if state.status == "failed" else HAS_IT_ALTHOUGH_INTERNAL
+    return None if state.status == "failed" else _too_late(state, too_late)
+
+
+def _too_late(state: _State, sentence: str) -> str:
+    return MAY_HAVE_IT if state.status == "queued" else sentence
 
 
 def _locked(message: Message) -> _State:
     """How far it is, with the conversation locked first, as the sender does: from here on nobody leases it.
 
     Raises:
-        NotYet: a daemon has it.
+        NotYet: it is on its way, and its lease is not over.
     """
     value(
         "SELECT 1 FROM conversations WHERE id = %s AND tenant_id = %s FOR NO KEY UPDATE",
@@ -108,25 +118,11 @@ def _locked(message: Message) -> _State:
     state = first(
         _State,
         "SELECT status, coalesce(lease_expires_at > clock_timestamp(), false) AS is_leased, "
-        "send_started_at IS NOT NULL AS is_unknown FROM messages WHERE id = %s AND tenant_id = %s FOR NO KEY UPDATE",
+        "send_started_at IS NOT NULL AS has_begun FROM messages WHERE id = %s AND tenant_id = %s FOR NO KEY UPDATE",
         (message.id, message.tenant_id),
     )
     if state is None:
         raise LookupError("The message is gone.")
-    if state.status == "queued" and state.is_leased:
+    if state.status == "queued" and state.has_begun and state.is_leased:
         raise NotYet("The message is on its way; whether it left is known when its lease has ended.")
     return state
-
-
-def _can_change(state: _State) -> bool:
-    return state.status == "queued" and not state.is_unknown
-
-
-def _take_back(message: Message, writer: Person) -> None:
-    changed(
-        "UPDATE messages SET status = 'failed', error_message = %s, updated_at = clock_timestamp() "
-        "WHERE id = %s AND tenant_id = %s AND status = 'queued' AND send_started_at IS NULL",
-        (_TAKEN_BACK, message.id, message.tenant_id),
-    )
-    audit.record(writer.key, "message.cancel", message, tenant_id=message.tenant_id)
-    notify("messages")  # what waited behind it

@@ -186,7 +186,7 @@ async def test_a_message_is_queued_as_it_was_typed_and_can_be_looked_at(
     assert body == 'It\'s <b> & "ready", ask @Ben in #support 🎉'
     assert (to, writer) == ("4915123456789", slack.person("ana").id)
     assert "To +4915123456789, queued" in listed
-    assert str(message_id) in listed
+    assert f"`{str(message_id)[:13]}`" in listed
     assert "It's <b> &" in shown
 
 
