@@ -22,8 +22,12 @@ class Tally:
     inverted: list[str] = field(default_factory=list)
 
     @property
+    def kinds(self) -> dict[str, list[str]]:
+        return {"lost": self.lost, "doubled": self.doubled, "inverted": self.inverted}
+
+    @property
     def wrong(self) -> list[str]:
-        return list(dict.fromkeys([*self.lost, *self.doubled, *self.inverted]))
+        return list(dict.fromkeys(chain.from_iterable(self.kinds.values())))
 
     def __str__(self) -> str:
         return f"{self.acknowledged} lost {len(self.lost)} doubled {len(self.doubled)} inverted {len(self.inverted)}"
@@ -35,6 +39,7 @@ class Verdict:
     outbound: Tally
     late: int
     asked: list[str]
+    second_threads: list[str] = field(default_factory=list)
 
     @property
     def is_clean(self) -> bool:
@@ -57,12 +62,15 @@ def compare(offers: Iterable[Offer], seen: Seen, rows: Rows) -> Verdict:
         outbound=_outbound(by_way["out"], seen, rows, asked=set(asked)),
         late=seen.late,
         asked=asked,
+        second_threads=sorted(name for name, roots in seen.roots.items() if roots > 1),
     )
 
 
 def _inbound(offers: Sequence[Offer], seen: Seen, rows: Rows) -> Tally:
     tally = _tally(offers, seen.inbound, rows.positions, excused=set())
-    tally.doubled += [f"thread of {name}" for name, roots in sorted(seen.roots.items()) if roots > 1]
+    tally.doubled += [
+        f"thread of {name}" for name, roots in sorted(seen.roots.items()) if roots > max(1, rows.roots[name])
+    ]
     return tally
 
 

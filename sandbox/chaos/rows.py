@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sandbox.chaos.ledger import TAG
+from sandbox.chaos.ledger import TAG, Way
 from sandbox.chaos.postgres import Postgres
+from sandbox.chaos.seen import NAME
 
 _ARRIVALS = """
     SELECT position, body FROM webhook_events WHERE event_name IN ('message', 'message.any') ORDER BY position
@@ -26,25 +28,37 @@ _DEAD = """
 """
 
 
+_ROOTS = "SELECT payload->>'text' FROM slack_posts WHERE payload ? 'root'"
+
+
 @dataclass
 class Rows:
-    """`positions` by tag: where a message first stands in its inbox; `dead` the tags of dead letters."""
+    """What the rows say.
+
+    `positions` by tag: where a message first stands in its inbox; `dead` the tags of dead letters; `roots` how many
+    threads were begun for a customer: a second one where two of their ids were not known to be one person's.
+    """
 
     positions: dict[str, int] = field(default_factory=dict)
     dead: set[str] = field(default_factory=set)
+    roots: Counter[str] = field(default_factory=Counter)
 
 
 def read(postgres: Postgres) -> Rows:
     rows = Rows()
     for position, body in postgres.rows(_ARRIVALS):
-        _place(rows, position, str(_json(body).get("payload", {}).get("body")))
+        # WAHA also tells of what we sent ourselves.
+        _place(rows, "in", position, str(_json(body).get("payload", {}).get("body")))
     for position, body in postgres.rows(_REPLIES):
         event = _json(body).get("event", {})
         if event.get("type") == "message" and "bot_id" not in event and not event.get("subtype"):
-            _place(rows, position, str(event.get("text")))
+            _place(rows, "out", position, str(event.get("text")))
     for (body,) in postgres.rows(_DEAD):
         if found := TAG.search(body):
             rows.dead.add(found[0])
+    for (text,) in postgres.rows(_ROOTS):
+        if found := NAME.search(text):
+            rows.roots[found[0]] += 1
     return rows
 
 
@@ -96,8 +110,8 @@ def _moments(table: str, row: dict[str, Any]) -> list[tuple[float, str]]:
     return [(value.timestamp(), f"row of {table}: {name} ({facts})") for name, value in moments]
 
 
-def _place(rows: Rows, position: int, text: str) -> None:
-    if found := TAG.search(text):
+def _place(rows: Rows, way: Way, position: int, text: str) -> None:
+    if (found := TAG.search(text)) and found[1] == way:
         rows.positions.setdefault(found[0], position)
 
 

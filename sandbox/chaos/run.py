@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import json
 import shutil
 import time
 from dataclasses import dataclass
@@ -128,8 +129,10 @@ def _is_quiet(course: Course) -> bool:
 def _judge(course: Course) -> tuple[Verdict, Told]:
     house = course.house
     found = seen.look(house, course.conversations)
-    verdict = compare(course.ledger.offers.values(), found, rows.read(house.postgres))
-    return verdict, logs.read(house.logs)
+    kept = rows.read(house.postgres)
+    evidence = {"inbound": found.inbound, "outbound": found.outbound, "positions": kept.positions}
+    (house.directory / "evidence.json").write_text(json.dumps(evidence, indent=1))
+    return compare(course.ledger.offers.values(), found, kept), logs.read(house.logs)
 
 
 def _report(course: Course, verdict: Verdict, told: Told) -> int:
@@ -137,7 +140,9 @@ def _report(course: Course, verdict: Verdict, told: Told) -> int:
     for way, tally in (("inbound", verdict.inbound), ("outbound", verdict.outbound)):
         _say_wrong(way, tally)
     ends = [end for one in course.house.processes.values() for end in one.ends]
-    for tag in itertools.islice((*verdict.inbound.wrong, *verdict.outbound.wrong), TIMELINES):
+    if verdict.second_threads:
+        _say(f"customers with a second thread: {', '.join(verdict.second_threads)}")
+    for tag in _worst(verdict)[:TIMELINES]:
         _say("\n" + timeline(tag, course.ledger, course.house.postgres, havoc.struck, ends))
     for end in (end for one in course.house.processes.values() for end in one.unasked):
         _say(f"{end.process} ended by itself with {end.code}")
@@ -157,8 +162,15 @@ def _report(course: Course, verdict: Verdict, told: Told) -> int:
     return VOID if is_void else GREEN
 
 
+def _worst(verdict: Verdict) -> list[str]:
+    """One message of every kind of wrong first."""
+    kinds = [kind for tally in (verdict.inbound, verdict.outbound) for kind in tally.kinds.values()]
+    mixed = itertools.chain.from_iterable(itertools.zip_longest(*kinds))
+    return [tag for tag in dict.fromkeys(mixed) if tag is not None]
+
+
 def _say_wrong(way: str, tally: Tally) -> None:
-    for what, tags in (("lost", tally.lost), ("doubled", tally.doubled), ("inverted", tally.inverted)):
+    for what, tags in tally.kinds.items():
         if tags:
             shown = ", ".join(tags[:12]) + (" …" if len(tags) > 12 else "")  # noqa: PLR2004 - as many as fit a line
             _say(f"{way} {what}: {shown}")

@@ -10,6 +10,8 @@ from sandbox.chaos.house import House
 from sandbox.chaos.ledger import TAG
 from sandbox.chaos.opening import Conversation
 
+# How customers are called: see `Conversation.name`.
+NAME = re.compile(r"\bc\d{3}\b")
 LATE = re.compile(r"arrived late")
 ASKED = "❓"
 FAILED = ("❌", "⏸")
@@ -21,7 +23,7 @@ class Seen:
     """Tags in the order in which they stand, by the name of the conversation.
 
     `foreign` are our own messages that were taken for ones written on the phone, `roots` how many threads a
-    conversation has, `asked` the messages of which a person was told that nobody knows, `failed` those said to have
+    customer has, `asked` the messages of which a person was told that nobody knows, `failed` those said to have
     failed.
     """
 
@@ -37,29 +39,22 @@ class Seen:
 def look(house: House, conversations: list[Conversation]) -> Seen:
     """Look at every thread and every phone."""
     seen = Seen()
-    by_place = {(one.channel, one.thread_ts): one for one in conversations}
     app = house.slack.state.workspace.installation.bot_user
     for channel in {one.channel for one in conversations}:
+        threads: dict[str, str] = {}
         for message in house.slack.messages(channel):
             if message.user != app:
                 continue
-            if not message.is_reply:
-                _root(seen, message.text)
-            elif (conversation := by_place.get((channel, message.thread_ts or ""))) is not None:
-                note_post(seen, message.text, conversation.name)
-            else:
-                # A second thread of a conversation: what stands there is not where people look.
-                note_post(seen, message.text, f"{channel}/{message.thread_ts}")
+            if message.is_reply:
+                note_post(seen, message.text, threads.get(message.thread_ts or "", "a thread of nobody"))
+            elif found := NAME.search(message.text):
+                threads[message.ts] = found[0]
+                seen.roots[found[0]] += 1
     for conversation in conversations:
         for shown in conversation.customer.chat_with(conversation.shop):
             if shown.direction == "in" and (found := TAG.search(shown.text)):
                 seen.outbound[conversation.name].append(found[0])
     return seen
-
-
-def _root(seen: Seen, text: str) -> None:
-    for found in re.findall(r"\bc\d{3}\b", text.partition("\n")[0]):
-        seen.roots[found] += 1
 
 
 def note_post(seen: Seen, text: str, where: str) -> None:
