@@ -7,7 +7,14 @@ ROOMS := $(patsubst %/__init__.py,%,$(wildcard */__init__.py))
 SCRIPTS := $(if $(wildcard benchmarks/*.py),benchmarks) tests
 COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --quiet
 
-.PHONY: help setup sandbox tour run test crashes check format migrate rollback manifest sizes lock
+# Of make chaos and make sabotage: messages each way, the seed of the faults, the longest load, Slack's limits.
+N ?= 1000
+SEED ?= 1
+MINUTES ?= 30
+PACE ?= off
+SABOTAGE ?=
+
+.PHONY: help setup sandbox tour chaos sabotage run test crashes check format migrate rollback manifest sizes lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -24,6 +31,12 @@ sandbox: setup ## Start Switchboard with a simulated Slack and WAHA, play the to
 
 tour: setup ## Walk through the product in the sandbox and check each step
 	@$(PYTHON) -m sandbox tour $(ARGS)
+
+chaos: setup ## Kill and trouble everything under load, then compare both ends (N= SEED= MINUTES= PACE=on SABOTAGE=)
+	@$(PYTHON) -m sandbox.chaos --messages $(N) --seed $(SEED) --minutes $(MINUTES) --pace $(PACE) --sabotage "$(SABOTAGE)" $(ARGS)
+
+sabotage: setup ## Switch off one safeguard after the other, and see make chaos notice (N= SEED=)
+	@$(PYTHON) tests/sabotage/all.py --messages $(N) --seed $(SEED) $(ARGS)
 
 run: setup ## Run the bot and the daemon under supervisord, with your Slack and WAHA
 	@mkdir -p var
