@@ -36,7 +36,7 @@ WHERE name !~ 'migratehistory'
 """
 FUNCTIONS = """
 SELECT p.proname,
-       p.prosecdef AND p.proconfig = ARRAY['search_path=public, pg_temp']
+       p.prosecdef AND 'search_path=public, pg_temp' = ANY (p.proconfig)
            AND p.proowner = (SELECT relowner FROM pg_class WHERE oid = 'messages'::regclass),
        has_function_privilege('public', p.oid, 'EXECUTE'),
        has_function_privilege('switchboard_bot', p.oid, 'EXECUTE'),

@@ -1,0 +1,133 @@
+"""Which posts are next, however many wait behind them or in channels that take none."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from database import connection, transaction
+from models import uuid7
+from operations import relaying
+from operations.relaying import NOTHING_IS_FULL, Full, LeasedPost
+from operations.sql import value
+from tests.operations.builders import LEASE, TEAM, World
+
+LIMIT = 4
+# As many due posts are looked at before lanes are stepped through.
+WINDOW = 20 * LIMIT
+
+
+def queue(
+    world: World, lane: str, posts: int, *, channel: str = "C1", minutes_ago: int = 0, kind: str = "post"
+) -> UUID:
+    """Posts that became due one after the other, the first so many minutes ago."""
+    lane_id = uuid7()
+    world.sql("INSERT INTO post_lanes (id, name, next_seq) VALUES (%s, %s, %s)", lane_id, lane, posts + 1)
+    world.sql(
+        "INSERT INTO slack_posts (id, lane_id, seq, kind, slack_team_id, slack_channel_id, payload, next_attempt_at) "
+        "SELECT gen_random_uuid(), %s, number, %s, %s, %s, jsonb_build_object('text', %s || ' ' || number), "
+        "now() - make_interval(mins => %s) + (number - 20000) * interval '1 us' FROM generate_series(1, %s) number",
+        lane_id, kind, TEAM, channel, lane, minutes_ago, posts,
+    )  # fmt: skip
+    return lane_id
+
+
+def lease(*, full: Full = NOTHING_IS_FULL, limit: int = LIMIT) -> list[LeasedPost]:
+    return relaying.lease(limit, LEASE, LEASE, full=full)
+
+
+def texts(posts: list[LeasedPost]) -> list[str]:
+    return sorted(post.payload["text"] for post in posts)
+
+
+def rows_read(full: Full = NOTHING_IS_FULL) -> int:
+    """How many rows of posts a lease looks at."""
+    with connection(), transaction():
+        value(
+            "SELECT count(*) FROM lease_posts(%s, %s, %s, %s, true, true)", (LIMIT, LEASE, LEASE, list(full.channels))
+        )
+        return int(
+            value("SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_all_tables WHERE relname = 'slack_posts'")
+        )
+
+
+def test_a_long_lane_costs_no_more_than_a_short_one(world: World) -> None:
+    queue(world, "long", 20_000)
+
+    assert rows_read() < 3 * WINDOW
+
+
+def test_many_lanes_cost_no_more_than_few(world: World) -> None:
+    for number in range(300):
+        queue(world, f"lane {number}", 1)
+
+    assert rows_read() < 3 * WINDOW
+
+
+def test_where_one_lane_hides_the_others_each_costs_a_row(world: World) -> None:
+    queue(world, "long", 5_000, minutes_ago=60)
+    for number in range(300):
+        queue(world, f"lane {number}", 10)
+
+    assert rows_read() < 3 * WINDOW + 310
+
+
+def test_a_lane_behind_a_long_one_is_found(world: World) -> None:
+    queue(world, "long", 2 * WINDOW, minutes_ago=60)
+    queue(world, "behind", 2)
+
+    assert texts(lease()) == ["behind 1", "long 1"]
+
+
+def test_a_lane_behind_a_channel_that_takes_no_posts_is_found(world: World) -> None:
+    for number in range(WINDOW + 10):
+        queue(world, f"waits {number}", 1, channel="CFULL", minutes_ago=60)
+    queue(world, "goes", 1)
+
+    assert texts(lease(full=Full(channels=("CFULL",)))) == ["goes 1"]
+
+
+@pytest.mark.parametrize("hidden", [False, True], ids=["in sight", "behind a long lane"])
+def test_lanes_that_wait_longest_go_first(world: World, *, hidden: bool) -> None:
+    if hidden:
+        queue(world, "long", 2 * WINDOW, minutes_ago=60, channel="CFULL")
+    for number in range(6):
+        queue(world, f"lane {number}", 1, minutes_ago=number)
+
+    assert texts(lease(full=Full(channels=("CFULL",)))) == ["lane 2 1", "lane 3 1", "lane 4 1", "lane 5 1"]
+
+
+@pytest.mark.parametrize("hidden", [False, True], ids=["in sight", "behind a long lane"])
+def test_a_lane_that_is_leased_is_left_alone(world: World, *, hidden: bool) -> None:
+    if hidden:
+        queue(world, "long", 2 * WINDOW, minutes_ago=60, channel="CFULL")
+    queue(world, "lane", 2)
+    full = Full(channels=("CFULL",))
+    [leased] = lease(full=full)
+
+    assert lease(full=full) == []
+
+    relaying.record_posted(leased, "1700000005.000001")
+    assert texts(lease(full=full)) == ["lane 2"]
+
+
+def test_a_head_that_is_not_due_holds_up_its_lane_also_behind_a_long_one(world: World) -> None:
+    queue(world, "long", 2 * WINDOW, minutes_ago=60)
+    lane = queue(world, "waits", 2)
+    world.sql("UPDATE slack_posts SET next_attempt_at = now() + interval '1 h' WHERE lane_id = %s AND seq = 1", lane)
+
+    assert texts(lease()) == ["long 1"]
+
+
+def test_a_post_that_is_under_way_in_another_lane_is_not_leased_again(world: World) -> None:
+    queue(world, "old", 1)
+    [post] = lease()
+    other = queue(world, "new", 0)
+    world.sql("UPDATE slack_posts SET lane_id = %s WHERE id = %s", other, post.post_id)
+
+    assert lease() == []
+
+    relaying.record_delayed(post, timedelta(0), "Slack's limit")
+    assert texts(lease()) == ["old 1"]
