@@ -6,26 +6,25 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from daemon.loops import Crew
-from daemon.servers import Server, ids_are_trusted
+from daemon.servers import Server, may_trust_ids
 from database import in_database
 from database.notifications import Wakeup
 from operations import sending
-from operations import servers as server_rows
 from operations.sending import Leased
 from settings import DeliverySettings
 from settings.logs import get_logger
 from waha.chat_ids import BadRecipient
-from waha.errors import AccountRestricted, WahaError, WahaNotSent
+from waha.errors import AccountRestricted, SessionUnknown, WahaError, WahaNotSent, WahaThrottled
 
 log = get_logger(__name__)
 
 _AT_ONCE = 32
-_HOLD = timedelta(seconds=5)
-_RESTRICTED = (
-    "WhatsApp lets this account start no new chats for now; replies to people who wrote first still go. "
-    "Try again tomorrow, or write from the phone."
-)
 _LOOK_AGAIN_AFTER = timedelta(seconds=5)
+_UNASKED_YET = "What became of it is looked up as soon as WAHA has told its version."
+# A `Retry-After` of hours is a mistake of whoever stands before WAHA.
+_LONGEST_ASKED = timedelta(minutes=10)
+# Nothing is wrong with the message: the server is away or asks for patience, or the session is made there only later.
+_NOT_ABOUT_THE_MESSAGE = (WahaNotSent, WahaThrottled, SessionUnknown)
 
 
 class Sender:
@@ -53,7 +52,7 @@ class Sender:
         server = self._servers[message.server]
         if message.send_started_at is not None:
             await self._settle(message, server)
-        elif message.age > self._ask_after:
+        elif message.age > self._ask_after and not message.is_confirmed:
             await in_database(sending.record_stale, message)
             log.warning("message waited too long to be sent unasked", message_id=message.message_id)
         else:
@@ -61,10 +60,20 @@ class Sender:
 
     async def _settle(self, message: Leased, server: Server) -> None:
         """An earlier call was interrupted: find out what became of it."""
-        if not await self._trusts_ids(message):
+        if message.id_confirmed:
+            # Its own echo was here before us.
+            await in_database(sending.record_sent, message, waha_message_id=message.waha_message_id, is_pending=True)
+            return
+        trusted = await may_trust_ids(message)
+        if trusted is None:
+            await in_database(sending.record_postponed, message, _UNASKED_YET, pause=_LOOK_AGAIN_AFTER)
+        elif trusted:
+            await self._look_up(message, server)
+        else:
             await in_database(sending.record_unknowable, message)
             log.error("whether a message was sent is not known", message_id=message.message_id)
-            return
+
+    async def _look_up(self, message: Leased, server: Server) -> None:
         try:
             found = await server.client.find_message(message.external_session_id, message.waha_message_id)
         except WahaError as error:
@@ -72,7 +81,10 @@ class Sender:
             return
         log.info("unknown outcome looked up", message_id=message.message_id, was_sent=found is not None)
         if found is not None:
-            await in_database(sending.record_sent, message, waha_message_id=message.waha_message_id)
+            is_pending = found.ack is not None and found.ack < 1
+            await in_database(
+                sending.record_sent, message, waha_message_id=message.waha_message_id, is_pending=is_pending
+            )
         else:
             # A try that failed, like any other: without a pause and an end it would be repeated for ever.
             await self._try_later(message, "WAHA took the message and does not know it.")
@@ -99,26 +111,31 @@ class Sender:
         if isinstance(error, AccountRestricted):
             # Each further try makes it worse, and replies in known chats must not wait for it.
             log.error("account may start no new chats for now", **facts)
-            await in_database(sending.record_refused, message, _RESTRICTED)
+            await self._restrict(message)
             return
-        if isinstance(error, WahaNotSent):
-            # Nothing is wrong with the message: the server is away, and with it every session on it.
-            log.warning("WAHA cannot be reached, the session's queue waits", **facts)
-            await self._hold(message, error.sentence)
+        if isinstance(error, _NOT_ABOUT_THE_MESSAGE) or error.may_send_again == "wait":
+            log.warning("session cannot send, its queue waits", **facts)
+            await self._hold(message, error)
             return
         match error.may_send_again:
             case "yes":
                 log.warning("message not sent, trying again", **facts)
                 await self._try_later(message, error.sentence)
-            case "wait":
-                log.warning("session cannot send, its queue waits", **facts)
-                await self._hold(message, error.sentence)
             case "no":
                 log.error("message refused", **facts)
                 await in_database(sending.record_refused, message, error.sentence)
             case "look_up":
                 # The lease stays: until it ends, "not found" could also mean "still on its way".
                 log.warning("outcome unknown, looked up when the lease ends", **facts)
+
+    async def _restrict(self, message: Leased) -> None:
+        """The answer does not say for how long; the session does, if WhatsApp said it."""
+        try:
+            session = await self._servers[message.server].client.get_session(message.external_session_id)
+            until = session.me.restricted_until if session.me is not None else None
+        except WahaError:
+            until = None
+        await in_database(sending.record_restricted, message, until=until, give_up_after=self._give_up_after)
 
     async def _try_later(self, message: Leased, reason: str) -> None:
         await in_database(
@@ -129,11 +146,7 @@ class Sender:
             blocks_for=self._blocks_for,
         )
 
-    async def _hold(self, message: Leased, reason: str) -> None:
-        await in_database(sending.record_held, message, reason, pause=_HOLD, give_up_after=self._give_up_after)
-
-    async def _trusts_ids(self, message: Leased) -> bool:
-        known = (await in_database(server_rows.views, [message.server])).get(message.server)
-        if message.ids_refused or known is None:
-            return False
-        return ids_are_trusted(known.engine or message.engine, known.version)
+    async def _hold(self, message: Leased, error: WahaError) -> None:
+        asked = timedelta(seconds=getattr(error, "retry_after", None) or 0)
+        pause = max(sending.hold_for(message.age), min(asked, _LONGEST_ASKED))
+        await in_database(sending.record_held, message, error.sentence, pause=pause, give_up_after=self._give_up_after)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
+from database import in_database
+from operations import servers as server_rows
 from operations.inbound import SESSION_METADATA
 from operations.observing import Wanted
 from settings import DeliverySettings, WahaServer
@@ -65,3 +67,24 @@ def session_config(session: Wanted, server: Server) -> dict[str, Any]:
 def ids_are_trusted(engine: str | None, version: str | None) -> bool:
     """Whether a message of a session that we created may be looked up by its id and sent again if it is unknown."""
     return trusts_ids(engine, version, store_on=store_is_on(engine, _STORES))
+
+
+class _OfSession(Protocol):
+    """A message on its way, as far as its session is concerned."""
+
+    @property
+    def server(self) -> str: ...
+    @property
+    def engine(self) -> str: ...
+    @property
+    def ids_refused(self) -> bool: ...
+
+
+async def may_trust_ids(message: _OfSession) -> bool | None:
+    """Whether this message may be looked up by its id and sent again; None before WAHA has told its version."""
+    if message.ids_refused:
+        return False
+    known = (await in_database(server_rows.views, [message.server])).get(message.server)
+    if known is None or known.version is None:
+        return None
+    return ids_are_trusted(known.engine or message.engine, known.version)

@@ -133,7 +133,8 @@ BEGIN
         SELECT m.id, m.tenant_id, m.session_id, m.conversation_id, m.lease_token, m.lease_expires_at,
             s.external_session_id::text, s.server, s.engine, s.ids_refused_at IS NOT NULL, m.chat_id, m.body, m.waha_message_id::text,
             m.attempts, m.send_started_at, m.created_at, clock_timestamp() - coalesce(m.confirmed_at, m.created_at),
-            m.confirmed_at IS NOT NULL, m.id_confirmed, m.is_new_contact
+            -- who was told that it waits for WhatsApp, and by when it leaves, is not asked again
+            m.confirmed_at IS NOT NULL OR coalesce(m.hold_reason = 'no new chats', false), m.id_confirmed, m.is_new_contact
         FROM leased m
         JOIN waha_sessions s ON s.id = m.session_id;
         GET DIAGNOSTICS found = ROW_COUNT;

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from models import Direction, Engine, Message, WahaSession
-from operations.conversations import living
+from models import Engine, Message, WahaSession, uuid7
+from operations import restrictions
+from operations.buttons import Act
 from operations.outcomes import NotYet
-from operations.posting import queue_in_thread
 from operations.receipts import show_receipt
+from operations.replaying import replay
+from operations.saying import excerpt_of, say_in_thread
 from operations.sql import clean, entity, value
 from slack.mrkdwn import foreign
+from waha.answers import REACHOUT_TIMELOCK
 from waha.events import AckEvent
 from waha.messages import Message as WahaMessage
 
@@ -37,8 +40,7 @@ def move(session: WahaSession, event: AckEvent) -> Message | None:
         return None
     match event.receipt:
         case "failed":
-            code = event.error.code if event.error is not None else None
-            return _fail(session, event, "WhatsApp refused it" + (f" (code {code})" if code else "") + ".")
+            return _refuse(session, event)
         case "sent":
             return _forward(session, event.message_id, "status = 'queued'", "status = 'sent'")
         case "delivered":
@@ -70,9 +72,10 @@ def is_own(session: WahaSession, told: WahaMessage) -> bool:
 
 def confirm(session: WahaSession, told: WahaMessage) -> Message | None:
     """The message as it is now, where WAHA's telling of it proves that it was sent."""
-    # NOWEB tells of a message before WhatsApp has it (ack 0): then only the answer to the call says that it was sent.
+    # NOWEB and WEBJS tell of a message before WhatsApp has it (ack 0): then the answer to the call says that it left,
+    # and only where that was lost, that WAHA has it at all.
     if told.ack is not None and told.ack < 1:
-        return None
+        return _settle(session, told.message_id)
     return _forward(session, told.message_id, "status = 'queued'", "status = 'sent'")
 
 
@@ -92,11 +95,14 @@ def _adopted(session: WahaSession, told: WahaMessage) -> UUID | None:
     """The message whose call ended in doubt and whose text this is, where WAHA chooses the ids; it takes this one."""
     found: UUID | None = value(
         """
-        UPDATE messages SET waha_message_id = %(waha_message_id)s WHERE id = (
+        UPDATE messages SET waha_message_id = %(waha_message_id)s, id_confirmed = true WHERE id = (
             SELECT m.id FROM messages m JOIN conversation_chats c ON c.conversation_id = m.conversation_id
             WHERE m.tenant_id = %(tenant)s AND m.session_id = %(session)s AND c.chat_id = ANY (%(chats)s)
-                AND m.direction = 'outbound' AND m.status = 'queued' AND m.send_started_at IS NOT NULL
-                AND btrim(m.body) = btrim(%(body)s) AND (m.parked_at IS NOT NULL OR %(chooses_ids)s)
+                AND m.direction = 'outbound' AND m.send_started_at IS NOT NULL AND NOT m.id_confirmed
+                AND btrim(m.body) = btrim(%(body)s)
+                AND (m.status = 'queued' AND (m.parked_at IS NOT NULL OR %(chooses_ids)s)
+                    -- a person said that it was sent, or WAHA did without its id, and its echo comes only now
+                    OR m.status = 'sent' AND m.sent_at > clock_timestamp() - interval '1 day')
             ORDER BY m.seq LIMIT 1 FOR NO KEY UPDATE OF m
         ) RETURNING id
         """,
@@ -131,36 +137,60 @@ def _wait_for_answer(session: WahaSession, chat_ids: Sequence[str]) -> None:
 
 
 def _forward(session: WahaSession, waha_message_id: str, condition: str, assignments: str) -> Message | None:
-    """Move a status forward. The conversation stays leased until the call is answered, or the lease has ended."""
+    """Move a status forward. The conversation stays leased until the call is answered, or the lease has ended.
+
+    What waits for WhatsApp's first word goes on too, and what was given up because that word did not come.
+    """
     return entity(
         Message,
         f"UPDATE messages SET {assignments}, sent_at = coalesce(sent_at, clock_timestamp()), "  # noqa: S608 - words of ours
-        f"error_message = NULL, hold_reason = NULL, parked_at = NULL, updated_at = clock_timestamp() WHERE {_OURS} "
-        f"AND {condition} RETURNING *",
+        "error_message = NULL, hold_reason = NULL, parked_at = NULL, awaits_ack_since = NULL, id_confirmed = true, "
+        f"updated_at = clock_timestamp() WHERE {_OURS} AND ({condition} OR awaits_ack_since IS NOT NULL) RETURNING *",
         (session.tenant_id, session.id, waha_message_id[:_LONGEST_ID]),
     )
 
 
-def _fail(session: WahaSession, event: AckEvent, why: str) -> Message | None:
+def _settle(session: WahaSession, waha_message_id: str) -> Message | None:
+    """WAHA has a message of which nobody knew that; whether WhatsApp has it too is asked later."""
+    return entity(
+        Message,
+        "UPDATE messages SET status = 'sent', sent_at = send_started_at, parked_at = NULL, hold_reason = NULL, "  # noqa: S608 - words of ours
+        "awaits_ack_since = clock_timestamp(), id_confirmed = true, updated_at = clock_timestamp() "
+        f"WHERE {_OURS} AND status = 'queued' AND parked_at IS NOT NULL AND send_started_at IS NOT NULL RETURNING *",
+        (session.tenant_id, session.id, waha_message_id[:_LONGEST_ID]),
+    )
+
+
+def _refuse(session: WahaSession, event: AckEvent) -> Message | None:
+    """WhatsApp refused what WAHA had taken. For a chat that may not be begun now, a new message waits in its place."""
+    code = event.error.code if event.error is not None else None
+    if code != str(REACHOUT_TIMELOCK):
+        return _fail(session, event, "WhatsApp refused it" + (f" (code {code})" if code else "") + ".")
+    message_id = _ours(session, event.message_id)
+    is_new_contact = message_id is not None and restrictions.is_to_new_contact(message_id)
+    restrictions.restrict(session.tenant_id, session.id, until=restrictions.time_in(event.error))
+    if not is_new_contact:
+        return _fail(session, event, restrictions.REFUSED)
+    refused = _fail(session, event, restrictions.REFUSED, is_said=False)
+    if refused is not None:
+        replay(refused, new_id=uuid7())
+    return None  # its receipt is the new one's
+
+
+def _fail(session: WahaSession, event: AckEvent, why: str, *, is_said: bool = True) -> Message | None:
     failed = entity(
         Message,
-        "UPDATE messages SET status = 'failed', error_message = %s, updated_at = clock_timestamp() "  # noqa: S608 - words of ours
+        "UPDATE messages SET status = 'failed', error_message = %s, parked_at = NULL, hold_reason = NULL, "  # noqa: S608 - words of ours
+        "awaits_ack_since = NULL, updated_at = clock_timestamp() "
         f"WHERE {_OURS} AND status IN ('queued', 'sent') RETURNING *",
         (why, session.tenant_id, session.id, event.message_id[:_LONGEST_ID]),
     )
-    if failed is not None:
+    if failed is not None and is_said:
         say_failed(failed)
     return failed
 
 
 def say_failed(message: Message) -> None:
-    """Say in the thread that a message did not arrive, why, and what to do."""
-    conversation = living(message.conversation_id) if message.conversation_id else None
-    if conversation is None or conversation.slack_channel_id is None or message.direction is not Direction.OUTBOUND:
-        return
-    excerpt = foreign(message.body[:80])
-    queue_in_thread(
-        conversation,
-        f"❌ Not delivered: “{excerpt}”. {foreign(message.error_message or 'No reason was given.')} "
-        "Write it again in this thread if it is still wanted.",
-    )
+    """Say in the thread that a message did not arrive, why, and let people decide what becomes of it."""
+    why = foreign(message.error_message or "No reason was given.")
+    say_in_thread(message, f"❌ Not delivered: “{excerpt_of(message)}”. {why}", Act.RETRY, Act.EDIT, Act.DISCARD)

@@ -85,6 +85,9 @@ def take_over(older: Conversation, younger: Conversation) -> None:
         counted AS (
             UPDATE conversations SET
                 next_message_seq = next_message_seq + (SELECT count(*) FROM place),
+                last_inbound_at = greatest(last_inbound_at, (
+                    SELECT last_inbound_at FROM conversations WHERE id = %(younger)s AND tenant_id = %(tenant)s
+                )),
                 newest_written_at = greatest(newest_written_at, (
                     SELECT newest_written_at FROM conversations WHERE id = %(younger)s AND tenant_id = %(tenant)s
                 ))

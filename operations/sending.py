@@ -14,10 +14,12 @@ from uuid import UUID
 
 from database import notify, tenant_transaction, transaction
 from models import Message
-from operations.conversations import living
+from operations import restrictions
+from operations.buttons import Act
 from operations.delivery import say_failed
-from operations.posting import queue_in_thread
+from operations.hold_reasons import ASIDE, STALE, UNKNOWN
 from operations.receipts import show_receipt
+from operations.saying import excerpt_of, say_in_thread
 from operations.sql import changed, rows, value
 from slack.mrkdwn import foreign
 
@@ -25,14 +27,22 @@ from slack.mrkdwn import foreign
 PER_SESSION = 4
 _FIRST_PAUSE = timedelta(seconds=2)
 _LONGEST_PAUSE = timedelta(minutes=10)
+_FIRST_HOLD = timedelta(seconds=5)
+_LONGEST_HOLD = timedelta(seconds=30)
+
+_LEASED = "session_id = %s AND tenant_id = %s AND send_lease_token = %s"
+_HEAD_IS_DUE = (
+    "(SELECT next_attempt_at FROM messages WHERE conversation_id = c.id AND status = 'queued' "
+    "AND direction = 'outbound' AND parked_at IS NULL ORDER BY seq LIMIT 1)"
+)
 
 
 @dataclass(frozen=True)
 class Leased:
     """A message that is ours to send until the lease ends. `send_started_at`: an earlier try was interrupted.
 
-    `age` counts from when a person last wanted it sent, `is_confirmed` says that one was asked. `id_confirmed`: WAHA has
-    told of it by itself, so it has left. A new contact never wrote to us.
+    `age` counts from when a person last wanted it sent; `is_confirmed`: it is not asked whether it is still wanted.
+    `id_confirmed`: WAHA has told of it by itself, so it has left. A new contact never wrote to us.
     """
 
     message_id: UUID
@@ -84,14 +94,14 @@ def record_sent(leased: Leased, *, waha_message_id: str | None, is_pending: bool
     """WAHA took the message; False when the lease was no longer ours.
 
     `waha_message_id` is as WAHA answered: another than ours means that this session's ids cannot be trusted. With
-    `is_pending` WAHA has it and WhatsApp not yet; that counts as sent, and the acknowledgement will tell more.
+    `is_pending` WAHA has it and WhatsApp not yet; that counts as sent, and `operations.unacknowledged` looks after it.
     """
     with tenant_transaction(leased.tenant_id):
         mine = _close(
             leased,
             "status = 'sent', sent_at = clock_timestamp(), error_message = NULL, hold_reason = NULL, "
-            "metadata = metadata || jsonb_build_object('is_pending', %s::boolean)",
-            (is_pending,),
+            "id_confirmed = %s, awaits_ack_since = CASE WHEN %s THEN clock_timestamp() END",
+            (waha_message_id is not None, is_pending),
         )
         if waha_message_id is not None and waha_message_id != leased.waha_message_id:
             _distrust_ids(leased, waha_message_id, mine=mine)
@@ -118,6 +128,7 @@ def record_not_sent(leased: Leased, error: str, *, give_up_after: timedelta, blo
             "attempts = attempts + 1, error_message = %s, send_started_at = NULL, "
             "blocks_since = coalesce(blocks_since, clock_timestamp()), next_attempt_at = clock_timestamp() + %s",
             (error, pause_after(leased.attempts)),
+            waits=True,
         )
 
 
@@ -126,7 +137,7 @@ def record_held(leased: Leased, reason: str, *, pause: timedelta, give_up_after:
     with tenant_transaction(leased.tenant_id):
         if _is_too_old(leased, give_up_after):
             return _fail(leased, _given_up(give_up_after, reason))
-        mine = _close(leased, "hold_reason = %s, send_started_at = NULL", (reason,))
+        mine = _close(leased, "hold_reason = %s, send_started_at = NULL", (reason,), waits=True)
         changed(
             "UPDATE waha_sessions SET hold_until = clock_timestamp() + %s WHERE id = %s AND tenant_id = %s",
             (pause, leased.session_id, leased.tenant_id),
@@ -134,10 +145,30 @@ def record_held(leased: Leased, reason: str, *, pause: timedelta, give_up_after:
         return mine
 
 
+def record_restricted(leased: Leased, *, until: datetime | None, give_up_after: timedelta) -> bool:
+    """The account may start no new chats, until then if that is known: this message waits, and all to new contacts.
+
+    Where WhatsApp refuses even though the customer wrote before, this conversation alone waits with them.
+    """
+    with tenant_transaction(leased.tenant_id):
+        if _is_too_old(leased, give_up_after):
+            return _fail(leased, _given_up(give_up_after, restrictions.REFUSED))
+        mine = _close(leased, "send_started_at = NULL, error_message = %s", (restrictions.REFUSED,), waits=True)
+        ends = restrictions.restrict(leased.tenant_id, leased.session_id, until=until)
+        if mine and not leased.is_new_contact:
+            changed(
+                "UPDATE messages SET next_attempt_at = %s WHERE id = %s AND tenant_id = %s",
+                (ends, leased.message_id, leased.tenant_id),
+            )
+        if mine:
+            restrictions.hold(leased.tenant_id, leased.conversation_id, until=ends)
+        return mine
+
+
 def record_postponed(leased: Leased, reason: str, *, pause: timedelta) -> bool:
     """The look-up of an unknown outcome failed: look again later, and send nothing meanwhile."""
     with tenant_transaction(leased.tenant_id):
-        return _close(leased, "hold_reason = %s, next_attempt_at = clock_timestamp() + %s", (reason, pause))
+        return _close(leased, "hold_reason = %s, next_attempt_at = clock_timestamp() + %s", (reason, pause), waits=True)
 
 
 def record_refused(leased: Leased, reason: str) -> bool:
@@ -149,23 +180,31 @@ def record_refused(leased: Leased, reason: str) -> bool:
 def record_unknowable(leased: Leased) -> bool:
     """Whether the message was sent can only be seen on the phone: a person decides, nothing is sent again by itself."""
     with tenant_transaction(leased.tenant_id):
-        parked = _close(leased, "parked_at = clock_timestamp(), hold_reason = 'outcome unknown'", ())
-        conversation = living(leased.conversation_id)
-        if parked and conversation is not None and conversation.slack_channel_id is not None:
-            queue_in_thread(
-                conversation,
-                f"❓ It is not known whether “{foreign(leased.body[:80])}” was sent: the connection broke while it was "
-                "on its way. Look on the phone, and write it again here if it is not there.",
+        parked = _close(leased, "parked_at = clock_timestamp(), hold_reason = %s", (UNKNOWN,))
+        if parked:
+            message: Message = Message.get_by_id(leased.message_id)
+            text = (
+                f"❓ It is not known whether “{excerpt_of(message)}” was sent: the connection broke while it was on "
+                "its way. Look on the phone, then say here what became of it."
             )
+            say_in_thread(message, text, Act.WAS_SENT, Act.SEND_AGAIN)
         return parked
 
 
 def record_stale(leased: Leased) -> bool:
     """The message waited so long that the customer may wonder: a person decides whether it is still wanted."""
     with tenant_transaction(leased.tenant_id):
-        return _set_aside(
-            leased, f"It waited {round(leased.age.total_seconds() / 60)} minutes and was not sent unasked."
+        minutes = round(leased.age.total_seconds() / 60)
+        parked = _close(
+            leased,
+            "parked_at = clock_timestamp(), hold_reason = %s, error_message = %s",
+            (STALE, f"It waited {minutes} minutes and was not sent unasked."),
         )
+        if parked:
+            message: Message = Message.get_by_id(leased.message_id)
+            text = f"⏸ Not sent: “{excerpt_of(message)}” waited {minutes} minutes. Is it still wanted?"
+            say_in_thread(message, text, Act.SEND_NOW, Act.DISCARD)
+        return parked
 
 
 def _is_too_old(leased: Leased, give_up_after: timedelta) -> bool:
@@ -177,27 +216,33 @@ def _given_up(give_up_after: timedelta, reason: str) -> str:
 
 
 def _set_aside(leased: Leased, error: str) -> bool:
+    # Nothing of it left, so that a later try is not preceded by a look-up.
     aside = _close(
         leased,
-        "attempts = attempts + 1, error_message = %s, parked_at = clock_timestamp(), hold_reason = 'set aside'",
-        (error,),
+        "attempts = attempts + 1, error_message = %s, parked_at = clock_timestamp(), hold_reason = %s, "
+        "send_started_at = NULL",
+        (error, ASIDE),
     )
-    conversation = living(leased.conversation_id)
-    if aside and conversation is not None and conversation.slack_channel_id is not None:
-        queue_in_thread(
-            conversation,
-            f"⏸ Not sent, and set aside so that later messages go on: “{foreign(leased.body[:80])}”. "
-            f"{foreign(error)} Write it again in this thread if it is still wanted.",
-        )
+    if aside:
+        message: Message = Message.get_by_id(leased.message_id)
+        text = f"⏸ Not sent, and set aside so that later messages go on: “{excerpt_of(message)}”. {foreign(error)}"
+        say_in_thread(message, text, Act.RETRY, Act.EDIT, Act.DISCARD)
     return aside
 
 
 def pause_after(attempts: int) -> timedelta:
     """2 s, 4 s, 8 s … up to 10 minutes, each with up to a quarter of jitter so that retries do not march in step."""
-    pause = min(_FIRST_PAUSE * 2 ** min(attempts, 20), _LONGEST_PAUSE)
+    return jittered(min(_FIRST_PAUSE * 2 ** min(attempts, 20), _LONGEST_PAUSE))
+
+
+def hold_for(age: timedelta) -> timedelta:
+    """How long the queue of a session waits that cannot send now: longer the longer it has, up to half a minute."""
+    return jittered(min(max(age / 10, _FIRST_HOLD), _LONGEST_HOLD))
+
+
+def jittered(pause: timedelta) -> timedelta:
     jitter: float = random.uniform(0.75, 1.0)  # noqa: S311 - spreads load, keeps no secret
-    jittered: timedelta = pause * jitter
-    return jittered
+    return pause * jitter
 
 
 def _fail(leased: Leased, reason: str) -> bool:
@@ -209,19 +254,25 @@ def _fail(leased: Leased, reason: str) -> bool:
     return failed
 
 
-def _close(leased: Leased, assignments: str, parameters: tuple[object, ...]) -> bool:
-    """Write an outcome where the lease is still ours, and free the conversation by the same token."""
-    # The conversation first: whoever queues or takes a message locks it first too, and nobody waits in a circle. It is
-    # freed also where a webhook told the outcome before us: the next message need not wait for the lease's end.
-    changed(
-        "UPDATE conversations SET send_lease_token = NULL, send_lease_expires_at = NULL "
-        "WHERE id = %s AND tenant_id = %s AND send_lease_token = %s",
-        (leased.conversation_id, leased.tenant_id, leased.lease_token),
-    )
+def _close(leased: Leased, assignments: str, parameters: tuple[object, ...], *, waits: bool = False) -> bool:
+    """Write an outcome where the lease is still ours, and free the conversation by the same token.
+
+    A message that `waits` stays the head of its conversation; else the next one is.
+    """
+    lease = (leased.session_id, leased.tenant_id, leased.lease_token)
+    # The conversation first: whoever queues or takes a message locks it first too, and nobody waits in a circle. And in
+    # a statement of its own: only one that begins when it is locked sees what was queued until then.
+    value(f"SELECT id FROM conversations WHERE {_LEASED} FOR NO KEY UPDATE", lease)  # noqa: S608 - words of ours
     mine = changed(
         f"UPDATE messages SET {assignments}, lease_token = NULL, lease_expires_at = NULL, "  # noqa: S608 - words of ours
         "updated_at = clock_timestamp() WHERE id = %s AND tenant_id = %s AND lease_token = %s AND status = 'queued'",
         (*parameters, leased.message_id, leased.tenant_id, leased.lease_token),
+    )
+    # It is freed also where a webhook told the outcome before us: the next message need not wait for the lease's end.
+    changed(
+        "UPDATE conversations c SET send_lease_token = NULL, send_lease_expires_at = NULL, "  # noqa: S608 - words of ours
+        f"sends_from = {'sends_from' if waits else _HEAD_IS_DUE} WHERE {_LEASED}",
+        lease,
     )
     notify("messages")
     return bool(mine)

@@ -6,6 +6,7 @@ from datetime import datetime
 from waha.calls import WahaCalls, in_path
 from waha.errors import MessageUnknown, NotImplementedByEngine, WahaUnreadable
 from waha.loose_json import Object, rows
+from waha.message_ids import SerializedId
 from waha.messages import Message
 from waha.payloads import ChatActivity, ChatOverview
 
@@ -20,13 +21,15 @@ class HistoryCalls(WahaCalls):
     WEBJS and WPP cannot ask for `all` chats at once and raise `NotImplementedByEngine`.
     """
 
-    async def find_message(self, session: str, message_id: str) -> Message | None:
-        """The message with this bare id, in whichever chat.
+    async def find_message(self, session: str, message_id: str, *, own_in: str | None = None) -> Message | None:
+        """The message with this bare id, in whichever chat; `own_in`: one of ours in this chat, as WEBJS can be asked.
 
         None means that WAHA does not know it *now*: also a message that is still on its way. Anything that leaves room
         for doubt raises, since None is read as "send it again".
         """
-        path = f"/api/{in_path(session)}/chats/all/messages/{in_path(message_id)}"
+        chat_id = own_in or "all"
+        written_id = str(SerializedId(True, own_in, message_id)) if own_in else message_id
+        path = f"/api/{in_path(session)}/chats/{in_path(chat_id)}/messages/{in_path(written_id)}"
         try:
             answer = await self.call("GET", path, query={"downloadMedia": "false"}, seconds=self.timeouts.send)
         except MessageUnknown:

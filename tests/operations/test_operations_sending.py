@@ -18,7 +18,7 @@ WEEK = timedelta(days=7)
 
 
 def reply(session: WahaSession, conversation: Conversation, number: int) -> None:
-    origin = SlackOrigin(TEAM, SUPPORT, f"{number}.{conversation.id}", "UANA")
+    origin = SlackOrigin(TEAM, SUPPORT, f"{1_800_000_000 + number}.000000", "UANA")
     with tenant_transaction(session.tenant_id):
         queue(conversation, session, chat_id=CUSTOMER, body=str(number), message_id=uuid7(), origin=origin)
 
@@ -172,7 +172,7 @@ def test_what_was_sent_is_recorded_once_and_shown(world: World, conversation: Co
 
     sent = world.reload(message)
     assert (first, again) == (True, False)
-    assert (sent.status, sent.metadata["is_pending"]) == (MessageStatus.SENT, True)
+    assert (sent.status, sent.awaits_ack_since is not None) == (MessageStatus.SENT, True)
     assert sent.sent_at is not None
     assert world.receipt(message) == "sent"
 
