@@ -36,7 +36,7 @@ chaos: setup ## Kill and trouble everything under load, then compare both ends (
 	@$(PYTHON) -m sandbox.chaos --messages $(N) --seed $(SEED) --minutes $(MINUTES) --pace $(PACE) --sabotage "$(SABOTAGE)" $(ARGS)
 
 sabotage: setup ## Switch off one safeguard after the other, and see make chaos notice (N= SEED=)
-	@$(PYTHON) tests/sabotage/all.py --messages $(N) --seed $(SEED) $(ARGS)
+	@$(PYTHON) -m tests.sabotage.all --messages $(N) --seed $(SEED) $(ARGS)
 
 run: setup ## Run the bot and the daemon under supervisord, with your Slack and WAHA
 	@mkdir -p var

@@ -111,7 +111,7 @@ class House:
         told = environment(config, self._settings(name)) | {"PYTHONPATH": str(CHECKOUT)}
         told |= {key: value for key, value in os.environ.items() if key == "COVERAGE_PROCESS_START"}
         sabotage = self.options.sabotage
-        arguments = [str(CHECKOUT / "tests/sabotage/run.py"), sabotage, room] if sabotage else None
+        arguments = ["-m", "tests.sabotage.run", sabotage, room] if sabotage else None
         return Process(room, told, config.with_suffix(".log"), arguments=arguments)
 
     def _settings(self, name: str) -> dict[str, dict[str, Any]]:
