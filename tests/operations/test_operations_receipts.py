@@ -108,3 +108,55 @@ def test_the_receipts_of_a_channel_do_not_hold_up_what_people_write(world: World
 
     [post] = lease()
     assert post.payload["text"] == "Hello"
+
+
+@pytest.mark.parametrize(
+    ("shown", "late"),
+    [("read", MessageStatus.DELIVERED), ("read", MessageStatus.SENT), ("delivered", MessageStatus.SENT)],
+)
+def test_a_state_that_was_passed_is_not_shown_again(
+    world: World, conversation: Conversation, shown: str, late: MessageStatus
+) -> None:
+    message = world.message(conversation)
+    show(message, status=MessageStatus.DELIVERED, read_at=now_utc() if shown == "read" else None)
+    [post] = lease()
+    relaying.record_shown(post, shown)
+
+    show(message, status=late, read_at=None)
+
+    assert lease() == []
+
+
+def test_a_receipt_that_is_shown_already_is_not_made_due_again(world: World, conversation: Conversation) -> None:
+    message = world.message(conversation)
+    show(message, status=MessageStatus.SENT)
+    [post] = lease()
+    relaying.record_shown(post, "sent")
+
+    show(message)
+
+    assert lease() == []
+
+
+def test_a_failure_does_not_wait_behind_the_receipts_of_others(world: World, conversation: Conversation) -> None:
+    first, second = world.message(conversation), world.message(conversation)
+    show(first, status=MessageStatus.SENT)
+    [under_way] = lease()
+    show(second, status=MessageStatus.SENT)
+
+    show(second, status=MessageStatus.FAILED)
+
+    [post] = lease()
+    assert (post.payload["receipt"], post.message_id) == ("failed", second.id)
+    assert relaying.record_shown(under_way, "sent")
+
+
+def test_a_failed_message_that_is_tried_anew_shows_that_it_waits(world: World, conversation: Conversation) -> None:
+    message = world.message(conversation)
+    show(message, status=MessageStatus.FAILED)
+    [post] = lease()
+    relaying.record_shown(post, "failed")
+
+    show(message, status=MessageStatus.QUEUED)
+
+    assert world.value("SELECT payload->>'receipt' FROM slack_posts WHERE posted_at IS NULL") == "queued"
