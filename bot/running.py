@@ -17,6 +17,8 @@ from bot.desk import Desk, unanswered
 from bot.in_flight import InFlight
 from bot.reception import Reception
 from bot.sockets import Sockets
+from database import DatabaseUnavailable, in_database
+from operations import catching_up
 from settings import Settings, SettingsError
 from settings.keys import variable_of
 from settings.logs import get_logger
@@ -70,12 +72,17 @@ async def serving(settings: Settings) -> AsyncIterator[Sockets]:
                 web.proxy = None  # the SDK takes HTTP_PROXY from the environment and knows no NO_PROXY
             app = _app(web, identity, table.bot_token.get_secret_value())
             Reception(desk, in_flight, table.teams or (identity.team_id,)).register(app)
-            sockets = Sockets(app, table.app_token.get_secret_value())
+
+            def ask_for_missed() -> None:
+                in_flight.start(_ask_for_missed(identity.team_id))
+
+            sockets = Sockets(app, table.app_token.get_secret_value(), after_gap=ask_for_missed)
             left = await unanswered()
             in_flight.start(desk.answer_all(left))
             leftovers = asyncio.create_task(desk.answer_leftovers())
             try:
                 await sockets.connect()
+                ask_for_missed()
                 log.info("bot listens", team_id=identity.team_id, command=table.command, answered_late=len(left))
                 yield sockets
             finally:
@@ -83,6 +90,14 @@ async def serving(settings: Settings) -> AsyncIterator[Sockets]:
                 await sockets.close()
                 unfinished = await in_flight.finish(settings.daemon.shutdown_seconds)
                 log.info("bot stopped", left_for_the_next_start=unfinished)
+
+
+async def _ask_for_missed(team_id: str) -> None:
+    """Nobody listened for a while: the daemon reads what people wrote meanwhile."""
+    try:
+        await in_database(catching_up.request, team_id=team_id)
+    except DatabaseUnavailable as error:
+        log.warning("the daemon is not told of a gap and finds it by itself, later", reason=str(error))
 
 
 def _app(web: AsyncWebClient, identity: Identity, bot_token: str) -> AsyncApp:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
@@ -21,6 +22,8 @@ PING_SECONDS = 2.0
 LOOK_EVERY_SECONDS = 2.0
 REPLACE_AFTER_SECONDS = 20.0
 AWAY_FOR_SECONDS = 60.0
+# Slack repeats an event at once and after a minute; what was said in a longer silence may come by no event.
+GAP_SECONDS = 30.0
 CONNECT_SECONDS = 10.0
 RETRY_SECONDS = 3.0
 
@@ -35,11 +38,12 @@ class NoSocket(Exception):
 
 
 class Sockets:
-    """The connections of a bot; `app` gets what arrives."""
+    """The connections of a bot; `app` gets what arrives, `after_gap` is called when none was up for a while."""
 
-    def __init__(self, app: AsyncApp, app_token: str) -> None:
+    def __init__(self, app: AsyncApp, app_token: str, *, after_gap: Callable[[], object] = lambda: None) -> None:
         self._app = app
         self._app_token = app_token
+        self._after_gap = after_gap
         self.handlers: list[AsyncSocketModeHandler] = []
 
     async def connect(self) -> None:
@@ -66,10 +70,13 @@ class Sockets:
         clock = asyncio.get_running_loop().time
         last_up = dict.fromkeys(range(CONNECTIONS), clock())
         while True:
+            heard_until = max(last_up.values())
             for index, handler in enumerate(self.handlers):
                 # Without `await` it would be a coroutine, which is always true.
                 if await handler.client.is_connected():
                     last_up[index] = clock()
+            if max(last_up.values()) - heard_until >= GAP_SECONDS:
+                self._after_gap()
             if clock() - max(last_up.values()) >= away_for:
                 raise NoSocket(f"Slack could not be reached for {away_for:g} s")
             oldest = min(last_up, key=last_up.__getitem__)

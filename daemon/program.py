@@ -13,6 +13,8 @@ from aiohttp import web
 
 from daemon import ingress
 from daemon.asked import ActionWorker
+from daemon.catchup import SessionReader
+from daemon.catchup_channels import ChannelReader
 from daemon.inbox import InboxWorker
 from daemon.intake import Intake
 from daemon.loops import LOOK_EVERY_SECONDS, repeat
@@ -22,8 +24,9 @@ from daemon.relay import Relay
 from daemon.scheduler import Scheduler
 from daemon.sender import Sender
 from daemon.servers import Server, open_servers
+from daemon.unacknowledged import Unconfirmed
 from database import DatabaseUnavailable, in_database
-from database.notifications import Listener
+from database.notifications import Listener, Wakeup
 from operations import servers as server_rows
 from operations import slack_inbox, webhook_inbox
 from operations.encryption import CannotDecrypt, KeyRing, keys_beside
@@ -38,12 +41,12 @@ from slack.pacing import Pacing
 
 log = get_logger(__name__)
 
-_CHANNELS = ("webhooks", "slack_events", "messages", "posts", "actions", "sessions")
+_CHANNELS = ("webhooks", "slack_events", "messages", "posts", "actions", "sessions", "catch_ups")
 _READY_WITHIN_SECONDS = 2.0
 # Webhooks are not kept waiting for a Slack that is slow.
 _TOKEN_CHECK = timedelta(seconds=3)
 
-Worker: TypeAlias = InboxWorker | Sender | Relay | ActionWorker
+Worker: TypeAlias = InboxWorker | Sender | Relay | Unconfirmed | ActionWorker | SessionReader | ChannelReader
 
 
 class Daemon:
@@ -106,6 +109,7 @@ class Daemon:
             self._run_sender(servers)
         if "relay" in roles:
             await self._run_relay(ring, stack)
+            await self._run_channel_reader(stack)
         if "reconciler" in roles:
             self._run_reconciler(servers, ring)
         if "scheduler" in roles:
@@ -144,7 +148,10 @@ class Daemon:
         self._repeat("slack inbox", slack)
 
     def _run_sender(self, servers: dict[str, Server]) -> None:
-        self._repeat("sender", Sender(servers, self._settings.delivery, self._listener.wake("messages")))
+        delivery = self._settings.delivery
+        self._repeat("sender", Sender(servers, delivery, self._listener.wake("messages")))
+        # It looks by itself: nobody is announced who does not answer.
+        self._repeat("unconfirmed", Unconfirmed(servers, delivery, Wakeup()))
 
     async def _run_relay(self, ring: KeyRing, stack: AsyncExitStack) -> None:
         slack = self._settings.slack
@@ -172,6 +179,23 @@ class Daemon:
                 name=name,
             )
         self._repeat("actions", ActionWorker(servers, ring, self._listener.wake("actions")))
+        every = timedelta(minutes=daemon.catch_up_minutes)
+        reader = SessionReader(servers, self._listener.wake("catch_ups"), self._stopping, every=every)
+        self._repeat("session reader", reader)
+
+    async def _run_channel_reader(self, stack: AsyncExitStack) -> None:
+        slack, delivery = self._settings.slack, self._settings.delivery
+        timeout = timedelta(seconds=delivery.slack_timeout_seconds)
+        client = SlackClient(slack.bot_token.get_secret_value(), slack.api_url, timeout=timeout)
+        reader = ChannelReader(
+            await stack.enter_async_context(client),
+            self._listener.wake("catch_ups"),
+            self._stopping,
+            every=timedelta(minutes=self._settings.daemon.catch_up_minutes),
+            ask_after=timedelta(minutes=delivery.ask_before_sending_after_minutes),
+            is_paced=slack.pacing,
+        )
+        self._repeat("channel reader", reader)
 
     async def _listen(self, servers: dict[str, Server]) -> web.AppRunner:
         self._begin(self._intake.write())

@@ -85,11 +85,12 @@ def store(channel: LeasedChannel, thread_ts: str, messages: Sequence[dict[str, A
         stored = [one for one in candidates if _is_new(one, known) and _insert(one, since)]
         if stored:
             notify("slack_events")
-        unheard = {one.about for one in known}
-        replies = [one for one in stored if one.reply.about not in unheard and not one.reply.is_internal]
+        heard = {edition.about for edition in known}
+        edits = [one for one in stored if one.reply.about in heard]
+        replies = [one for one in stored if one.reply.about not in heard and not one.reply.is_internal]
         if replies:
             _say(channel, thread_ts, replies, since, ask_after)
-    return Found(len(replies), len(stored) - len(replies))
+    return Found(len(replies), len(edits))
 
 
 def _candidate(channel: LeasedChannel, message: dict[str, Any]) -> _Candidate | None:

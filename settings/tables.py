@@ -105,6 +105,7 @@ class DaemonSettings(Table):
     poll_seconds: Duration = 15
     max_body_mb: Duration = 10
     shutdown_seconds: Duration = 20
+    catch_up_minutes: Duration = 10
     # WAHA repeats a webhook for 36 hours; it has to be known for as long.
     keep_days: Annotated[Duration, Field(ge=2)] = 30
 

@@ -1,0 +1,129 @@
+"""Reads what the sessions of WAHA's servers missed: after every kind of gap, and now and then where there was none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from daemon.loops import Crew
+from daemon.servers import Server
+from database import DatabaseUnavailable, in_database
+from database.notifications import Wakeup
+from operations import catching_up, missed_messages
+from operations.catching_up import Leased, LeasedSession
+from operations.missed_messages import Missed
+from settings.logs import get_logger
+from waha.client import WahaClient
+from waha.errors import NotImplementedByEngine, WahaError
+from waha.messages import Message
+
+log = get_logger(__name__)
+
+_AT_ONCE = 4
+
+
+class Interrupted(Exception):
+    """The lease was lost, or the daemon stops: whoever is next begins at the same place."""
+
+
+class SessionReader:
+    """The sessions of all servers; several at once, so that one whose WAHA hangs keeps no other waiting."""
+
+    def __init__(
+        self, servers: Mapping[str, Server], wakeup: Wakeup, stopping: asyncio.Event, *, every: timedelta
+    ) -> None:
+        self._servers = servers
+        self._stopping = stopping
+        self._every = every
+        self._has_asked = False
+        self.wakeup = wakeup
+        self.crew = Crew(_AT_ONCE, wakeup)
+
+    async def step(self) -> bool:
+        if self.crew.free <= 0 or self._stopping.is_set():
+            return False
+        if not self._has_asked:
+            # Until a moment ago nobody may have taken webhooks.
+            await in_database(catching_up.request, servers=list(self._servers))
+            self._has_asked = True
+        leased = await in_database(
+            catching_up.lease_sessions, self.crew.free, servers=list(self._servers), every=self._every
+        )
+        for session in leased:
+            self.crew.start(self._read(session), session_id=str(session.session_id))
+        return bool(leased)
+
+    async def _read(self, session: LeasedSession) -> None:
+        facts = {"session_id": session.session_id, "cause": session.cause}
+        try:
+            await self._catch_up(session)
+        except WahaError as error:
+            await in_database(catching_up.postpone, session, error.sentence)
+            log.warning("session not caught up with, trying again", reason=error.sentence, **facts)
+        except Interrupted as interrupted:
+            await in_database(catching_up.go_on, session)
+            log.info("catching up ends early", reason=str(interrupted), **facts)
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:
+            await in_database(catching_up.postpone, session, f"{type(error).__name__}: {error}"[:500])
+            log.exception("session cannot be caught up with", **facts)
+
+    async def _catch_up(self, session: LeasedSession) -> None:
+        client, name = self._servers[session.server].client, session.external_session_id
+        info = await client.get_session(name)
+        if info.waha_status != "WORKING":
+            await in_database(catching_up.postpone, session, f"The session is {info.waha_status}.")
+            return
+        account = info.me.chat_id if info.me is not None else None
+        since = session.since_of(account)
+        missed, is_all = await self._missed(client, session, since)
+        recovered = 0
+        for group in await in_database(missed_messages.by_conversation, session, missed):
+            await self.keep(session)
+            recovered += await in_database(missed_messages.store, session, group)
+        receipts = await self._receipts(client, session)
+        if is_all:
+            await in_database(catching_up.complete_session, session, since=since, account=account)
+        else:
+            await in_database(catching_up.go_on, session)
+        if recovered or receipts:
+            found = {"recovered": recovered, "receipts": receipts, "is_all": is_all}
+            log.warning(
+                "what was missed is recovered", session_id=session.session_id, cause=session.cause, since=since, **found
+            )
+
+    async def _missed(self, client: WahaClient, session: LeasedSession, since: datetime) -> tuple[list[Missed], bool]:
+        """What is not known here, and whether it is all: no more is held in memory than is stored in a moment."""
+        missed: list[Missed] = []
+        async for page in client.all_messages(session.external_session_id, since=since, until=session.until):
+            await self.keep(session)
+            missed += await in_database(missed_messages.unknown, session, page)
+            if len(missed) >= missed_messages.MOST_AT_ONCE:
+                return missed, False
+        return missed, True
+
+    async def _receipts(self, client: WahaClient, session: LeasedSession) -> int:
+        """How far messages got that are not known to have arrived: the history tells no receipts, each is asked for."""
+        found: list[Message] = []
+        for message_id in await in_database(missed_messages.unacknowledged, session):
+            await self.keep(session)
+            try:
+                told = await client.find_message(session.external_session_id, message_id)
+            except NotImplementedByEngine:
+                break
+            if told is not None and told.from_me:
+                found.append(told)
+        return await in_database(missed_messages.store_receipts, session, found) if found else 0
+
+    async def keep(self, session: Leased) -> None:
+        """Go on only as long as this is ours to do.
+
+        Raises:
+            Interrupted: it is not any more.
+        """
+        if self._stopping.is_set():
+            raise Interrupted("The daemon stops.")
+        if not await in_database(catching_up.renew, session):
+            raise Interrupted("Another daemon reads on.")
