@@ -12,7 +12,7 @@ from uuid import UUID
 from database import notify, transaction
 from operations import replies
 from operations.lanes import Inbox, Kept
-from operations.sql import changed, first, rows, value
+from operations.sql import changed, first, lock, rows, value
 from operations.store import insert_many
 
 # Commands and clicks are the bot's.
@@ -52,6 +52,10 @@ class Answer:
 def store(event: NewSlackEvent) -> bool:
     """Keep what Slack sent; False when it is there already."""
     with transaction():
+        if event.kind == "event":
+            # One at a time in a thread: places are given before the commit, and the order of the commits is the order
+            # in which replies leave.
+            lock(f"arrival:{event.lane}")
         is_new = bool(insert_many("slack_events", [event]))
         if is_new and event.kind == "event":
             notify("slack_events")

@@ -7,9 +7,10 @@ from uuid import uuid4
 import pytest
 
 from bot.incoming import incoming
+from database import transaction
 from operations import slack_inbox
 from operations.slack_inbox import NewSlackEvent, Teller
-from tests.operations.builders import LEASE, SUPPORT, TEAM, World, together
+from tests.operations.builders import LEASE, SUPPORT, TEAM, World, beside, together
 
 pytestmark = pytest.mark.database_role("switchboard_bot")
 
@@ -125,3 +126,23 @@ def test_what_is_most_likely_being_answered_is_left_alone(world: World) -> None:
 
     assert slack_inbox.unanswered(LEASE, timedelta(minutes=1)) == []
     assert [one.id for one in slack_inbox.unanswered(LEASE)] == [row.id]
+
+
+def test_events_of_a_thread_take_their_places_in_the_order_of_their_commits(world: World) -> None:
+    first, second = (a_reply(ts) for ts in ("1700000001.000100", "1700000002.000100"))
+
+    with transaction():
+        slack_inbox.store(first)
+        waiting = beside(partial(slack_inbox.store, second))
+        committed_meanwhile = waiting.done()
+
+    assert not committed_meanwhile
+    assert waiting.result(10)
+    assert [one[0] for one in world.sql("SELECT id FROM slack_events ORDER BY position")] == [first.id, second.id]
+
+
+def a_reply(ts: str) -> NewSlackEvent:
+    event = {"type": "message", "ts": ts, "thread_ts": "1700000000.000100", "channel": SUPPORT, "user": "UANA"}
+    row = incoming({"team_id": TEAM, "event_id": f"Ev{ts}", "event": event | {"text": "It leaves today."}})
+    assert row is not None
+    return row
