@@ -89,7 +89,7 @@ def _tally(
     copies = Counter(chain.from_iterable(shown.values()))
     acknowledged = [offer.tag for offer in offers if offer.acknowledged_at is not None]
     mine = {offer.tag: offer.conversation.name for offer in offers}
-    elsewhere = [tag for name, tags in shown.items() for tag in tags if mine.get(tag) != name]
+    elsewhere = [tag for name, tags in shown.items() for tag in tags if mine.get(tag) != name.partition("/")[0]]
     return Tally(
         acknowledged=len(acknowledged),
         # Where another customer reads it, it is lost for this one; and said as doubled, so that it cannot be missed.

@@ -20,7 +20,7 @@ ECHO = "_Sent from the phone_"
 
 @dataclass
 class Seen:
-    """Tags in the order in which they stand, by the name of the conversation.
+    """Tags in the order in which they stand, by the name of the conversation; `c017/2` is a second thread of `c017`.
 
     `foreign` are our own messages that were taken for ones written on the phone, `roots` how many threads a
     customer has, `asked` the messages of which a person was told that nobody knows, `failed` those said to have
@@ -48,8 +48,9 @@ def look(house: House, conversations: list[Conversation]) -> Seen:
             if message.is_reply:
                 note_post(seen, message.text, threads.get(message.thread_ts or "", "a thread of nobody"))
             elif found := NAME.search(message.text):
-                threads[message.ts] = found[0]
                 seen.roots[found[0]] += 1
+                number = seen.roots[found[0]]
+                threads[message.ts] = found[0] if number == 1 else f"{found[0]}/{number}"
     for conversation in conversations:
         for shown in conversation.customer.chat_with(conversation.shop):
             if shown.direction == "in" and (found := TAG.search(shown.text)):

@@ -103,6 +103,14 @@ def test_a_message_in_another_customers_thread_is_not_overlooked(evidence: Evide
     assert evidence.verdict.inbound.doubled == ["in-00001"]
 
 
+def test_a_second_thread_that_was_begun_on_purpose_is_only_said(evidence: Evidence) -> None:
+    evidence.seen.roots["c000"] = evidence.rows.roots["c000"] = 2
+    evidence.seen.inbound["c000/2"] = [evidence.seen.inbound["c000"].pop(0)]
+
+    assert evidence.verdict.is_clean
+    assert evidence.verdict.second_threads == ["c000"]
+
+
 def test_a_reply_of_ours_that_is_shown_as_written_on_the_phone_is_doubled(evidence: Evidence) -> None:
     note_post(evidence.seen, "_Sent from the phone_: out-00002 for c000", "c000")
 
