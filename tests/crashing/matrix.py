@@ -5,17 +5,22 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from tests.acceptance.acting import Scene
-from tests.crashing.choke_points import AFTER_COMMIT
-from tests.crashing.journeys import Act, Cast, Journey, nothing_happens
+from tests.crashing.act import Act, Cast, Journey
+from tests.crashing.choke_points import AFTER_COMMIT, BEFORE_WORK
+from tests.crashing.everyday import nothing_happens
 from tests.crashing.passages import Fate
-from tests.crashing.supervised import Order, Theatre
+from tests.crashing.supervised import NotPassed, Order, Theatre
 
-# Of what a journey passes several times, the first times: the later ones are the same step of its next message.
+# Of what the first journey to pass something passes several times, the first two: the same step of the next message.
 _MOST_TIMES = 2
+
+# A room and what was passed in it: in which journeys.
+Passed: TypeAlias = dict[tuple[str, str], list[Journey]]
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class Result:
     row: Row
     seconds: float
     wrong: str = ""
+    is_alive: bool = False  # nothing came to the point where it should have died
 
     def __str__(self) -> str:
         verdict = f"{'FAILED' if self.wrong else 'ok':6} {self.seconds:5.1f} s  {self.row}"
@@ -57,7 +63,7 @@ class Play:
     theatre: Theatre
     scene: Scene
     cast: Cast
-    passed: set[tuple[str, str]] = field(default_factory=set)
+    passed: Passed
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     async def derived(self, journeys: Iterable[Journey]) -> list[Row]:
@@ -72,13 +78,22 @@ class Play:
                 mine = {name: times for name, times in passed.items() if (room, name) not in always}
                 if journey is nothing_happens:
                     always |= {(room, name) for name in mine}
-                rows += _rows(journey, room, mine)
-        self.passed = {(row.room, row.order.name) for row in rows}
+                rows += _rows(journey, room, mine, self.passed)
+                for name in passed:
+                    self.passed.setdefault((room, name), []).append(journey)
         return rows
 
     async def died(self, row: Row) -> Result:
-        """Play a row, and say what was wrong at the far ends; nothing if all was as it would have been."""
-        began, wrong = time.monotonic(), []
+        """Play a row; where its journey does not pass it this time, as what goes by the clock, another that did."""
+        others = [one for one in self.passed.get((row.room, row.order.name), []) if one is not row.journey]
+        result = await self._died(row)
+        while others and result.is_alive:
+            result = await self._died(replace(row, journey=others.pop()))
+        return result
+
+    async def _died(self, row: Row) -> Result:
+        """Say what was wrong at the far ends; nothing if all was as it would have been."""
+        began, wrong, is_alive = time.monotonic(), list[str](), False
 
         def begin() -> None:
             self.theatre.order(row.room, *row.orders)
@@ -91,19 +106,20 @@ class Play:
             await self.theatre.ready()
             self.theatre.forgive()
             await row.journey(self._act(begin, over))
-        except (AssertionError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other rows are played
+            is_alive = isinstance(error, NotPassed)
             wrong.append(f"{type(error).__name__}: {error}")
             self.theatre.clear()
         for life in self.theatre.lives.values():
             wrong += life.unasked
             life.unasked.clear()
-        return Result(row, time.monotonic() - began, "\n".join(wrong))
+        return Result(row, time.monotonic() - began, "\n".join(wrong), is_alive=is_alive)
 
     def met_first(self, row: Row, began: Mapping[str, int]) -> list[Row]:
         """Rows for what no row had passed before this one: ways that are taken only to mend what a crash left."""
         met = Counter(self.theatre.lives[row.room].trace_from(began[row.room]))
         fresh = dict.fromkeys((name for name in met if (row.room, name) not in self.passed), 1)
-        self.passed |= {(row.room, name) for name in fresh}
+        self.passed.update({(row.room, name): [row.journey] for name in fresh})
         found = _rows(row.journey, row.room, fresh)
         mends = row.order.fate is Fate.KILL and row.then is None
         return [replace(row, then=one.order) if mends else one for one in found]
@@ -131,10 +147,18 @@ class Play:
         return Act(self.theatre, self.scene, self.cast, next(self._numbers), begin, over)
 
 
-def _rows(journey: Journey, room: str, passed: Mapping[str, int]) -> Iterable[Row]:
+def _rows(journey: Journey, room: str, passed: Mapping[str, int], known: Container[tuple[str, str]] = ()) -> list[Row]:
+    """What no journey before this one passed, as often as it may; of the rest, what left something behind, once.
+
+    An operation that has not begun leaves nothing: dying there is dying after the step before it.
+    """
+    rows: list[Row] = []
     for name, times in passed.items():
-        most = 1 if journey is nothing_happens else min(times, _MOST_TIMES)
-        for number in range(1, most + 1):
-            yield Row(journey, room, Order(Fate.KILL, number, name))
+        if (room, name) not in known:
+            most = 1 if journey is nothing_happens else min(times, _MOST_TIMES)
+        else:
+            most = 0 if name.endswith(BEFORE_WORK) else 1
+        rows += [Row(journey, room, Order(Fate.KILL, number, name)) for number in range(1, most + 1)]
         if name.endswith(AFTER_COMMIT):
-            yield Row(journey, room, Order(Fate.LOSE, 1, name))
+            rows.append(Row(journey, room, Order(Fate.LOSE, 1, name)))
+    return rows

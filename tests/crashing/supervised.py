@@ -25,7 +25,8 @@ T = TypeVar("T")
 _SLACK_PACE = 0.02
 _ACK_SECONDS = 1.5
 _LOOK_EVERY_SECONDS = 0.02
-_PASSED_WITHIN_SECONDS = 12.0
+# After the far end is as it should be: the slowest worker looks for work every two seconds.
+_PASSED_WITHIN_SECONDS = 6.0
 
 # Nobody holds a lease who is dead, and what he asked for is over on this machine after milliseconds.
 _END_LEASES = """
@@ -98,6 +99,8 @@ class Life:
         self.room = room
         self.unasked: list[str] = []
         self.orders: list[Order] = []
+        self.starts = self.due_starts = 0
+        self._is_told_to_end = False
         self._stage = stage
         self._rows = rows
         self._trace = stage.directory / f"{room}.trace"
@@ -135,6 +138,7 @@ class Life:
     async def start(self) -> None:
         self._log_at_start = self.process.log.stat().st_size if self.process.log.exists() else 0
         await self.process.start()
+        self.starts += 1
 
     async def keep_alive(self) -> None:
         """Start it again whenever it has ended, for ever."""
@@ -142,18 +146,22 @@ class Life:
             while self.process.is_running:  # noqa: ASYNC110 - another process
                 await asyncio.sleep(_LOOK_EVERY_SECONDS)
             code = await self.process.stop()
-            if code != -signal.SIGKILL:
+            if code != -signal.SIGKILL and not (code == 0 and self._is_told_to_end):
                 self.unasked.append(f"the {self.room} ended by itself with {code}\n{self.process.last_words(40)}")
                 await asyncio.sleep(0.5)
             for table, column in _LEASES[self.room]:
                 self._rows(_END_LEASES.format(table=table, column=column))
+            self._is_told_to_end = False
             self.give_next_order()
             await self.start()
 
-    def kill(self) -> None:
-        """As somebody else would, who tells nobody."""
+    async def end(self, number: signal.Signals) -> None:
+        """End it as somebody else would, who tells nobody; returns when it was started again."""
         assert self.process.pid is not None
-        os.kill(self.process.pid, signal.SIGKILL)
+        before, self._is_told_to_end = self.starts, number == signal.SIGTERM
+        self.due_starts += number == signal.SIGKILL
+        os.kill(self.process.pid, number)
+        await self._stage.until(lambda: self.starts > before, f"a new {self.room}", 40)
 
     def give_next_order(self) -> None:
         """Each is given to the process that comes after the one before."""
@@ -193,16 +201,23 @@ class Theatre:
 
     async def ready(self) -> None:
         """Both are up."""
-        await self.stage.until(lambda: all(life.is_ready for life in self.lives.values()), "both processes", 30)
+        try:
+            await self.stage.until(lambda: all(life.is_ready for life in self.lives.values()), "both processes", 30)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.last_words()}") from None
+
+    def last_words(self) -> str:
+        return "\n".join(f"— {room} —\n{life.process.last_words()}" for room, life in self.lives.items())
 
     def order(self, room: str, *orders: Order) -> None:
         """From here on; the second is for the successor of whom the first killed."""
         life = self.lives[room]
+        life.due_starts = life.starts + sum(order.fate is Fate.KILL for order in orders)
         life.orders = list(orders)
         life.give_next_order()
 
     async def carried_out(self, room: str) -> None:
-        """All orders are.
+        """All orders are, and whoever died of it has a successor.
 
         Raises:
             NotPassed: nobody came there; they are withdrawn.
@@ -210,7 +225,9 @@ class Theatre:
         life = self.lives[room]
         with suppress(AssertionError):
             await self.stage.until(lambda: not life.has_orders, "a passage", _PASSED_WITHIN_SECONDS)
-        if life.has_orders:
+        if not life.has_orders:
+            await self.stage.until(lambda: life.starts >= life.due_starts, f"a new {room}")
+        else:
             left = life.order.read_text() if life.order.exists() else str(life.orders)
             life.withdraw_orders()
             raise NotPassed(f"nothing passed {left}")
@@ -229,7 +246,7 @@ class Theatre:
 
     def clear(self) -> None:
         """Take back what a row that failed left switched on."""
-        self.stage.waha.answer_normally()
+        self.stage.waha.heal()
         self.stage.slack.heal()
         for life in self.lives.values():
             life.withdraw_orders()

@@ -1,0 +1,132 @@
+"""Journeys of commands: each is answered or said not to be taken, and done once or not at all."""
+
+from __future__ import annotations
+
+from tests.crashing.act import DELIVERED, Act
+
+
+async def a_command_writes_first(act: Act) -> None:
+    team, customer = act.cast.acme, act.customer()
+    text, before = act.text("Your order is ready"), act.told("ana", "Queued for")
+
+    act.begin()
+    await act.ask("ana", f"send --session {team.session} +{customer.number} {text}", "Queued for")
+    await act.until(lambda: act.received(customer, team), "the message on the phone")
+    await act.until(lambda: act.texts_in("support", text), "the message in Slack")
+    await act.over()
+
+    assert act.received(customer, team) == [text]
+    [shown] = act.scene.in_channel("support", text)
+    await act.until_shown(DELIVERED, shown)
+    act.see_answered("ana", "Queued for", before)
+
+
+async def a_command_is_refused(act: Act) -> None:
+    name = f"nobody-{act.number}"
+
+    act.begin()
+    await act.ask("ana", f"session show {name}", name)
+    await act.over()
+
+    act.see_answered("ana", name, 0)
+
+
+async def an_answer_is_not_taken(act: Act) -> None:
+    """Where it cannot be shown it becomes a direct message."""
+    before = act.told("ana", "asked for earlier")
+    act.scene.stage.slack.fail("response_url", status=500, times=None)
+
+    act.begin()
+    await act.ask("ana", "session list", "asked for earlier")
+    await act.over()
+    act.scene.stage.slack.heal()
+
+    assert act.told("ana", "asked for earlier") == before + 1
+
+
+async def a_session_is_added(act: Act) -> None:
+    name = f"new-{act.number}"
+    before = act.told("ana", f"`{name}`")
+
+    act.begin()
+    await act.ask("ana", f"session add {name}", f"`{name}`")
+    await act.until(lambda: act.on_waha(name), "the session on WAHA")
+    await act.until_status(name, "scan_qr")
+    await act.over()
+
+    assert len(act.on_waha(name)) == 1
+    assert act.scene.rows(f"SELECT count(*) FROM waha_sessions WHERE name = '{name}'") == [(1,)]  # noqa: S608
+    act.see_answered("ana", f"`{name}`", before)
+    await act.scene.ask("ana", f"session stop {name}")
+    await act.until(lambda: act.status_on_waha(name) == "STOPPED", "the session to stop")
+
+
+async def a_session_is_stopped(act: Act) -> None:
+    name = act.cast.unpaired
+    await act.scene.ask("ana", f"session start {name}")
+    await act.until_status(name, "scan_qr")
+    await act.theatre.settled()
+    before = act.told("ana", f"`{name}`")
+
+    act.begin()
+    await act.ask("ana", f"session stop {name}", f"`{name}`")
+    await act.until_status(name, "stopped")
+    await act.over()
+
+    assert act.status_on_waha(name) == "STOPPED"
+    act.see_answered("ana", f"`{name}`", before)
+
+
+async def a_code_is_asked_for(act: Act) -> None:
+    """Before there is one: it follows when there is."""
+    slack, name = act.scene.stage.slack, act.cast.unpaired
+    await act.until_status(name, "stopped")
+    before, answered = _pictures(act), act.told("ana", "direct message")
+
+    act.begin()
+    await act.scene.ask("ana", f"session start {name}")
+    await act.ask("ana", f"session qr {name}", "direct message")
+    await act.until(lambda: _pictures(act) > before, "the code in a direct message")
+    await act.over()
+
+    assert _pictures(act) == before + 1
+    assert not [one for one in slack.messages("support") if one.files]
+    act.see_answered("ana", "direct message", answered)
+    await act.scene.ask("ana", f"session stop {name}")
+
+
+async def a_report_is_asked_for(act: Act) -> None:
+    before, answered = len(act.scene.in_channel("reports", "Health report")), act.told("ana", "report")
+
+    act.begin()
+    await act.ask("ana", "report now", "report")
+    await act.until(lambda: len(act.scene.in_channel("reports", "Health report")) > before, "the report")
+    await act.over()
+
+    assert len(act.scene.in_channel("reports", "Health report")) == before + 1
+    act.see_answered("ana", "report", answered)
+
+
+async def a_channel_is_linked_late(act: Act) -> None:
+    team, customer = act.cast.later, act.customer()
+    await act.scene.ask(team.admin, "channel unlink", channel=team.channel)
+    texts = [act.text("First"), act.text("Second")]
+    for text in texts:
+        await customer.write(text, to=team.phone)
+        await act.until_row(
+            f"SELECT count(*) FROM messages WHERE body = '{text}' AND hold_reason = 'no channel'",  # noqa: S608
+            "the message without a channel",
+        )
+    answered = act.told(team.admin, "waited for a channel")
+
+    act.begin()
+    await act.ask(team.admin, "channel link", "waited for a channel", channel=team.channel)
+    await act.until(lambda: act.texts_in(team.channel, texts[-1]), "what was held")
+    await act.over()
+
+    assert act.texts_in(team.channel, f"({act.number})") == texts
+    act.see_answered(team.admin, "waited for a channel", answered)
+
+
+def _pictures(act: Act) -> int:
+    return sum(len(one.files) for one in act.scene.stage.slack.direct_messages("ana"))

@@ -1,0 +1,126 @@
+"""Journeys in which WAHA or Slack fails first, and a process of ours dies while it deals with that."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.crashing.act import DELIVERED, FAILED, READ, Act
+
+
+async def a_reply_is_refused(act: Act) -> None:
+    team, customer, waha = act.cast.acme, act.customer(), act.scene.stage.waha
+    root = await act.scene.written(team, customer, act.text("Can you hear me?"))
+    refusal = {"statusCode": 400, "message": "no such chat", "error": "Bad Request"}
+    waha.answer("/api/sendText", status=400, body=refusal)
+
+    act.begin()
+    said = act.scene.reply(team, root, act.text("Loud and clear"))
+    await act.until_shown(FAILED, said)
+    await act.over()
+    waha.answer_normally()
+
+    assert list(said.reactions) == [FAILED]
+    assert act.received(customer, team) == []
+    thread = act.scene.stage.slack.thread("support", root.ts)
+    assert sum("no such chat" in one.text for one in thread) == 1
+
+
+async def a_reply_is_throttled(act: Act) -> None:
+    busy = {"statusCode": 429, "message": "Too many requests"}
+    await _reply_after(act, status=429, body=busy)
+
+
+async def a_reply_has_to_wait_for_its_session(act: Act) -> None:
+    await _reply_after(act, status=422, body=act.not_ready())
+
+
+async def _reply_after(act: Act, *, status: int, body: Any) -> None:
+    team, customer, text = act.cast.acme, act.customer(), act.text("It does")
+    root = await act.scene.written(team, customer, act.text("Does it float?"))
+    act.scene.stage.waha.answer("/api/sendText", status=status, body=body, times=1)
+
+    act.begin()
+    said = act.scene.reply(team, root, text)
+    await act.until_shown(DELIVERED, said)
+    await act.over()
+    act.scene.stage.waha.answer_normally()
+
+    assert act.received(customer, team) == [text]
+    assert list(said.reactions) == [DELIVERED]
+
+
+async def a_reply_is_looked_up(act: Act) -> None:
+    """WAHA sends it and says so to nobody, and fails when it is asked for the first time."""
+    team, customer, waha, text = act.cast.acme, act.customer(), act.scene.stage.waha, act.text("In the yard")
+    root = await act.scene.written(team, customer, act.text("Where are you?"))
+    waha.webhook_faults.lose(session=team.waha_session)
+    waha.hang_up("/api/sendText", times=1, carried_out=True)
+    waha.answer("/api/*/chats/*/messages/*", status=500, body={"statusCode": 500}, times=1)
+
+    act.begin()
+    said = act.scene.reply(team, root, text)
+    await act.until_row(f"SELECT status = 'sent' FROM messages WHERE body = '{text}'", "the look-up")  # noqa: S608
+    await act.over()
+    waha.heal()
+    await customer.read()
+    await act.until_shown(READ, said)
+
+    assert act.received(customer, team) == [text]
+
+
+async def a_post_is_looked_up(act: Act) -> None:
+    """Slack stores it and answers nothing, and fails when it is asked for the first time."""
+    team, customer, slack = act.cast.acme, act.customer(), act.scene.stage.slack
+    await act.scene.written(team, customer, act.text("One"))
+    slack.fail("chat.postMessage", drop_after_storing=True, when=lambda call: act.text("Two") in str(call))
+    slack.fail("conversations.replies", status=500)
+
+    await _goes_on_in_order(act)
+
+
+async def a_post_is_limited(act: Act) -> None:
+    await act.scene.written(act.cast.acme, act.customer(), act.text("One"))
+    slack = act.scene.stage.slack
+    slack.fail("chat.postMessage", status=429, when=lambda call: act.text("Two") in str(call))
+
+    await _goes_on_in_order(act)
+
+
+async def a_thread_is_gone(act: Act) -> None:
+    await act.scene.written(act.cast.acme, act.customer(), act.text("One"))
+    slack = act.scene.stage.slack
+    slack.fail("chat.postMessage", error="thread_not_found", when=lambda call: act.text("Two") in str(call))
+
+    await _goes_on_in_order(act)
+
+
+async def a_channel_is_closed_for_a_while(act: Act) -> None:
+    await act.scene.written(act.cast.acme, act.customer(), act.text("One"))
+    slack = act.scene.stage.slack
+    slack.fail("chat.postMessage", error="is_archived", when=lambda call: act.text("Two") in str(call))
+
+    await _goes_on_in_order(act)
+
+
+async def a_post_is_never_taken(act: Act) -> None:
+    """Slack's refusal of one message holds up none behind it."""
+    await act.scene.written(act.cast.acme, act.customer(), act.text("One"))
+    slack = act.scene.stage.slack
+    slack.fail("chat.postMessage", error="no_text", times=None, when=lambda call: act.text("Two") in str(call))
+
+    await _goes_on_in_order(act, taken=False)
+
+
+async def _goes_on_in_order(act: Act, *, taken: bool = True) -> None:
+    team, customer = act.cast.acme, act.customer()
+    second, third = act.text("Two"), act.text("Three")
+
+    act.begin()
+    await customer.write(second, to=team.phone)
+    await act.until_kept("webhook_events", second)
+    await customer.write(third, to=team.phone)
+    await act.until(lambda: act.texts_in("support", third), "the message after it")
+    await act.over()
+    act.scene.stage.slack.heal()
+
+    assert act.texts_in("support", f"({act.number})") == [act.text("One"), *([second] if taken else []), third]
