@@ -23,7 +23,7 @@ from slack.errors import SlackRefused, SlackUncertain
 
 log = get_logger(__name__)
 
-# Slack's clock and ours differ; no message is older than its row.
+# Slack's clock and ours differ; no message is older than the try that made it.
 _LOOKS_BACK = timedelta(minutes=1)
 _MAY_BE_REPEATED = frozenset({"react", "update", "delete"})  # the second time changes nothing
 _BAD_BLOCKS = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long"})
@@ -58,7 +58,7 @@ class Poster:
             AtMostOnce: nobody can tell.
             SlackError: Slack could not be asked.
         """
-        if post.post_started_at is None or post.kind in _MAY_BE_REPEATED:
+        if post.post_started_at is None:
             return None
         if post.kind == "ephemeral":
             raise AtMostOnce
@@ -66,7 +66,7 @@ class Poster:
         if post.file_id is not None:
             return await self._shared_at(post.file_id, channel)
         return await self._slack.find_post(
-            channel, str(post.post_id), thread_ts=post.thread_ts, oldest=post.created_at - _LOOKS_BACK
+            channel, str(post.post_id), thread_ts=post.thread_ts, oldest=post.post_started_at - _LOOKS_BACK
         )
 
     async def make(self, post: LeasedPost) -> str | None:
@@ -169,6 +169,11 @@ class Poster:
     async def _shared_at(self, file_id: str, channel: str) -> str | None:
         shares = await self._slack.file_shares(file_id)
         return next((share.ts for share in shares if share.channel == channel), None)
+
+
+def needs_look_up(post: LeasedPost) -> bool:
+    """Whether an earlier try was interrupted, and a second one would show."""
+    return post.post_started_at is not None and post.kind not in _MAY_BE_REPEATED
 
 
 def outdated_receipts(post: LeasedPost) -> set[str]:

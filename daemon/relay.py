@@ -7,7 +7,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 from daemon.loops import Crew
-from daemon.posts import AtMostOnce, Poster, outdated_receipts
+from daemon.posts import AtMostOnce, Poster, needs_look_up, outdated_receipts
 from database import DatabaseUnavailable, in_database
 from database.notifications import Wakeup
 from operations import relaying
@@ -112,7 +112,9 @@ class Relay:
         match error:
             case SlackRateLimited():
                 now = datetime.now(UTC)
-                self._pacing.limited(post.slack_channel_id, now + error.retry_after, now, _budget_of(post))
+                self._pacing.limited(
+                    post.slack_channel_id, now + error.retry_after, now, _budget_of(post, error.method)
+                )
                 await self._delay(post, error.retry_after, error.sentence)
             case SlackNotSent():
                 await in_database(relaying.record_not_posted, post, error.sentence)
@@ -165,11 +167,18 @@ class Relay:
         return calls * self._call
 
     async def _found(self, post: LeasedPost) -> str | None:
+        if not needs_look_up(post):
+            return None
+        now = datetime.now(UTC)
+        if wait := self._pacing.delay_until("", now, Budget.LOOKUP):
+            raise _CannotLookUp("Slack's limit", wait)
+        self._pacing.spend("", now, Budget.LOOKUP)
         try:
             return await self._poster.look_up(post)
         except SlackTokenRefused as error:
             raise _CannotLookUp(error.sentence) from error
         except SlackRateLimited as error:
+            self._pacing.limited("", now + error.retry_after, now, Budget.LOOKUP)
             raise _CannotLookUp(error.sentence, max(error.retry_after, _LOOK_AGAIN_AFTER)) from error
         except SlackRefused as error:
             if error.reason in _IS_NOT_THERE:
@@ -233,5 +242,5 @@ class _LookUpRefused(Exception):
         self.error = error
 
 
-def _budget_of(post: LeasedPost) -> Budget:
-    return _BUDGETS.get(post.kind, Budget.POST)
+def _budget_of(post: LeasedPost, method: str = "") -> Budget:
+    return Budget.REACTION_REMOVAL if method == Budget.REACTION_REMOVAL.value else _BUDGETS.get(post.kind, Budget.POST)

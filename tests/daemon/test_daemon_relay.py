@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -14,7 +15,7 @@ from models import Conversation, PostKind, uuid7
 from operations import posting
 from sandbox.slack import SandboxSlack
 from sandbox.slack.journal import Call
-from slack.pacing import Pacing
+from slack.pacing import Budget, Pacing
 from tests.daemon.conftest import Rows, becomes
 from tests.daemon.relays import CALL_SECONDS, LEASE_SECONDS, RING, a_conversation, a_relay_with, tell, texts
 
@@ -142,6 +143,23 @@ async def test_nothing_is_posted_again_before_a_look_up_succeeded(slack: Sandbox
     await becomes(rows, "SELECT posted_at IS NOT NULL FROM slack_posts", [(True,)])
     assert texts(slack) == ["once"]
     assert len(posts_of(slack, "once")) == 1
+
+
+async def test_a_look_up_waits_for_slacks_limit_and_nothing_is_posted_meanwhile(
+    slack: SandboxSlack, rows: Rows
+) -> None:
+    pacing = Pacing()
+    async with a_relay_with(slack, pacing):
+        allowed_at = datetime.now(UTC) + timedelta(seconds=LEASE_SECONDS + 1)
+        pacing.pause(allowed_at, Budget.LOOKUP)
+        slack.fail("chat.postMessage", drop_after_storing=True)
+
+        await tell(slack, "once")
+
+        await becomes(rows, "SELECT posted_at IS NOT NULL FROM slack_posts", [(True,)])
+    assert texts(slack) == ["once"]
+    [look_up] = slack.calls("conversations.history")
+    assert look_up.at >= allowed_at.timestamp()
 
 
 async def test_a_look_up_in_a_channel_that_is_closed_to_us_waits_for_the_channel(
