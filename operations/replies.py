@@ -114,7 +114,12 @@ def _changed(reply: Reply, message: Message) -> str | None:
     body = _body(reply, message.tenant_id)
     if body == message.body:
         return None
-    return _refusal(reply, message.tenant_id) or (edits.change(message, body, reply.writer) if body else NO_TEXT)
+    refusal = _refusal(reply, message.tenant_id) or (None if body else NO_TEXT)
+    return _of_change(refusal) if refusal is not None else edits.change(message, body, reply.writer)
+
+
+def _of_change(refusal: str) -> str:
+    return refusal.replace("Not sent to the customer", "Your change was not taken over, the text from before counts", 1)
 
 
 def _moved(thread: _Thread) -> str:

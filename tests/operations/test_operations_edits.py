@@ -13,7 +13,7 @@ from database import tenant_transaction
 from models import Conversation, Tenant, WahaSession
 from operations import dead_letters, sending
 from operations.edits import HAS_IT, HAS_IT_ALTHOUGH_INTERNAL, HAS_OLD_TEXT, MAY_HAVE_IT, WAS_NOT_SENT
-from operations.replies import NO_TEXT, STAYS_INTERNAL
+from operations.replies import STAYS_INTERNAL
 from tests.operations.builders import (
     ANA,
     CALL,
@@ -237,7 +237,7 @@ def test_an_empty_edit_changes_nothing_and_is_said(world: World, conversation: C
     hear(original(conversation), edit(conversation, "  "))
 
     assert outbound(world) == [("It leaves today.", "queued")]
-    assert world.privately() == [NO_TEXT]
+    assert world.privately() == ["Your change was not taken over, the text from before counts: there is no text in it."]
 
 
 def test_who_may_not_write_any_more_changes_nothing_and_is_told(world: World, conversation: Conversation) -> None:
@@ -247,7 +247,7 @@ def test_who_may_not_write_any_more_changes_nothing_and_is_told(world: World, co
     hear(edit(conversation, "It leaves tomorrow."))
 
     assert outbound(world) == [("It leaves today.", "queued")]
-    assert "you are AUDITOR" in world.privately()[0]
+    assert world.privately()[0].startswith("Your change was not taken over, the text from before counts: that needs ")
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
