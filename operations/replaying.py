@@ -47,9 +47,10 @@ def replay(message: Message, *, new_id: UUID, body: str | None = None) -> Messag
         **origin,
         **{name: getattr(message, name) for name in _SAME},
     )
-    # The row that shows receipts goes over too, with what it knows to be shown.
+    # The row that shows receipts goes over too, with what it knows to be shown; after a failure it may begin anew.
     changed(
-        "UPDATE slack_posts SET slot = %s, message_id = %s WHERE slot = %s AND tenant_id = %s",
+        'UPDATE slack_posts SET slot = %s, message_id = %s, payload = payload || \'{"receipt": "failed"}\' '
+        "WHERE slot = %s AND tenant_id = %s",
         (f"receipt:{again.id}", again.id, f"receipt:{message.id}", message.tenant_id),
     )
     show_receipt(again)
