@@ -226,9 +226,15 @@ def _complete_contact(conversation: Conversation, customer: Customer) -> None:
 
 
 def _remember_name(conversation: Conversation, customer: Customer) -> None:
-    if customer.name and not conversation.title:
-        conversation.title = clean(customer.name)
-        conversation.save(only=[Conversation.title])
+    """What the customer calls themselves, where the first that was known of them was a message of ours."""
+    if not customer.name or conversation.title:
+        return
+    conversation.title = clean(customer.name)
+    conversation.save(only=[Conversation.title])
+    changed(
+        "UPDATE contacts SET name = %s WHERE id = %s AND tenant_id = %s AND name = ''",
+        (conversation.title, conversation.contact_id, conversation.tenant_id),
+    )
 
 
 def _join(older: Conversation, younger: Conversation) -> None:
