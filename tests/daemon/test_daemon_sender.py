@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -239,18 +239,96 @@ async def test_a_server_that_this_daemon_does_not_know_is_left_to_others(
     assert received(talk) == [("for another daemon", 1)]
 
 
-async def test_an_account_that_may_start_no_chats_is_told_at_once_and_holds_nothing_else(
+async def test_an_account_that_may_start_no_chats_waits_and_goes_on_with_those_who_wrote(
     waha: SandboxWaha, talk: Talk, sender: None, rows: Rows
 ) -> None:
-    details = "server returned error 463"
-    refusal = {"statusCode": 500, "exception": {"message": f"2 UNKNOWN: {details}", "code": 2, "details": details}}
-    waha.answer(SEND, status=500, body=refusal, times=1)
+    waha.whatsapp.phone(SHOP).restrict()
+    await queue(talk, "to somebody new")
+    held = "SELECT status, hold_reason, attempts FROM messages"
+    await becomes(rows, held, [("queued", "no new chats", 0)])
+    assert await rows("SELECT hold_until, restricted_until > now() + interval '23 hours' FROM waha_sessions") == [
+        (None, True)
+    ]
+    assert sends(waha) == 1
+
+    await rows("UPDATE conversations SET last_inbound_at = now()")
+    waha.whatsapp.phone(SHOP).lift_restriction()
+    await rows("UPDATE messages SET next_attempt_at = now()")
+
+    await becomes(rows, "SELECT status FROM messages", [("sent",)])
+    assert received(talk) == [("to somebody new", 1)]
+
+
+async def test_the_end_that_whatsapp_names_is_the_end_of_the_pause(
+    waha: SandboxWaha, talk: Talk, sender: None, rows: Rows
+) -> None:
+    until = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=3)
+    waha.whatsapp.phone(SHOP).restrict()
+    # As WAHA tells it since 2026.7.2.
+    timelock = {"isActive": True, "timeEnforcementEnds": int(until.timestamp())}
+    account = {"id": "4930901820@c.us", "reachoutTimelock": timelock}
+    waha.answer("/api/sessions/s1", status=200, body={"name": "s1", "status": "WORKING", "me": account})
 
     await queue(talk, "to somebody new")
 
-    await becomes(rows, "SELECT status, error_message LIKE '%%no new chats%%' FROM messages", [("failed", True)])
-    assert await rows("SELECT hold_until FROM waha_sessions") == [(None,)]
-    assert sends(waha) == 1
+    await becomes(rows, "SELECT restricted_until FROM waha_sessions", [(until,)])
+
+
+NOT_READY = {"error": "Session status is not as expected.", "session": "s1", "expected": ["WORKING"]}
+
+
+def exception(said: str) -> dict[str, object]:
+    """A 500 of WAHA: the engine's own exception."""
+    return {"statusCode": 500, "exception": {"message": f"2 UNKNOWN: {said}", "code": 2, "details": said}}
+
+
+# What is answered to a send, and what becomes of the message: `held` costs no attempt and stops the session's queue,
+# `later` costs one, `failed` is a dead letter, `unknown` keeps the lease until it can be looked up.
+OUTCOMES: dict[str, tuple[int, object, str]] = {
+    "key refused": (401, {"message": "Unauthorized", "statusCode": 401}, "held"),
+    "key has no right": (403, {"message": "Forbidden", "statusCode": 403}, "held"),
+    "malformed": (400, {"message": ["text must be a string"], "error": "Bad Request", "statusCode": 400}, "failed"),
+    "malformed, one sentence": (400, {"detail": "chatId is missing"}, "failed"),
+    "no such thing": (404, {"message": "Chat not found", "error": "Not Found", "statusCode": 404}, "failed"),
+    "not by this engine": (501, {"message": "not implemented by 'GOWS' engine", "statusCode": 501}, "failed"),
+    "starting": (422, NOT_READY | {"status": "STARTING"}, "held"),
+    "to be scanned": (422, NOT_READY | {"status": "SCAN_QR_CODE"}, "held"),
+    "stopped": (422, NOT_READY | {"status": "STOPPED"}, "held"),
+    "failed": (422, NOT_READY | {"status": "FAILED"}, "held"),
+    "not running": (422, {"message": "We didn't find a session with name 's1'.", "statusCode": 422}, "held"),
+    "not made there yet": (422, {"error": 'Session "s1" does not exist', "session": "s1"}, "held"),
+    "not there": (404, {"message": "Session not found", "error": "Not Found", "statusCode": 404}, "held"),
+    "not processable": (422, {"message": "No such number", "error": "Unprocessable Entity"}, "failed"),
+    "too many": (429, "slow down", "held"),
+    "WhatsApp's 400": (500, exception("server returned error 400"), "later"),
+    "WhatsApp's 479": (500, exception("server returned error 479"), "later"),
+    "no address": (500, exception("No LID for user"), "later"),
+    "not acceptable": (500, exception("not-acceptable"), "later"),
+    "TypeError": (500, exception("Cannot read properties of undefined (reading 'chatId')"), "unknown"),
+    "bad gateway": (502, "", "unknown"),
+    "unavailable": (503, "", "unknown"),
+    "gateway time-out": (504, "", "unknown"),
+    "a page": (200, "<html>", "unknown"),
+}
+STANDS = """
+    SELECT CASE WHEN m.status = 'failed' THEN 'failed' WHEN s.hold_until > now() AND m.attempts = 0 THEN 'held'
+        WHEN m.attempts = 1 THEN 'later'
+        WHEN m.lease_token IS NOT NULL AND m.send_started_at IS NOT NULL THEN 'unknown' END
+    FROM messages m JOIN waha_sessions s ON s.id = m.session_id
+"""
+
+
+@pytest.mark.parametrize("answer", OUTCOMES)
+async def test_what_becomes_of_a_message_for_each_answer(
+    waha: SandboxWaha, talk: Talk, sender: None, rows: Rows, answer: str
+) -> None:
+    status, body, outcome = OUTCOMES[answer]
+    waha.answer(SEND, status=status, body=body)
+
+    await queue(talk, "Hello")
+
+    await becomes(rows, STANDS, [(outcome,)])
+    assert received(talk) == []
 
 
 async def test_what_waited_half_an_hour_is_not_sent_unasked(
