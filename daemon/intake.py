@@ -10,32 +10,36 @@ from operations.webhook_inbox import NewWebhook
 
 # More than can be stored within WAHA's patience (8 s): it is better told to come back.
 MOST_WAITING = 2_000
+# Within that patience too, where PostgreSQL stands still. What is stored after all is known when WAHA comes back.
+PATIENCE_SECONDS = 5.0
 _LARGEST_BATCH = 200
 
 
 class Overloaded(Exception):
-    """More webhooks wait than can be stored in time; nothing of this one was kept."""
+    """More webhooks wait than can be stored in time, or this one waited too long: WAHA shall come back with it."""
 
 
 class Intake:
     """One writer: it takes whatever has gathered while it was writing, and adds no delay when alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self._waiting: asyncio.Queue[tuple[NewWebhook, asyncio.Future[None]]] = asyncio.Queue(MOST_WAITING)
+        self._patience_seconds = patience_seconds
 
     async def keep(self, webhook: NewWebhook) -> None:
         """Return when the webhook is committed.
 
         Raises:
-            Overloaded: it was not even queued.
+            Overloaded: it was not, in time.
             Exception: it could not be stored; WAHA will post it again.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:
             self._waiting.put_nowait((webhook, done))
-        except asyncio.QueueFull:
+            async with asyncio.timeout(self._patience_seconds):
+                await done
+        except (asyncio.QueueFull, TimeoutError):
             raise Overloaded from None
-        await done
 
     async def write(self) -> None:
         """Store what gathers, for ever."""

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import threading
 import uuid
 from collections.abc import AsyncIterator
 
@@ -16,9 +17,10 @@ from aiohttp.web import Application, Request
 
 from daemon import ingress
 from daemon.intake import MOST_WAITING, Intake, Overloaded
+from database import database, in_database, transaction
 from models import uuid7
 from operations.webhook_inbox import NewWebhook
-from tests.daemon.conftest import Rows
+from tests.daemon.conftest import Rows, becomes
 
 KEY = "a-key-of-main"
 LIMIT = 2_000
@@ -167,6 +169,35 @@ async def test_more_than_can_be_stored_in_time_is_turned_away() -> None:
     for one in waiting:
         one.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_while_postgresql_stands_still_webhooks_are_turned_away_in_time_and_stored_once(rows: Rows) -> None:
+    intake = Intake(patience_seconds=0.3)
+    writing = asyncio.create_task(intake.write())
+    app = ingress.application(intake=intake, keys={"main": KEY}, max_body_bytes=LIMIT, ready=nothing_missing)
+    released = threading.Event()
+    stalled = asyncio.create_task(in_database(hold_table, released))
+    await becomes(
+        rows,
+        "SELECT count(*) FROM pg_locks WHERE mode = 'ShareLock' AND relation = 'webhook_events'::regclass AND granted",
+        [(1,)],
+    )
+
+    async with TestClient(TestServer(app)) as client:
+        turned_away = [await post(client, event(f"evt_{number}")) for number in range(3)]
+        released.set()
+        await stalled
+        taken = [await post(client, event(f"evt_{number}")) for number in range(3)]
+
+    writing.cancel()
+    assert (turned_away, taken) == ([503] * 3, [200] * 3)
+    assert await rows("SELECT event_id FROM webhook_events ORDER BY position") == [("evt_0",), ("evt_1",), ("evt_2",)]
+
+
+def hold_table(released: threading.Event) -> None:
+    with transaction():
+        database.execute_sql("LOCK TABLE webhook_events IN SHARE MODE")
+        released.wait(30)
 
 
 async def test_a_request_that_was_given_up_does_not_stop_the_writer(intake: Intake, rows: Rows) -> None:
