@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Final
 
 from models import Cause
 
-EVENT: Final = "switchboard.recovered"
-"""The name of an event of our own, which stands in the inbox before the first message that was recovered."""
+DIVIDER: Final = "switchboard.divider"
+"""Metadata of the first message that was recovered of a conversation: the line above it."""
 
 NOT_SHOWN: Final = "switchboard.not_shown"
 """Metadata of a recovered message that is kept, and only counted in its thread."""
@@ -28,27 +28,13 @@ _DAY_AND_TIME, _TIME = "{date_short_pretty} {time}", "{time}"
 
 @dataclass(frozen=True)
 class Recovered:
-    """What was found of one conversation: `recent` messages are shown below, `older` ones are only counted."""
+    """What was found of one conversation: `recent` messages are shown or sent, `older` ones are only counted."""
 
     recent: int
     older: int
     first: datetime
     last: datetime
     cause: str
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "recent": self.recent,
-            "older": self.older,
-            "first": self.first.timestamp(),
-            "last": self.last.timestamp(),
-            "cause": self.cause,
-        }
-
-    @classmethod
-    def parse(cls, payload: Mapping[str, Any]) -> Recovered:
-        first, last = (datetime.fromtimestamp(payload[key], tz=UTC) for key in ("first", "last"))
-        return cls(payload["recent"], payload["older"], first, last, payload["cause"])
 
     def above_messages(self) -> str:
         """Of what customers wrote, above it."""
@@ -65,6 +51,11 @@ class Recovered:
     def _found(self, one: str, more: str) -> str:
         count = self.recent + self.older
         return f"{count} {one if count == 1 else more} recovered, written {_span(self.first, self.last)}"
+
+
+def brought_by(metadata: Mapping[str, str]) -> str:
+    """The divider that a recovered message brings along; empty for all but the first of a conversation."""
+    return metadata.get(DIVIDER, "")
 
 
 def _span(first: datetime, last: datetime) -> str:

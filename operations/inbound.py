@@ -22,7 +22,6 @@ from operations.sql import changed, clean, entity, try_share
 from slack.mrkdwn import foreign
 from waha import events
 from waha.chat_ids import kind_of
-from waha.loose_json import Object
 from waha.messages import Message as WahaMessage
 
 # WAHA's session carries our row's id under this name, and repeats it in every event.
@@ -121,8 +120,6 @@ def _apply(heard: Heard, turn: _Turn) -> None:
             # WAHA's clock may be ahead; a status from the future would hide every poll until then.
             at = min(event.envelope.timestamp or now_utc(), now_utc())
             observe_status(session, event.waha_status, at=at, source="webhook")
-        case events.UnknownEvent() if event.envelope.name == dividers.EVENT:
-            _divide(event.payload, turn)
         case _:
             pass
 
@@ -140,31 +137,33 @@ def _acknowledge(event: events.AckEvent, turn: _Turn, *, may_wait: bool) -> Mess
 
 
 def _message(heard: Heard, told: WahaMessage, turn: _Turn) -> None:
-    session = turn.session
+    session, divider = turn.session, dividers.brought_by(heard.event.envelope.metadata)
     if kind_of(told.chat_id) in _IGNORED_CHATS:
         return
     if told.from_me and delivery.is_own(session, told):
         turn.at_the_end.append(lambda: delivery.confirm(session, told))
+        _divide(divider, told, turn)
         return
     if _is_known(told, turn):
+        _divide(divider, told, turn)
         return
     conversation = turn.conversation_with(_customer(told))
     message = keep(told, session, conversation, name=_name_of(told), may_be_late=not heard.is_history)
     turn.arrived.append(told.message_id)
     if dividers.NOT_SHOWN in heard.event.envelope.metadata:
         keep_back(message)
+        _divide(divider, told, turn)
     elif conversation.slack_channel_id is None:
         _hold(message, turn)
     else:
-        relay_inbound(conversation, message)
+        relay_inbound(conversation, message, below=divider)
 
 
-def _divide(payload: Object, turn: _Turn) -> None:
-    """Say above messages that were missed how many there are; without a channel that is said when it has one."""
-    head = WahaMessage.parse(payload["head"])
-    conversation = turn.conversation_with(_customer(head)) if head is not None else None
+def _divide(divider: str, told: WahaMessage, turn: _Turn) -> None:
+    """Say what was recovered without the message that brought the divider, which is not shown itself."""
+    conversation = turn.conversation_with(_customer(told)) if divider else None
     if conversation is not None and conversation.slack_channel_id is not None:
-        queue_in_thread(conversation, dividers.Recovered.parse(payload).above_messages())
+        queue_in_thread(conversation, divider)
 
 
 def _is_known(told: WahaMessage, turn: _Turn) -> bool:

@@ -1,7 +1,7 @@
 """What WhatsApp brought while nobody took it: rows of WAHA's history, stored as the webhooks they would have been.
 
-Only what is new is stored, behind a divider, and both in the lane of their chat. From there on it is an event like any
-other, and the inbox has the last word on what is known.
+Only what is new is stored, in the lane of its chat, and the first of it brings a divider along. From there on it is an
+event like any other, and the inbox has the last word on what is known.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from database import notify, tenant_transaction
@@ -123,10 +122,12 @@ def store(leased: LeasedSession, group: Sequence[Missed]) -> int:
         since = database_now() - dividers.SHOWN_FOR
         ours = _perhaps_ours(leased, chat_ids)
         counted = [one for one in fresh if not (one.from_me and one.text.strip() in ours)]
-        webhooks = [_as_new_webhook(leased, one, fresh[0], is_shown=one.at >= since) for one in fresh]
-        if counted:
-            webhooks.insert(0, _divider(leased, counted, fresh[0], since))
-        insert_many("webhook_events", webhooks)
+        above = _above(counted, since)
+        lane = _lane(leased, fresh[0].chat_ids[0])
+        brought = {one.key: _metadata(one, since) for one in fresh}
+        if above is not None:
+            brought[above.key][dividers.DIVIDER] = _divider(counted, since, leased.cause)
+        insert_many("webhook_events", [_as_new_webhook(leased, one, lane, brought[one.key]) for one in fresh])
         notify("webhooks")
     return len(counted)
 
@@ -219,37 +220,30 @@ def _lane(leased: LeasedSession, chat_id: str) -> str:
     return f"{leased.external_session_id}/{chat_id}"
 
 
-def _as_new_webhook(leased: LeasedSession, one: Missed, head: Missed, *, is_shown: bool) -> NewWebhook:
-    metadata = {} if is_shown else {dividers.NOT_SHOWN: "true"}
-    body = as_webhook(
-        leased.external_session_id, one.row, engine=leased.engine, version=leased.version, metadata=metadata
-    )
-    return _new(leased, one.event_id, "message.any", head.chat_ids[0], body)
+def _above(counted: Sequence[Missed], since: datetime) -> Missed | None:
+    """The message that the divider stands above: the first that is shown, or the first where none is."""
+    return next((one for one in counted if one.at >= since), counted[0] if counted else None)
 
 
-def _divider(leased: LeasedSession, counted: Sequence[Missed], head: Missed, since: datetime) -> NewWebhook:
-    """An event of our own; `head` is the first message below it, which says whose conversation it is."""
+def _divider(counted: Sequence[Missed], since: datetime, cause: str) -> str:
     recent = sum(one.at >= since for one in counted)
-    payload = dividers.Recovered(
-        recent, len(counted) - recent, counted[0].at, counted[-1].at, leased.cause
-    ).as_json() | {"head": head.row}
-    event_id = f"recovered_{leased.lease_token}_{head.message_id}"
-    body = _envelope(leased, event_id, dividers.EVENT, payload)
-    return _new(leased, event_id, dividers.EVENT, head.chat_ids[0], body)
+    recovered = dividers.Recovered(recent, len(counted) - recent, counted[0].at, counted[-1].at, cause)
+    return recovered.above_messages()
+
+
+def _metadata(one: Missed, since: datetime) -> dict[str, str]:
+    return {} if one.at >= since else {dividers.NOT_SHOWN: "true"}
+
+
+def _as_new_webhook(leased: LeasedSession, one: Missed, lane: str, metadata: dict[str, str]) -> NewWebhook:
+    name = leased.external_session_id
+    body = as_webhook(name, one.row, engine=leased.engine, version=leased.version, metadata=metadata)
+    return NewWebhook(uuid7(), leased.server, name, clean(one.event_id), "message.any", clean(lane), body)
 
 
 def _as_receipt(leased: LeasedSession, told: Message) -> NewWebhook:
-    event_id = f"history_ack_{told.ack}_{told.message_id}"
+    name, event_id = leased.external_session_id, f"history_ack_{told.ack}_{told.message_id}"
     payload = {"id": told.serialized_id, "fromMe": True, "ack": told.ack}
-    body = _envelope(leased, event_id, "message.ack", payload)
-    return _new(leased, event_id, "message.ack", told.chat_id, body)
-
-
-def _envelope(leased: LeasedSession, event_id: str, name: str, payload: dict[str, Any]) -> bytes:
-    event = {"id": event_id, "event": name, "session": leased.external_session_id, "payload": payload}
-    return json.dumps(event | {"engine": leased.engine}).encode()
-
-
-def _new(leased: LeasedSession, event_id: str, name: str, chat_id: str, body: bytes) -> NewWebhook:
-    lane = clean(_lane(leased, chat_id))
-    return NewWebhook(uuid7(), leased.server, leased.external_session_id, clean(event_id), name, lane, body)
+    event = {"id": event_id, "event": "message.ack", "session": name, "payload": payload, "engine": leased.engine}
+    body, lane = json.dumps(event).encode(), clean(_lane(leased, told.chat_id))
+    return NewWebhook(uuid7(), leased.server, name, clean(event_id), "message.ack", lane, body)

@@ -13,11 +13,11 @@ from typing import Any
 from uuid import UUID
 
 from database import notify, set_tenant, transaction
-from models import Conversation
+from models import PostKind
 from operations.catching_up import LeasedChannel
 from operations.dividers import SHOWN_FOR, Recovered
 from operations.editions import Reply, reply_of
-from operations.posting import queue_in_thread
+from operations.posting import queue_post
 from operations.slack_events import incoming
 from operations.slack_inbox import NewSlackEvent
 from operations.sql import database_now, first, rows
@@ -125,10 +125,16 @@ def _say(
     if thread is None:
         return
     set_tenant(thread.tenant_id)
-    conversation = Conversation.find(thread.conversation_id)
-    if conversation is None or conversation.slack_channel_id != channel.slack_channel_id:
-        return
     times = sorted(one.written_at for one in replies)
     recent = sum(at >= since for at in times)
     recovered = Recovered(recent, len(times) - recent, times[0], times[-1], channel.cause)
-    queue_in_thread(conversation, recovered.below_replies(ask_after=ask_after))
+    # In a lane of its own: what customers wrote goes first, and a channel takes one post a second.
+    queue_post(
+        f"recovered:{channel.slack_team_id}/{channel.slack_channel_id}",
+        PostKind.POST,
+        {"text": recovered.below_replies(ask_after=ask_after)},
+        team_id=channel.slack_team_id,
+        channel_id=channel.slack_channel_id,
+        tenant_id=thread.tenant_id,
+        thread_ts=thread_ts,
+    )

@@ -23,12 +23,14 @@ _WITHOUT_TEXT = {
 }
 
 
-def relay_inbound(conversation: Conversation, message: Message) -> None:
+def relay_inbound(conversation: Conversation, message: Message, *, below: str = "") -> None:
     """Queue what a customer wrote for the conversation's thread: several posts when it is long.
 
-    What was held may have been edited or deleted meanwhile, and that is told behind it.
+    It may stand `below` a line of ours, in one post, since a channel takes one a second. What was held may have been
+    edited or deleted meanwhile, and that is told behind it.
     """
-    for part in parts_of(message):
+    first, *following = parts_of(message)
+    for part in (f"{below}\n{first}" if below else first, *following):
         queue_in_thread(conversation, part, message_id=message.id)
     if isinstance(text := message.metadata.get("edited_body"), str):
         queue_in_thread(conversation, edited(str(message.metadata.get("sender_name") or ""), text))

@@ -23,7 +23,7 @@ from waha.client import WahaClient
 SHOP, CARLA, DORA = "+4930901820", "+4915123456789", "+4915123456780"
 STORE = {"noweb": {"store": {"enabled": True, "fullSync": False}}}
 STORED = "SELECT count(*) FROM webhook_events WHERE event_name = 'message.any'"
-DIVIDERS = "SELECT count(*) FROM webhook_events WHERE event_name = 'switchboard.recovered'"
+DIVIDERS = "SELECT count(*) FROM webhook_events WHERE convert_from(body, 'UTF8') LIKE '%%switchboard.divider%%'"
 
 
 class Place:
