@@ -67,7 +67,11 @@ class Havoc:
 
     async def _strike(self, fault: Fault) -> None:
         words = f"fault: {fault.name}"
-        if fault.name.startswith("slack"):
+        if fault.name == "postgres stalled":
+            self._note(f"{words} for {fault.seconds:.1f} s")
+            self._house.postgres.stall()
+            end: End = self._house.postgres.go_on
+        elif fault.name.startswith("slack"):
             self._note(f"{words} for {fault.seconds:.1f} s")
             end = await begin_at_slack(self._house.slack, fault, self._channels)
         else:

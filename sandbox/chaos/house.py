@@ -57,6 +57,7 @@ class House:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.postgres.go_on()
         try:
             await asyncio.gather(*(one.stop() for one in self.processes.values()), return_exceptions=True)
             await asyncio.gather(*self._watchers, return_exceptions=True)

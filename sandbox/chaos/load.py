@@ -13,7 +13,7 @@ from sandbox.chaos.ledger import Ledger, Offer, Way
 from sandbox.chaos.opening import AGENTS, Conversation
 
 # So many messages may be on their way in each direction.
-BACKLOG = 150
+BACKLOG = 250
 # And so many may be offered a second, so that a fast machine is shaken for long enough.
 MOST_A_SECOND = 15
 _LONGEST_BURST = 4

@@ -16,6 +16,7 @@ class Postgres:
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
+        self._stalled: list[int] = []
 
     @property
     def pid(self) -> int | None:
@@ -45,6 +46,18 @@ class Postgres:
         """PostgreSQL ends with it; a user of it starts another."""
         return _send(self.keeper, signal.SIGKILL)
 
+    def stall(self) -> None:
+        """Stop all its processes where they are: connections stay open and nothing answers, as on a disk that hangs."""
+        pid = self.pid
+        for one in [pid, *_children(pid)] if pid is not None else []:
+            if _send(one, signal.SIGSTOP):
+                self._stalled.append(one)
+
+    def go_on(self) -> None:
+        """Let everything that was stopped run again."""
+        while self._stalled:
+            _send(self._stalled.pop(), signal.SIGCONT)
+
     def rows(self, statement: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """What a query finds, as the superuser: row-level security hides nothing.
 
@@ -72,6 +85,11 @@ def _command(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     except OSError:
         return ""
+
+
+def _children(pid: int) -> list[int]:
+    running = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [one for one in running if _parent(one) == pid]
 
 
 def _parent(pid: int) -> int | None:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 # Seconds between two faults, on average, and between two kills.
 FAULT_EVERY = 3.0
-KILL_EVERY = 7.0
+KILL_EVERY = 9.0
 SHORTEST, LONGEST = 1.0, 5.0
 
 # Who is killed, and how often in comparison.
 KILLS = {"bot": 4, "daemon a": 5, "daemon b": 5, "postgres stopped": 2, "postgres crashed": 2, "keeper": 1}
 TROUBLES = (
+    "postgres stalled",
     "slack latency",
     "slack 429",
     "slack 500",
