@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,8 +11,23 @@ if TYPE_CHECKING:
     from sandbox.slack.workspace import Installation
 
 
+@dataclass
+class Replies:
+    """What a root shows of its thread: kept with it, so that a page of roots is read without their replies."""
+
+    count: int = 0
+    people: dict[str, None] = field(default_factory=dict)
+    latest: str = ""
+
+    def add(self, reply: Message) -> None:
+        """One more."""
+        self.count += 1
+        self.people[reply.user] = None
+        self.latest = max(self.latest, reply.ts)
+
+
 def as_json(
-    message: Message, root: Message | None, replies: list[Message], installation: Installation, *, metadata: bool
+    message: Message, root: Message | None, replies: Replies, installation: Installation, *, metadata: bool
 ) -> Json:
     """What Slack shows of a message.
 
@@ -62,19 +78,18 @@ def _content(message: Message) -> Json:
     return shape
 
 
-def _thread(message: Message, root: Message | None, replies: list[Message]) -> Json:
+def _thread(message: Message, root: Message | None, replies: Replies) -> Json:
     if message.is_reply:
         parent = {"parent_user_id": root.user} if root else {}
         return {"thread_ts": message.thread_ts, **parent}
-    if not replies:
+    if not replies.count:
         return {}
-    people = list(dict.fromkeys(reply.user for reply in replies))
     return {
         "thread_ts": message.ts,
-        "reply_count": len(replies),
-        "reply_users_count": len(people),
-        "latest_reply": replies[-1].ts,
-        "reply_users": people,
+        "reply_count": replies.count,
+        "reply_users_count": len(replies.people),
+        "latest_reply": replies.latest,
+        "reply_users": list(replies.people),
         "is_locked": False,
         "subscribed": False,
     }

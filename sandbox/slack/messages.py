@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sandbox.slack import event_shapes, message_shape
+from sandbox.slack.message_shape import Replies
 from sandbox.slack.timelines import Timeline
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Messages:
         self._everything: defaultdict[str, Timeline] = defaultdict(Timeline)
         self._timelines: defaultdict[str, Timeline] = defaultdict(Timeline)
         self._threads: defaultdict[tuple[str, str], Timeline] = defaultdict(Timeline)
+        self._replies: defaultdict[tuple[str, str], Replies] = defaultdict(Replies)
         self.ephemerals: list[Message] = []
 
     def post(self, message: Message, *, heard: bool = True) -> Message:
@@ -72,7 +74,9 @@ class Messages:
         self._by_ts[message.channel, message.ts] = message
         self._everything[message.channel].add(message)
         if message.is_reply:
-            self._threads[message.channel, message.thread_ts or ""].add(message)
+            thread = (message.channel, message.thread_ts or "")
+            self._threads[thread].add(message)
+            self._replies[thread].add(message)
         if not message.is_reply or message.broadcast:
             self._timelines[message.channel].add(message)
         self._changes.announce()
@@ -107,6 +111,7 @@ class Messages:
         """Take a message away; a root that has replies stays as a tombstone."""
         before = self.as_json(message)
         message.deleted = True
+        self._count_replies_again(message)
         if message.visible_to:
             self._changes.announce()
         elif self.replies(message):
@@ -165,9 +170,16 @@ class Messages:
     def as_json(self, message: Message, *, metadata: bool = True) -> Json:
         """The message as Slack's API and events show it."""
         root = self.find(message.channel, message.thread_ts) if message.thread_ts else None
-        return message_shape.as_json(
-            message, root, self.replies(message), self._workspace.installation, metadata=metadata
-        )
+        replies = self._replies.get((message.channel, message.ts), Replies())
+        return message_shape.as_json(message, root, replies, self._workspace.installation, metadata=metadata)
+
+    def _count_replies_again(self, deleted: Message) -> None:
+        if not deleted.is_reply:
+            return
+        counted = self._replies[deleted.channel, deleted.thread_ts or ""] = Replies()
+        for reply in self._threads[deleted.channel, deleted.thread_ts or ""]:
+            if not reply.deleted:
+                counted.add(reply)
 
     def _tell_reaction(self, kind: str, message: Message, name: str, by: str) -> None:
         self._tell(event_shapes.reaction(kind, message, name, by, self._workspace.identifiers.ts()), message)

@@ -79,6 +79,17 @@ async def test_the_history_says_which_threads_changed(slack: SandboxSlack, app: 
     assert (shown["reply_count"], shown["latest_reply"], shown["thread_ts"]) == (2, last.ts, root.ts)
 
 
+async def test_a_deleted_reply_counts_no_more(slack: SandboxSlack, app: AsyncWebClient) -> None:
+    root = slack.say("ana", "support", "root")
+    first = slack.say("ana", "support", "first", root.ts)
+    slack.delete("ben", slack.say("ben", "support", "second", root.ts))
+
+    history = await app.conversations_history(channel=root.channel)
+
+    [shown] = history["messages"]
+    assert (shown["reply_count"], shown["latest_reply"], shown["reply_users"]) == (1, first.ts, [first.user])
+
+
 async def test_a_thread_is_read_from_a_time_on_and_in_pages(slack: SandboxSlack, app: AsyncWebClient) -> None:
     root = slack.say("ana", "support", "root")
     replies = [slack.say("ben", "support", f"reply {number}", root.ts) for number in range(6)]
