@@ -131,7 +131,7 @@ def channel_limited(stage: Stage) -> Iterator[None]:
 
 @contextlib.contextmanager
 def session_silent(stage: Stage) -> Iterator[None]:
-    [session] = [one for one in stage.waha.sessions.all() if one.name.startswith(STRUCK)]
+    session = stage.waha.sessions.all()[SESSIONS.index(STRUCK)]
     fault = stage.waha.faults.hang(session=session.name)
     try:
         yield
