@@ -20,6 +20,7 @@ log = get_logger(__name__)
 
 _AT_ONCE = 32
 _LOOK_AGAIN_AFTER = timedelta(seconds=5)
+_AWAY = "WAHA cannot be reached, the session's queue waits"
 _UNASKED_YET = "What became of it is looked up as soon as WAHA has told its version."
 # A `Retry-After` of hours is a mistake of whoever stands before WAHA.
 _LONGEST_ASKED = timedelta(minutes=10)
@@ -114,7 +115,8 @@ class Sender:
             await self._restrict(message)
             return
         if isinstance(error, _NOT_ABOUT_THE_MESSAGE) or error.may_send_again == "wait":
-            log.warning("session cannot send, its queue waits", **facts)
+            is_away = isinstance(error, WahaNotSent)
+            log.warning(_AWAY if is_away else "session cannot send, its queue waits", **facts)
             await self._hold(message, error)
             return
         match error.may_send_again:
