@@ -1,8 +1,7 @@
-"""What people do to their replies after they wrote them, in whatever order Slack tells of it."""
+"""What people do to their replies after they wrote them."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -13,13 +12,11 @@ from database import tenant_transaction
 from models import Conversation, Tenant, WahaSession
 from operations import dead_letters, sending
 from operations.edits import HAS_IT, HAS_IT_ALTHOUGH_INTERNAL, HAS_OLD_TEXT, MAY_HAVE_IT, WAS_NOT_SENT
-from operations.replies import STAYS_INTERNAL
 from tests.operations.builders import (
     ANA,
     CALL,
     CUSTOMER,
     LEASE,
-    TEAM,
     World,
     handle_slack_events,
     hear,
@@ -27,8 +24,7 @@ from tests.operations.builders import (
     slack_reply,
     together,
 )
-
-TS = "1800000000.000001"
+from tests.operations.slack_editions import deletion, edit, original, outbound, written
 
 
 @pytest.fixture
@@ -37,48 +33,6 @@ def conversation(world: World, tenant: Tenant, session: WahaSession) -> Conversa
     world.user(tenant, ANA)
     world.route(tenant)
     return world.conversation(session, CUSTOMER)
-
-
-def written(conversation: Conversation, text: str, *, edited: str = "", ts: str = TS) -> dict[str, Any]:
-    """The reply itself, as it stands inside the events about it."""
-    message: dict[str, Any] = slack_reply(conversation, text, ts=ts)["event"]
-    return message | ({"edited": {"user": ANA.user_id, "ts": edited}} if edited else {})
-
-
-def original(conversation: Conversation, text: str = "It leaves today.", **more: Any) -> Any:
-    return slack_reply(conversation, text, ts=TS, **more)
-
-
-def edit(conversation: Conversation, text: str, at: str = "1800000010.000001", before: str = "It leaves today.") -> Any:
-    """`message_changed`, as Slack sends it; `at` is the edit's own time, empty where nobody edited anything."""
-    return slack_reply(
-        conversation,
-        "",
-        subtype="message_changed",
-        message=written(conversation, text, edited=at),
-        previous_message=written(conversation, before),
-        user=None,
-        thread_ts=None,
-    )
-
-
-def deletion(conversation: Conversation, text: str = "It leaves today.") -> Any:
-    return slack_reply(
-        conversation,
-        "",
-        subtype="message_deleted",
-        deleted_ts=TS,
-        previous_message=written(conversation, text),
-        user=None,
-        thread_ts=None,
-    )
-
-
-def outbound(world: World) -> list[tuple[str, str]]:
-    return [
-        (body, status)
-        for body, status in world.sql("SELECT body, status FROM messages WHERE direction = 'outbound' ORDER BY seq")
-    ]
 
 
 def test_an_edit_of_a_reply_that_has_not_left_changes_its_text(world: World, conversation: Conversation) -> None:
@@ -250,92 +204,6 @@ def test_who_may_not_write_any_more_changes_nothing_and_is_told(world: World, co
     assert world.privately()[0].startswith("Your change was not taken over, the text from before counts: that needs ")
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
-def test_editions_of_a_reply_become_one_message_with_the_newest_text_in_whatever_order(
-    world: World, conversation: Conversation, order: tuple[int, ...]
-) -> None:
-    editions = [
-        original(conversation, "One"),
-        edit(conversation, "Two", "1800000010.000001", before="One"),
-        edit(conversation, "Three", "1800000020.000001", before="Two"),
-    ]
-
-    hear(*[editions[place] for place in order], *editions)
-
-    assert outbound(world) == [("Three", "queued")]
-    assert world.privately() == []
-
-
-@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
-def test_a_reply_that_is_deleted_in_the_end_is_not_sent_in_whatever_order(
-    world: World, conversation: Conversation, order: tuple[int, ...]
-) -> None:
-    editions = [original(conversation), edit(conversation, "Two"), deletion(conversation, "Two")]
-
-    hear(*[editions[place] for place in order])
-
-    assert [status for _, status in outbound(world)] in ([], ["failed"])
-    assert sending.lease(10, LEASE) == []
-    assert world.privately() == []
-
-
-@pytest.mark.parametrize("edit_first", [True, False])
-def test_a_reply_that_is_internal_in_the_end_is_not_sent_in_whatever_order(
-    world: World, conversation: Conversation, *, edit_first: bool
-) -> None:
-    editions = [original(conversation), edit(conversation, "// hm")]
-
-    hear(*(reversed(editions) if edit_first else editions))
-
-    assert sending.lease(10, LEASE) == []
-
-
-@pytest.mark.parametrize("edit_first", [True, False])
-def test_internal_talk_never_leaves_also_when_it_is_edited(
-    world: World, conversation: Conversation, *, edit_first: bool
-) -> None:
-    editions = [original(conversation, "// hm"), edit(conversation, "hm", before="// hm")]
-
-    hear(*(reversed(editions) if edit_first else editions))
-
-    assert outbound(world) == []
-    assert world.privately() == [STAYS_INTERNAL]
-
-
-def test_what_was_written_and_edited_before_anybody_listened_is_sent_as_it_stands(
-    world: World, conversation: Conversation
-) -> None:
-    caught_up = slack_reply(conversation, "Two", ts=TS, edited={"user": ANA.user_id, "ts": "1800000010.000001"})
-
-    hear(caught_up, original(conversation, "One"), edit(conversation, "Two", before="One"))
-
-    assert outbound(world) == [("Two", "queued")]
-
-
-def test_an_edit_or_deletion_of_a_refused_reply_does_nothing(
-    world: World, tenant: Tenant, conversation: Conversation
-) -> None:
-    world.sql("UPDATE users SET role = 'AUDITOR'")
-    hear(original(conversation))
-    world.sql("UPDATE users SET role = 'AGENT'")
-
-    hear(edit(conversation, "It leaves tomorrow."), deletion(conversation))
-
-    assert outbound(world) == []
-    assert len(world.privately()) == 1
-
-
-def test_an_old_reply_whose_first_edition_is_not_known_any_more_is_not_sent_by_an_edit(
-    world: World, conversation: Conversation
-) -> None:
-    long_ago = "1600000000.000001"
-    message = written(conversation, "Two", edited="1800000010.000001", ts=long_ago)
-
-    hear(slack_reply(conversation, "", subtype="message_changed", message=message, user=None, thread_ts=None))
-
-    assert outbound(world) == []
-
-
 @pytest.mark.parametrize(
     "more", [{"bot_id": "B1"}, {"subtype": "tombstone"}, {"thread_ts": None}, {"user": None}], ids=str
 )
@@ -349,24 +217,6 @@ def test_a_change_of_what_no_person_wrote_in_a_thread_does_nothing(
 
     assert outbound(world) == []
     assert world.privately() == []
-
-
-def test_a_deletion_that_does_not_repeat_the_message_is_understood(world: World, conversation: Conversation) -> None:
-    bare = deletion(conversation)
-    del bare["event"]["previous_message"]
-
-    hear(original(conversation), bare)
-
-    assert outbound(world) == [("It leaves today.", "failed")]
-
-
-def test_a_deletion_that_comes_alone_keeps_the_reply_from_being_sent(world: World, conversation: Conversation) -> None:
-    bare = deletion(conversation)
-    del bare["event"]["previous_message"]
-
-    hear(bare, original(conversation))
-
-    assert sending.lease(10, LEASE) == []
 
 
 def test_a_reply_that_waits_is_taken_back_also_after_its_channel_was_unlinked(
@@ -411,10 +261,3 @@ def test_edits_and_daemons_at_the_same_time_wait_in_no_circle(world: World, conv
     assert world.value("SELECT count(*) FROM slack_events WHERE processed_at IS NULL") == 0
     told = world.value("SELECT count(*) FROM slack_posts WHERE kind = 'ephemeral'")
     assert world.value("SELECT count(*) FROM messages WHERE body = 'One'") == told
-
-
-def test_an_edit_is_in_the_lane_of_its_thread(world: World, conversation: Conversation) -> None:
-    hear(original(conversation), edit(conversation, "Two"), deletion(conversation, "Two"))
-
-    lane = f"{TEAM}/{conversation.slack_channel_id}/{conversation.slack_thread_ts}"
-    assert world.sql("SELECT DISTINCT lane FROM slack_events") == [(lane,)]
