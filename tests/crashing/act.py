@@ -101,6 +101,13 @@ class Act:
     async def until_status(self, session: str, status: str) -> None:
         await self.until_row(f"SELECT status = '{status}' FROM waha_sessions WHERE name = '{session}'", status)  # noqa: S608
 
+    async def until_told(self, session: str, status: str) -> None:
+        """Nothing is left to be said of a session's state; that a change has to last for 10 s is left out."""
+        await self.until_status(session, status)
+        changed = "status_changed_at = status_changed_at - interval '1 min'"
+        self.scene.rows(f"UPDATE waha_sessions SET {changed} WHERE name = '{session}'")  # noqa: S608
+        await self.until_row(f"SELECT announced_status = status FROM waha_sessions WHERE name = '{session}'", "news")  # noqa: S608
+
     def on_waha(self, session: str) -> list[str]:
         """What a session of ours is called there."""
         return [one.name for one in self.scene.stage.waha.sessions.all() if f"-{session}-" in one.name]

@@ -58,7 +58,7 @@ async def a_session_is_added(act: Act) -> None:
     assert act.scene.rows(f"SELECT count(*) FROM waha_sessions WHERE name = '{name}'") == [(1,)]  # noqa: S608
     act.see_answered("ana", f"`{name}`", before)
     await act.scene.ask("ana", f"session stop {name}")
-    await act.until(lambda: act.status_on_waha(name) == "STOPPED", "the session to stop")
+    await act.until_told(name, "stopped")
 
 
 async def a_session_is_stopped(act: Act) -> None:
@@ -75,6 +75,7 @@ async def a_session_is_stopped(act: Act) -> None:
 
     assert act.status_on_waha(name) == "STOPPED"
     act.see_answered("ana", f"`{name}`", before)
+    await act.until_told(name, "stopped")
 
 
 async def a_code_is_asked_for(act: Act) -> None:
@@ -93,6 +94,7 @@ async def a_code_is_asked_for(act: Act) -> None:
     assert not [one for one in slack.messages("support") if one.files]
     act.see_answered("ana", "direct message", answered)
     await act.scene.ask("ana", f"session stop {name}")
+    await act.until_told(name, "stopped")
 
 
 async def a_report_is_asked_for(act: Act) -> None:

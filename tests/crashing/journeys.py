@@ -34,6 +34,8 @@ JOURNEYS: tuple[Journey, ...] = (
     trouble.a_post_is_never_taken,
     trouble.a_thread_is_gone,
     trouble.a_channel_is_closed_for_a_while,
+    trouble.a_session_is_in_trouble,
+    trouble.a_server_was_away,
     everyday.the_daemon_starts,
     everyday.the_bot_starts,
     everyday.the_daemon_stops,

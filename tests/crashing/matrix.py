@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -18,9 +18,13 @@ from tests.crashing.supervised import NotPassed, Order, Theatre
 
 # Of what the first journey to pass something passes several times, the first two: the same step of the next message.
 _MOST_TIMES = 2
+# A step that many journeys take, such as posting, is interrupted in the first of them.
+_MOST_JOURNEYS = 2
 
-# A room and what was passed in it: in which journeys.
-Passed: TypeAlias = dict[tuple[str, str], list[Journey]]
+# A room, and the name of what was passed in it.
+Passage: TypeAlias = tuple[str, str]
+# In which journeys.
+Passed: TypeAlias = dict[Passage, list[Journey]]
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,12 @@ class Row:
     @property
     def orders(self) -> list[Order]:
         return [self.order, *([self.then] if self.then else [])]
+
+    @property
+    def point(self) -> tuple[str, Fate, str]:
+        """Where it ends, in whichever journey."""
+        last = self.orders[-1]
+        return self.room, last.fate, last.name
 
     def __str__(self) -> str:
         return f"{self.room:6} {self.journey.__name__}: " + ", then ".join(_shown(order) for order in self.orders)
@@ -71,7 +81,7 @@ class Play:
 
         What the processes pass all the time counts for the journey in which nothing happens, and for no other.
         """
-        always: set[tuple[str, str]] = set()
+        always: set[Passage] = set()
         rows: list[Row] = []
         for journey in journeys:
             for room, passed in (await self._traced(journey)).items():
@@ -120,7 +130,7 @@ class Play:
         met = Counter(self.theatre.lives[row.room].trace_from(began[row.room]))
         fresh = dict.fromkeys((name for name in met if (row.room, name) not in self.passed), 1)
         self.passed.update({(row.room, name): [row.journey] for name in fresh})
-        found = _rows(row.journey, row.room, fresh)
+        found = _rows(row.journey, row.room, fresh, {})
         mends = row.order.fate is Fate.KILL and row.then is None
         return [replace(row, then=one.order) if mends else one for one in found]
 
@@ -147,18 +157,19 @@ class Play:
         return Act(self.theatre, self.scene, self.cast, next(self._numbers), begin, over)
 
 
-def _rows(journey: Journey, room: str, passed: Mapping[str, int], known: Container[tuple[str, str]] = ()) -> list[Row]:
-    """What no journey before this one passed, as often as it may; of the rest, what left something behind, once.
+def _rows(journey: Journey, room: str, passed: Mapping[str, int], known: Mapping[Passage, list[Journey]]) -> list[Row]:
+    """What no journey before this one passed, as often as it may; what another did too, where it left something behind.
 
     An operation that has not begun leaves nothing: dying there is dying after the step before it.
     """
     rows: list[Row] = []
     for name, times in passed.items():
-        if (room, name) not in known:
+        before = len(known.get((room, name), ()))
+        if before == 0:
             most = 1 if journey is nothing_happens else min(times, _MOST_TIMES)
         else:
-            most = 0 if name.endswith(BEFORE_WORK) else 1
+            most = 0 if before >= _MOST_JOURNEYS or name.endswith(BEFORE_WORK) else 1
         rows += [Row(journey, room, Order(Fate.KILL, number, name)) for number in range(1, most + 1)]
-        if name.endswith(AFTER_COMMIT):
+        if most and name.endswith(AFTER_COMMIT):
             rows.append(Row(journey, room, Order(Fate.LOSE, 1, name)))
     return rows

@@ -25,6 +25,7 @@ T = TypeVar("T")
 _SLACK_PACE = 0.02
 _ACK_SECONDS = 1.5
 _LOOK_EVERY_SECONDS = 0.02
+_START_SECONDS = 60.0
 # After the far end is as it should be: the slowest worker looks for work every two seconds.
 _PASSED_WITHIN_SECONDS = 6.0
 
@@ -202,7 +203,9 @@ class Theatre:
     async def ready(self) -> None:
         """Both are up."""
         try:
-            await self.stage.until(lambda: all(life.is_ready for life in self.lives.values()), "both processes", 30)
+            await self.stage.until(
+                lambda: all(life.is_ready for life in self.lives.values()), "both processes", _START_SECONDS
+            )
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.last_words()}") from None
 
@@ -224,6 +227,7 @@ class Theatre:
         """
         life = self.lives[room]
         with suppress(AssertionError):
+            await self.stage.until(lambda: life.is_ready or not life.has_orders, "the process", _START_SECONDS)
             await self.stage.until(lambda: not life.has_orders, "a passage", _PASSED_WITHIN_SECONDS)
         if not life.has_orders:
             await self.stage.until(lambda: life.starts >= life.due_starts, f"a new {room}")

@@ -1,13 +1,14 @@
 """A crash at every step that the journeys were seen to take, and a COMMIT whose answer was lost at every write.
 
 A sample in the normal run; all of it with CRASHES=all, as `make crashes` does. CRASHES="words" plays the rows that have
-these words, with all journeys.
+these words; the name of a journey, that journey alone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import random
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, closing
@@ -83,6 +84,15 @@ async def _set(opened: Theatre, known: Passed) -> Play:
     opened.stage.slack.add_person("hanna")
     opened.stage.slack.add_channel("later", members=("olga", "hanna"))
     later = await scene.found("Later", "hanna", "later", "+4930901821")
+    await scene.ask("ana", "channel link --for alerts", channel="alerts", expect="alerts")
+    # Nothing of the beginning is told in the middle of a journey.
+    await scene.until_rows("SELECT status FROM waha_sessions WHERE name = 'codes'", [("stopped",)])
+    for table in ("session", "server"):
+        state = {"session": "status", "server": "state"}[table]
+        changed = f"{state}_changed_at = clock_timestamp() - interval '1 min'"
+        opened.rows(f"UPDATE waha_{table}s SET {changed} WHERE announced_{state} IS DISTINCT FROM {state}")  # noqa: S608
+        told = f"SELECT bool_and(announced_{state} = {state}) FROM waha_{table}s"  # noqa: S608
+        await scene.until_rows(told, [(True,)])
     return Play(opened, scene, Cast(acme, later, "codes"), known)
 
 
@@ -98,12 +108,16 @@ async def test_the_far_ends_are_the_same_wherever_in_a_sample_a_process_dies(pla
 
 @pytest.mark.skipif(not WANTED, reason="takes half an hour: make crashes")
 async def test_the_far_ends_are_the_same_wherever_a_process_dies(plays: list[Play]) -> None:
-    every = await plays[0].derived(JOURNEYS)
-    _say(f"{len(every)} crash points in {len(JOURNEYS)} journeys")
+    named = [journey for journey in JOURNEYS if journey.__name__ == WANTED]
+    journeys = [everyday.nothing_happens, *named] if named else JOURNEYS
+    every = await plays[0].derived(journeys)
+    _say(f"{len(every)} crash points in {len(journeys)} journeys")
 
     results = await _played(plays, every if WANTED == "all" else [row for row in every if WANTED in str(row)])
 
-    wrong = [result for result in results if result.wrong]
+    met = {result.row.point for result in results if not result.wrong}
+    # What goes by the clock may be passed in one journey and, the next time, in another.
+    wrong = [result for result in results if result.wrong and not (result.is_alive and result.row.point in met)]
     _say(f"no journey comes to: {', '.join(unplayed(name for _, name in plays[0].passed))}")
     _say(f"crashes: {len(results)} points, {len(wrong)} wrong")
     assert not wrong, _table(wrong)
@@ -111,7 +125,7 @@ async def test_the_far_ends_are_the_same_wherever_a_process_dies(plays: list[Pla
 
 async def _played(plays: list[Play], rows: list[Row]) -> list[Result]:
     """Also what was passed for the first time while a crash was mended: that is a crash point too."""
-    waiting, results = deque(rows), list[Result]()
+    waiting, results = deque(random.Random(0).sample(rows, len(rows))), list[Result]()  # noqa: S311 - no secret
 
     async def work(play: Play) -> None:
         while waiting:

@@ -124,3 +124,36 @@ async def _goes_on_in_order(act: Act, *, taken: bool = True) -> None:
     act.scene.stage.slack.heal()
 
     assert act.texts_in("support", f"({act.number})") == [act.text("One"), *([second] if taken else []), third]
+
+
+async def a_session_is_in_trouble(act: Act) -> None:
+    name, words = act.cast.unpaired, "waits for its phone"
+    await act.scene.ask("ana", f"session start {name}")
+    await act.until_told(name, "scan_qr")
+    before = len(act.scene.in_channel("alerts", words))
+
+    act.begin()
+    act.scene.rows(
+        "UPDATE waha_sessions SET metadata = metadata - 'told', announced_status = 'working', "  # noqa: S608
+        f"status_changed_at = clock_timestamp() - interval '1 min' WHERE name = '{name}'"
+    )
+    await act.until(lambda: len(act.scene.in_channel("alerts", words)) > before, "the news")
+    await act.over()
+
+    assert len(act.scene.in_channel("alerts", words)) == before + 1
+    await act.scene.ask("ana", f"session stop {name}")
+    await act.until_told(name, "stopped")
+
+
+async def a_server_was_away(act: Act) -> None:
+    words = "is back"
+    before = len(act.scene.in_channel("alerts", words))
+
+    act.begin()
+    act.scene.rows(
+        "UPDATE waha_servers SET announced_state = 'down', state_changed_at = clock_timestamp() - interval '1 min'"
+    )
+    await act.until(lambda: len(act.scene.in_channel("alerts", words)) > before, "the news")
+    await act.over()
+
+    assert len(act.scene.in_channel("alerts", words)) == before + 1
