@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -25,6 +26,8 @@ DIRECTORY = Path(os.environ.get("SWITCHBOARD_CHAOS_DIR", "var/chaos"))
 @click.option("--sabotage", default="", help="A safeguard to switch off: the run must be red.")
 def main(messages: int, seed: int, minutes: float, pace: str, conversations: int, sabotage: str) -> None:
     """Shake Switchboard under load. Exits 0 when nothing went wrong, 1 when something did, 2 when it proves nothing."""
+    # The simulators' server complains of each connection that a fault or a kill cut.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     name = f"{sabotage or 'run'}-{messages}-{seed}-{pace}"
     options = Options(
         directory=DIRECTORY / name,

@@ -18,7 +18,28 @@ import psycopg2
 # A lease that is still running, as both functions ask for it.
 _IS_FREE = re.compile(r"\((\w+)\.(send_)?lease_token IS NULL OR \1\.(send_)?lease_expires_at < clock_timestamp\(\)\)")
 _FENCE = re.compile(r"\b(send_)?lease_token = (%s|%\(token\)s)")
-_HEAD = re.compile(r"(\b(\w+)\.parked_at IS NULL)(\s+ORDER BY \2\.seq)")
+_NOT_UNDER_WAY = re.compile(r"\((\w+)\.lease_expires_at IS NULL OR \1\.lease_expires_at < clock_timestamp\(\)\)")
+# The body of `lease_messages` up to what it returns.
+_CHOICE = re.compile(r"DECLARE\b.*?(?=SELECT m\.id, m\.tenant_id, m\.session_id)", re.DOTALL)
+_ROWS = """BEGIN
+    RETURN QUERY
+    WITH chosen AS MATERIALIZED (
+        SELECT m.id FROM messages m JOIN waha_sessions s ON s.id = m.session_id AND s.status = 'working'
+        WHERE m.status = 'queued' AND m.direction = 'outbound' AND m.parked_at IS NULL
+            AND m.next_attempt_at <= clock_timestamp()
+            AND (m.lease_token IS NULL OR m.lease_expires_at < clock_timestamp())
+            AND (p_servers IS NULL OR s.server = ANY (p_servers))
+        ORDER BY m.next_attempt_at LIMIT p_limit FOR NO KEY UPDATE OF m SKIP LOCKED
+    ),
+    leased AS (
+        UPDATE messages m SET lease_token = gen_random_uuid(), lease_expires_at = clock_timestamp() + p_lease,
+            waha_message_id = coalesce(m.waha_message_id, '3EB0' || upper(substr(md5(gen_random_uuid()::text), 1, 18)))
+        FROM chosen WHERE m.id = chosen.id
+        RETURNING m.*, false AS is_new_contact
+    )
+    """
+_REST = re.compile(r"(JOIN waha_sessions s ON s\.id = m\.session_id;).*?END\n", re.DOTALL)
+_MARK = "-- sabotaged"
 _LEASING = ("lease_messages", "lease_posts")
 
 
@@ -50,7 +71,7 @@ def deduplication() -> None:
 
 def lease() -> None:
     """What is being sent or posted is free for everybody."""
-    _rewrite_functions((_IS_FREE, r"(\1.id = \1.id)"))
+    _rewrite_functions(_LEASING, (_IS_FREE, "true"), (_NOT_UNDER_WAY, "true"))
 
 
 def fence() -> None:
@@ -73,9 +94,8 @@ def look_up() -> None:
 
 
 def conversation_claim() -> None:
-    """Rows are claimed instead of the conversation: the one behind a row in flight is free."""
-    unleased = r"\1 AND (\2.lease_token IS NULL OR \2.lease_expires_at < clock_timestamp())\3"
-    _rewrite_functions((_IS_FREE, r"(\1.id = \1.id)"), (_HEAD, unleased))
+    """Messages are claimed instead of their conversation: the one behind a message in flight is free."""
+    _rewrite_functions(("lease_messages",), (_CHOICE, _ROWS), (_REST, r"\1\nEND\n"))
 
 
 def idempotency_key() -> None:
@@ -128,16 +148,18 @@ def _rewrite_statements(pattern: re.Pattern[str], other: str) -> None:
     _replace(peewee.Database, "execute_sql", execute_sql)
 
 
-def _rewrite_functions(*changes: tuple[re.Pattern[str], str]) -> None:
+def _rewrite_functions(functions: tuple[str, ...], *changes: tuple[re.Pattern[str], str]) -> None:
     def rewrite(cursor: Any) -> None:
-        for function in _LEASING:
+        for function in functions:
             cursor.execute("SELECT pg_get_functiondef(%s::regproc)", (function,))
-            original = body = cursor.fetchone()[0]
+            body = cursor.fetchone()[0]
+            if _MARK in body:
+                continue  # the other daemon was here
             for pattern, other in changes:
-                body = pattern.sub(other, body)
-            if body == original and ".id = " not in body:
-                raise NothingToSwitchOff(function)
-            cursor.execute(body)
+                body, count = pattern.subn(other, body)
+                if not count and pattern is not _NOT_UNDER_WAY:
+                    raise NothingToSwitchOff(f"{function}: {pattern.pattern}")
+            cursor.execute(body.replace("BEGIN\n", f"BEGIN {_MARK}\n", 1))
 
     _once_migrated(rewrite)
 
