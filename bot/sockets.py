@@ -61,7 +61,13 @@ class Sockets:
         for handler in handlers:
             await handler.close_async()  # type: ignore[no-untyped-call]
 
-    async def watch(self, *, replace_after: float = REPLACE_AFTER_SECONDS, away_for: float = AWAY_FOR_SECONDS) -> None:
+    async def watch(
+        self,
+        *,
+        replace_after: float = REPLACE_AFTER_SECONDS,
+        away_for: float = AWAY_FOR_SECONDS,
+        gap_after: float = GAP_SECONDS,
+    ) -> None:
         """Look at the sockets for ever, and replace the one that does not come back by itself.
 
         Raises:
@@ -75,7 +81,7 @@ class Sockets:
                 # Without `await` it would be a coroutine, which is always true.
                 if await handler.client.is_connected():
                     last_up[index] = clock()
-            if max(last_up.values()) - heard_until >= GAP_SECONDS:
+            if max(last_up.values()) - heard_until >= gap_after:
                 self._after_gap()
             if clock() - max(last_up.values()) >= away_for:
                 raise NoSocket(f"Slack could not be reached for {away_for:g} s")
