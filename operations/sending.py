@@ -29,6 +29,7 @@ _FIRST_PAUSE = timedelta(seconds=2)
 _LONGEST_PAUSE = timedelta(minutes=10)
 _FIRST_HOLD = timedelta(seconds=5)
 _LONGEST_HOLD = timedelta(seconds=30)
+_RANDOM = random.Random()  # noqa: S311 - spreads load, keeps no secret
 
 _LEASED = "session_id = %s AND tenant_id = %s AND send_lease_token = %s"
 _HEAD_IS_DUE = (
@@ -230,19 +231,18 @@ def _set_aside(leased: Leased, error: str) -> bool:
     return aside
 
 
-def pause_after(attempts: int) -> timedelta:
+def pause_after(attempts: int, source: random.Random = _RANDOM) -> timedelta:
     """2 s, 4 s, 8 s … up to 10 minutes, each with up to a quarter of jitter so that retries do not march in step."""
-    return jittered(min(_FIRST_PAUSE * 2 ** min(attempts, 20), _LONGEST_PAUSE))
+    return _jittered(min(_FIRST_PAUSE * 2 ** min(attempts, 20), _LONGEST_PAUSE), source)
 
 
 def hold_for(age: timedelta) -> timedelta:
     """How long the queue of a session waits that cannot send now: longer the longer it has, up to half a minute."""
-    return jittered(min(max(age / 10, _FIRST_HOLD), _LONGEST_HOLD))
+    return _jittered(min(max(age / 10, _FIRST_HOLD), _LONGEST_HOLD), _RANDOM)
 
 
-def jittered(pause: timedelta) -> timedelta:
-    jitter: float = random.uniform(0.75, 1.0)  # noqa: S311 - spreads load, keeps no secret
-    return pause * jitter
+def _jittered(pause: timedelta, source: random.Random) -> timedelta:
+    return pause * source.uniform(0.75, 1.0)
 
 
 def _fail(leased: Leased, reason: str) -> bool:

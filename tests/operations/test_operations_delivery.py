@@ -264,3 +264,34 @@ def test_a_text_that_was_never_sent_is_not_confirmed_by_the_same_words_from_the_
     take(webhook(session, "message.any", echo("It leaves today.", "PHONE1")))
 
     assert state_of(world, message) == "queued"
+
+
+def test_two_equal_texts_are_each_found_by_one_echo_where_waha_chooses_the_ids(
+    world: World, session: WahaSession, conversation: Conversation
+) -> None:
+    world.sql("UPDATE waha_sessions SET engine = 'WEBJS'")
+    first, second = world.message(conversation, "ok"), world.message(conversation, "ok")
+    for _ in range(2):
+        leased = lease_one()
+        sending.begin(leased, CALL)
+        sending.record_unknowable(leased)
+
+    take(*(webhook(session, "message.any", echo("ok", one, leased.chat_id, ack=0)) for one in ("W1", "W2")))
+
+    assert [world.reload(one).waha_message_id for one in (first, second)] == ["W1", "W2"]
+    assert {world.reload(one).status for one in (first, second)} == {MessageStatus.SENT}
+    assert world.value("SELECT count(*) FROM messages WHERE awaits_ack_since IS NOT NULL") == 2
+
+
+def test_an_echo_that_came_before_a_crash_is_proof_enough_that_it_was_sent(
+    world: World, session: WahaSession, conversation: Conversation
+) -> None:
+    world.sql("UPDATE waha_sessions SET engine = 'WEBJS'")
+    message = world.message(conversation, "ok")
+    sending.begin(lease_one(), CALL)
+    take(webhook(session, "message.any", echo("ok", "W1", str(message.chat_id), ack=0)))
+    world.end_leases()
+
+    again = lease_one()
+
+    assert (again.id_confirmed, again.waha_message_id) == (True, "W1")

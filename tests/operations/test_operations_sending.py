@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from database import tenant_transaction
 from models import Conversation, Message, MessageStatus, WahaSession
 from operations import sending
-from operations.sending import pause_after
+from operations.sending import hold_for, pause_after
 from tests.operations.builders import CALL, LEASE, World, beside, ids, lease_one
 
 WEEK = timedelta(days=7)
@@ -232,3 +233,20 @@ def test_a_record_waits_in_no_circle_with_who_holds_the_conversation(
         Message.update(error_message="held").where(Message.id == leased.message_id).execute()
 
     assert recorded.result(20)
+
+
+@given(st.integers())
+def test_retries_fill_three_days_with_pauses_that_keep_their_bounds(seed: int) -> None:
+    """As many as a message has that is never set aside: some hundred, and none more often than every second."""
+    random, age, attempts = Random(seed), timedelta(0), 0
+    while age < timedelta(hours=72):
+        pause = pause_after(attempts, random)
+        assert timedelta(seconds=1.5) <= pause <= timedelta(minutes=10)
+        age, attempts = age + pause, attempts + 1
+
+    assert 432 <= attempts <= 600
+
+
+@given(st.timedeltas(timedelta(0), timedelta(hours=72)))
+def test_a_session_that_cannot_send_is_asked_at_least_twice_a_minute(age: timedelta) -> None:
+    assert timedelta(seconds=3.75) <= hold_for(age) <= timedelta(seconds=30)
