@@ -13,6 +13,7 @@ from models import Conversation, Direction, Message, MessageStatus, WahaSession,
 from models.requests import CreateMessage
 from operations.conversations import Customer, find_or_open, next_seq, number_of
 from operations.errors import BadInput, Refused
+from operations.outcomes import NotYet
 from operations.posting import queue_in_thread
 from operations.receipts import show_receipt
 from operations.sql import clean
@@ -41,7 +42,11 @@ class SlackOrigin:
 def queue(
     conversation: Conversation, session: WahaSession, *, chat_id: str, body: str, message_id: UUID, origin: SlackOrigin
 ) -> Message | None:
-    """A reply on its way to the customer; None when this Slack message became one already."""
+    """A reply on its way to the customer; None when this Slack message became one already.
+
+    Raises:
+        NotYet: the conversation is no more since it was read, as when it was joined to another of the same customer.
+    """
     request = CreateMessage(
         tenant_id=conversation.tenant_id,
         session_id=session.id,
@@ -57,7 +62,7 @@ def queue(
             message: Message = Message.create(
                 id=message_id,
                 conversation_id=conversation.id,
-                seq=next_seq(conversation),
+                seq=_place_in(conversation),
                 status=MessageStatus.QUEUED,
                 slack_team_id=origin.team_id,
                 slack_channel_id=origin.channel_id,
@@ -73,6 +78,14 @@ def queue(
     show_receipt(message)
     notify("messages")
     return message
+
+
+def _place_in(conversation: Conversation) -> int:
+    seq = next_seq(conversation)
+    # Asked only now, when its row is locked: whoever joins two conversations has done so by now, or finds this message.
+    if Conversation.find(conversation.id) is None:
+        raise NotYet("The conversation is no more; its messages are another's.")
+    return seq
 
 
 def _came_before(origin: SlackOrigin) -> bool:

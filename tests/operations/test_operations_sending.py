@@ -238,7 +238,7 @@ def test_a_record_waits_in_no_circle_with_who_holds_the_conversation(
 @given(st.integers())
 def test_retries_fill_three_days_with_pauses_that_keep_their_bounds(seed: int) -> None:
     """As many as a message has that is never set aside: some hundred, and none more often than every second."""
-    random, age, attempts = Random(seed), timedelta(0), 0
+    random, age, attempts = Random(seed), timedelta(0), 0  # noqa: S311 - a repeatable test
     while age < timedelta(hours=72):
         pause = pause_after(attempts, random)
         assert timedelta(seconds=1.5) <= pause <= timedelta(minutes=10)
