@@ -137,7 +137,7 @@ class ChannelReader:
             str(root["ts"]): float(root.get("latest_reply") or 0)
             for root in roots
             # A root of ours whose post is not recorded yet will be a conversation's.
-            if root["ts"] in threads or root.get("user") == identity.user_id
+            if (root["ts"] in threads or root.get("user") == identity.user_id) and not _is_ours_alone(root, identity)
         }
         newest_first = sorted(latest, key=latest.__getitem__, reverse=True)
         return {thread_ts: latest[thread_ts] for thread_ts in newest_first if latest[thread_ts] > since}
@@ -183,3 +183,8 @@ class ChannelReader:
     async def _pause(self, pause: timedelta) -> None:
         if await until(self._stopping, pause.total_seconds()):
             raise Interrupted("The daemon stops.")
+
+
+def _is_ours_alone(root: Mapping[str, Any], identity: Identity) -> bool:
+    """Nobody but us ever wrote in the thread; of many writers a root tells the number and some."""
+    return root.get("reply_users_count") == 1 and root.get("reply_users") == [identity.user_id]

@@ -88,6 +88,18 @@ async def test_only_threads_with_a_new_reply_are_read(place: Place, rows: Rows) 
     assert await rows("SELECT caught_up_to IS NOT NULL, error FROM catch_ups") == [(True, None)]
 
 
+async def test_threads_in_which_nobody_but_us_wrote_are_not_read(place: Place, rows: Rows) -> None:
+    ours, theirs = await place.threads(2)
+    for root in (ours, theirs):
+        await place.client.post(place.slack.channel(CHANNEL).id, "A customer's words", thread_ts=root)
+    place.unheard(theirs)
+
+    await place.read()
+
+    assert [call.arguments["ts"] for call in place.slack.calls("conversations.replies")] == [theirs]
+    assert await rows(STORED) == [(1,)]
+
+
 async def test_people_who_talk_elsewhere_in_the_channel_are_not_read(place: Place, rows: Rows) -> None:
     await place.threads(1)
     lunch = place.slack.say("ana", CHANNEL, "Lunch?")
