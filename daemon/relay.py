@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
@@ -28,6 +29,9 @@ from slack.pacing import Budget, Pacing
 log = get_logger(__name__)
 
 _AT_ONCE = 16
+# A slow channel leaves places to the others: with so many under way it gets no more, and so many are taken together.
+_AT_ONCE_IN_A_CHANNEL = 4
+_TAKEN_TOGETHER = 8
 # Receipts have places of their own: a Slack that is slow with reactions holds up nothing that was written.
 _RECEIPTS_AT_ONCE = 4
 _TOKEN_PAUSE = timedelta(seconds=30)
@@ -62,6 +66,7 @@ class Relay:
         self._give_up_after = timedelta(hours=delivery.give_up_after_hours)
         self._operators = operators
         self._of_receipts = of_receipts
+        self._under_way: Counter[str] = Counter()
         self.wakeup = wakeup
         self.crew = Crew(_RECEIPTS_AT_ONCE if of_receipts else _AT_ONCE, wakeup)
 
@@ -73,23 +78,35 @@ class Relay:
             self._look_again_in(wait)
             return False
         full = self._full(now)
-        leased = await in_database(relaying.lease, self.crew.free, self._lease, self._lease + _UPLOAD, full=full)
+        limit = min(self.crew.free, _TAKEN_TOGETHER)
+        leased = await in_database(relaying.lease, limit, self._lease, self._lease + _UPLOAD, full=full)
         for post in leased:
+            self._under_way[post.slack_channel_id] += 1
             self.crew.start(self._relay(post), post_id=str(post.post_id), kind=post.kind)
-        if full.channels and not leased:
-            self._look_again_in(min(self._pacing.delay_until(channel, now) for channel in full.channels))
+        waits = [wait for channel in full.channels if (wait := self._pacing.delay_until(channel, now))]
+        if waits and not leased:
+            self._look_again_in(min(waits))
         return bool(leased)
 
     def _full(self, now: datetime) -> Full:
         """What is not ours, or would only wait for Slack's limits and hold a place of the crew meanwhile."""
         if self._of_receipts:
             return Full(posts=True)
-        return Full(channels=tuple(self._pacing.full_channels(now)), reactions=True)
+        busy = {channel for channel, posts in self._under_way.items() if posts >= _AT_ONCE_IN_A_CHANNEL}
+        return Full(channels=tuple(busy.union(self._pacing.full_channels(now))), reactions=True)
 
     def _look_again_in(self, pause: timedelta) -> None:
         asyncio.get_running_loop().call_later(pause.total_seconds(), self.wakeup.ring)
 
     async def _relay(self, post: LeasedPost) -> None:
+        try:
+            await self._settle(post)
+        finally:
+            self._under_way[post.slack_channel_id] -= 1
+            if not self._under_way[post.slack_channel_id]:
+                del self._under_way[post.slack_channel_id]
+
+    async def _settle(self, post: LeasedPost) -> None:
         try:
             await self._deliver(post)
         except _CannotLookUp as error:

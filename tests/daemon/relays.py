@@ -26,11 +26,13 @@ RING = KeyRing([b"k" * 32])
 
 
 @asynccontextmanager
-async def a_relay_with(slack: SandboxSlack, pacing: Pacing) -> AsyncIterator[None]:
-    delivery = DeliverySettings(slack_timeout_seconds=CALL_SECONDS, lease_margin_seconds=MARGIN_SECONDS)
+async def a_relay_with(
+    slack: SandboxSlack, pacing: Pacing, *, call_seconds: float = CALL_SECONDS
+) -> AsyncIterator[None]:
+    delivery = DeliverySettings(slack_timeout_seconds=call_seconds, lease_margin_seconds=MARGIN_SECONDS)
     stopping, wakeup = asyncio.Event(), Wakeup()
     operators = (f"{slack.team_id}/{slack.person('olga').id}",)
-    async with SlackClient(slack.bot_token, slack.api_url, timeout=timedelta(seconds=CALL_SECONDS)) as client:
+    async with SlackClient(slack.bot_token, slack.api_url, timeout=timedelta(seconds=call_seconds)) as client:
         poster = Poster(client, RING, "/wa")
         relays = [
             Relay(poster, pacing, delivery, wakeup, operators=operators, of_receipts=of_receipts)
@@ -40,12 +42,14 @@ async def a_relay_with(slack: SandboxSlack, pacing: Pacing) -> AsyncIterator[Non
             asyncio.create_task(repeat("relay", relay.step, wakeup=wakeup, stopping=stopping, every_seconds=0.02))
             for relay in relays
         ]
-        yield
-        stopping.set()
-        slack.heal()
-        await asyncio.gather(*working)
-        for relay in relays:
-            await relay.crew.finish()
+        try:
+            yield
+        finally:
+            stopping.set()
+            slack.heal()
+            await asyncio.gather(*working)
+            for relay in relays:
+                await relay.crew.finish()
 
 
 async def tell(slack: SandboxSlack, *texts: str, channel: str = "support") -> None:

@@ -24,6 +24,7 @@ BUTTONS = [
     {"type": "actions", "elements": [{"type": "button", "text": {"type": "plain_text", "text": "Retry"}}]},
 ]
 ALL_POSTED = "SELECT count(*) FROM slack_posts WHERE posted_at IS NULL"
+UNDER_WAY = "SELECT count(*) FROM slack_posts WHERE post_started_at IS NOT NULL AND posted_at IS NULL"
 
 
 @pytest.fixture
@@ -274,19 +275,38 @@ async def test_a_receipt_leaves_no_reaction_of_an_interrupted_try_behind(
     assert list(reply.reactions) == [REACTION_OF["delivered"]]
 
 
-async def test_receipts_that_hang_hold_up_no_post(
-    slack: SandboxSlack, relay: None, rows: Rows, conversation: Conversation
-) -> None:
+async def test_receipts_that_hang_hold_up_no_post(slack: SandboxSlack, rows: Rows, conversation: Conversation) -> None:
     slack.fail("reactions.add", hang=True, times=None)
     for number in range(20):
         reply = slack.say("ana", "support", f"Reply {number}")
         message = await in_database(a_message, conversation, slack_ts=reply.ts, slack_channel_id=f"C{number}")
         await queue(conversation, move_to, message, MessageStatus.SENT)
-    await slack.until(lambda: slack.calls("reactions.add"), 5)
+    async with a_relay_with(slack, Pacing(switched_on=False), call_seconds=10):
+        await becomes(rows, UNDER_WAY, [(4,)])
 
-    await tell(slack, "urgent", channel="alerts")
+        await tell(slack, "urgent", channel="alerts")
 
-    await slack.until(lambda: texts(slack, "alerts") == ["urgent"], 1)
+        await slack.until(lambda: texts(slack, "alerts") == ["urgent"], 5)
+
+
+async def test_a_channel_that_hangs_leaves_places_to_the_others(slack: SandboxSlack, rows: Rows) -> None:
+    slack.fail("chat.postMessage", hang=True, channel="support", times=None)
+    for number in range(40):
+        await in_database(queue_in_lane, slack, f"lane {number}")
+    async with a_relay_with(slack, Pacing(switched_on=False), call_seconds=10):
+        await becomes(rows, UNDER_WAY, [(8,)])
+
+        await tell(slack, "urgent", channel="alerts")
+
+        await slack.until(lambda: texts(slack, "alerts") == ["urgent"], 5)
+
+
+def queue_in_lane(slack: SandboxSlack, lane: str) -> None:
+    with transaction():
+        support = slack.channel("support").id
+        posting.queue_post(
+            lane, PostKind.POST, {"text": lane}, team_id=slack.team_id, channel_id=support, tenant_id=None
+        )
 
 
 def a_message(conversation: Conversation, slack_ts: str | None = None, slack_channel_id: str | None = None) -> Message:
