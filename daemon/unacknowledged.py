@@ -57,7 +57,10 @@ class Unconfirmed:
 
     async def _look_after(self, message: Unacknowledged) -> None:
         server = self._servers[message.server]
-        trusted = bool(await may_trust_ids(message))
+        trusted = await may_trust_ids(message)
+        if trusted is None:
+            await in_database(unacknowledged.record_waiting, message)
+            return
         try:
             found = await server.client.find_message(
                 message.external_session_id, message.waha_message_id, own_in=None if trusted else message.chat_id
