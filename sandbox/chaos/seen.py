@@ -71,5 +71,5 @@ def note_post(seen: Seen, text: str, where: str) -> None:
         seen.asked.add(found[0])
     elif text.startswith(FAILED):
         seen.failed.add(found[0])
-    elif text.startswith(ECHO):
+    elif ECHO in text:  # also below the divider of a catch-up
         seen.foreign.append(found[0])
