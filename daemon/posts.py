@@ -58,15 +58,16 @@ class Poster:
             AtMostOnce: nobody can tell.
             SlackError: Slack could not be asked.
         """
-        if post.post_started_at is None:
+        if not needs_look_up(post):
             return None
         if post.kind == "ephemeral":
             raise AtMostOnce
         channel = await self._channel_of(post)
         if post.file_id is not None:
             return await self._shared_at(post.file_id, channel)
+        began = post.post_started_at or post.created_at
         return await self._slack.find_post(
-            channel, str(post.post_id), thread_ts=post.thread_ts, oldest=post.post_started_at - _LOOKS_BACK
+            channel, str(post.post_id), thread_ts=post.thread_ts, oldest=began - _LOOKS_BACK
         )
 
     async def make(self, post: LeasedPost) -> str | None:
@@ -172,8 +173,9 @@ class Poster:
 
 
 def needs_look_up(post: LeasedPost) -> bool:
-    """Whether an earlier try was interrupted, and a second one would show."""
-    return post.post_started_at is not None and post.kind not in _MAY_BE_REPEATED
+    """Whether an earlier try may have been made, and a second one would show. A file may be shown at any time."""
+    was_interrupted = post.post_started_at is not None or post.file_id is not None
+    return was_interrupted and post.kind not in _MAY_BE_REPEATED
 
 
 def outdated_receipts(post: LeasedPost) -> set[str]:

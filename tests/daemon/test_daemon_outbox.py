@@ -169,6 +169,19 @@ async def test_a_file_that_slack_shows_late_is_handed_over_again_and_not_uploade
     assert len(slack.messages("support")) == 1
 
 
+async def test_a_pause_that_slack_asks_for_while_a_file_appears_doubles_nothing(
+    slack: SandboxSlack, relay: None, rows: Rows, conversation: Conversation
+) -> None:
+    slack.fail("files.info", status=429, retry_after=1)
+
+    await queue(conversation, queue_file, uuid7())
+
+    await everything_is_posted(rows)
+    assert [len(slack.calls(method)) for method in ("upload", "files.completeUploadExternal")] == [1, 1]
+    assert len(slack.messages("support")) == 1
+    assert await rows("SELECT attempts FROM slack_posts") == [(0,)]
+
+
 async def test_a_message_that_slack_refuses_is_missed_where_it_should_stand(
     slack: SandboxSlack, relay: None, rows: Rows, conversation: Conversation
 ) -> None:
