@@ -11,9 +11,9 @@ from database import notify, set_tenant, transaction
 from operations import inbound
 from operations.inbound import Heard
 from operations.lanes import Inbox, Kept
-from operations.outcomes import Parked
+from operations.outcomes import NotYet, Parked
 from operations.posting import tell_person
-from operations.sql import database_now, first
+from operations.sql import database_now, first, value
 from operations.store import insert_many
 from slack.mrkdwn import foreign
 from waha.events import MalformedEvent
@@ -31,9 +31,13 @@ class _Webhook(Kept):
     server: str
     session: str
     event_id: str
+    event_name: str
+    lane: str
+    position: int
 
 
 _INBOX = Inbox("webhook_events", _Webhook)
+_MESSAGES = ("message", "message.any")
 
 
 @dataclass(frozen=True)
@@ -109,10 +113,46 @@ def _handle(claimed: Sequence[_Webhook], house: inbound.House) -> UUID:
         if ours is not None and ours != str(owner.session_id):
             raise Parked("WAHA's session carries another row's id: it was not made by this installation.")
     set_tenant(owner.tenant_id)
+    _wait_for_other_lane(claimed, owner)
     arrived = inbound.handle(heard, owner.session_id, house=house)
     if arrived and _INBOX.call_back([inbound.waits_for(claimed[0].session, message_id) for message_id in arrived]):
         notify("webhooks")
     return owner.tenant_id
+
+
+def _wait_for_other_lane(claimed: Sequence[_Webhook], owner: _Owner) -> None:
+    """A customer with two chat ids has two lanes and one thread: what came first under the other id goes first.
+
+    Nobody waits in a circle, since all places are different.
+
+    Raises:
+        NotYet: a message with an earlier place waits there.
+    """
+    newest = max((row.position for row in claimed if row.event_name in _MESSAGES), default=None)
+    if newest is None:
+        return
+    first_elsewhere = value(
+        """
+        SELECT min(first.position) FROM conversation_chats mine
+        JOIN conversation_chats other ON other.conversation_id = mine.conversation_id AND other.id <> mine.id
+        CROSS JOIN LATERAL (
+            SELECT position FROM webhook_events
+            WHERE lane = %(session)s || '/' || other.chat_id AND processed_at IS NULL AND parked_at IS NULL
+                AND event_name = ANY (%(messages)s)
+            ORDER BY lane, position LIMIT 1
+        ) first
+        WHERE mine.tenant_id = %(tenant_id)s AND mine.session_id = %(session_id)s AND mine.chat_id = %(chat_id)s
+        """,
+        {
+            "session": claimed[0].session,
+            "messages": list(_MESSAGES),
+            "tenant_id": owner.tenant_id,
+            "session_id": owner.session_id,
+            "chat_id": claimed[0].lane.removeprefix(f"{claimed[0].session}/"),
+        },
+    )
+    if first_elsewhere is not None and first_elsewhere < newest:
+        raise NotYet("An earlier message of this customer came under their other id.")
 
 
 def _heard(row: _Webhook) -> Heard:

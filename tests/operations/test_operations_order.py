@@ -54,9 +54,11 @@ def acked(session: WahaSession, message_id: str, ack: int) -> NewWebhook:
 
 
 def come_back(world: World) -> None:
-    """As if the pause of everything that waits were over."""
-    world.sql("UPDATE webhook_events SET next_attempt_at = now()")
-    handle_webhooks()
+    """As if the pause of everything that waits were over, again until no more of it can be handled."""
+    before = -1
+    while before != (before := still_open(world)):
+        world.sql("UPDATE webhook_events SET next_attempt_at = now()")
+        handle_webhooks()
 
 
 def give_up_waiting(world: World) -> None:
@@ -119,6 +121,20 @@ def test_a_deletion_before_its_original_is_said_behind_it(
 
     assert early == []
     assert world.texts() == ["*+4915••••••789*: At four", "_The customer deleted a message on WhatsApp: “At four”_"]
+
+
+def test_a_customers_two_names_do_not_overtake_each_other(
+    world: World, session: WahaSession, conversation: Conversation
+) -> None:
+    take(wrote(session, "Hello", **also_known_as(HIDDEN)))
+    one, two, three = wrote(session, "1", chat_id=HIDDEN), wrote(session, "2"), wrote(session, "3", chat_id=HIDDEN)
+    store([one, two, three])
+
+    process(two.lane, house=HOUSE)
+    process(one.lane, house=HOUSE)
+    come_back(world)
+
+    assert [text[-1] for text in world.texts()] == ["o", "1", "2", "3"]
 
 
 def test_a_reaction_is_said_once_whatever_names_it_comes_under(
@@ -209,6 +225,22 @@ def test_replies_of_two_threads_that_prove_to_be_one_customers_leave_in_order(
     assert [body for (body,) in queue] == [first.body, second.body, third.body]
 
 
+def test_what_a_customer_writes_under_two_chat_ids_stays_in_the_order_in_which_it_came(
+    world: World, session: WahaSession, conversation: Conversation
+) -> None:
+    take(wrote(session, "0", **also_known_as(HIDDEN)))
+    chats = [HIDDEN, CUSTOMER, CUSTOMER, HIDDEN, CUSTOMER, HIDDEN, HIDDEN]
+    store([wrote(session, str(number), chat_id=chat) for number, chat in enumerate(chats, start=1)])
+    lane_of_customer, lane_of_hidden = sorted(due_lanes(10))
+
+    for lane in [lane_of_customer, lane_of_hidden] * len(chats):
+        process(lane, house=HOUSE)
+        world.sql("UPDATE webhook_events SET next_attempt_at = now()")
+
+    assert [text[-1] for text in world.texts()] == ["0", "1", "2", "3", "4", "5", "6", "7"]
+    assert world.value("SELECT max(attempts) FROM webhook_events") == 0
+
+
 @pytest.mark.parametrize(("seconds", "is_late"), [(-60, True), (-3, True), (-2, False), (0, False), (5, False)])
 def test_a_message_that_was_written_before_the_one_above_it_is_marked_late(
     world: World, session: WahaSession, conversation: Conversation, *, seconds: int, is_late: bool
@@ -280,6 +312,7 @@ def in_pieces(events: list[NewWebhook], cuts: list[int]) -> None:
 def test_any_order_and_repetition_gives_the_same_thread(world: World) -> None:
     session, channel = place(world)
     take(*everything(session))
+    come_back(world)
     expected = outcome(world, session, channel)
     numbers = range(len(everything(session)))
 
@@ -303,6 +336,7 @@ def test_any_order_and_repetition_gives_the_same_thread(world: World) -> None:
 def test_two_daemons_at_the_same_moment_give_the_same_thread(world: World) -> None:
     session, channel = place(world)
     take(*everything(session))
+    come_back(world)
     expected = outcome(world, session, channel)
 
     def work() -> None:
