@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -20,7 +21,7 @@ from waha.messages import Message
 
 log = get_logger(__name__)
 
-_AT_ONCE = 4
+_AT_ONCE = 2
 
 
 class Interrupted(Exception):
@@ -28,7 +29,7 @@ class Interrupted(Exception):
 
 
 class SessionReader:
-    """The sessions of all servers; several at once, so that one whose WAHA hangs keeps no other waiting."""
+    """The sessions of all servers; two of a server at once, so that a WAHA that hangs keeps no other waiting."""
 
     def __init__(
         self, servers: Mapping[str, Server], wakeup: Wakeup, stopping: asyncio.Event, *, every: timedelta
@@ -38,19 +39,26 @@ class SessionReader:
         self._every = every
         self._has_asked = False
         self.wakeup = wakeup
-        self.crew = Crew(_AT_ONCE, wakeup)
+        self._busy: Counter[str] = Counter()
+        self.crew = Crew(_AT_ONCE * len(servers), wakeup)
 
     async def step(self) -> bool:
-        if self.crew.free <= 0 or self._stopping.is_set():
+        if self._stopping.is_set():
             return False
         if not self._has_asked:
             # Until a moment ago nobody may have taken webhooks.
             await in_database(catching_up.request, servers=list(self._servers))
             self._has_asked = True
-        leased = await in_database(
-            catching_up.lease_sessions, self.crew.free, servers=list(self._servers), every=self._every
-        )
+        found = [await self._begin(server) for server in self._servers]
+        return any(found)
+
+    async def _begin(self, server: str) -> bool:
+        free = _AT_ONCE - self._busy[server]
+        if free <= 0:
+            return False
+        leased = await in_database(catching_up.lease_sessions, free, servers=[server], every=self._every)
         for session in leased:
+            self._busy[server] += 1
             self.crew.start(self._read(session), session_id=str(session.session_id))
         return bool(leased)
 
@@ -69,6 +77,8 @@ class SessionReader:
         except Exception as error:
             await in_database(catching_up.postpone, session, f"{type(error).__name__}: {error}"[:500])
             log.exception("session cannot be caught up with", **facts)
+        finally:
+            self._busy[session.server] -= 1
 
     async def _catch_up(self, session: LeasedSession) -> None:
         client, name = self._servers[session.server].client, session.external_session_id

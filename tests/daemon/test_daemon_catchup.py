@@ -54,7 +54,7 @@ async def opened(engine: str, version: str = "2026.9.1") -> AsyncIterator[Place]
         client = await stack.enter_async_context(WahaClient(waha.url, waha.api_key))
         await client.create_session("sales", STORE, start=True)
         await waha.pair("sales", whatsapp.phone(SHOP, name="Acme"))
-        servers = {"main": Server("main", client, "http://127.0.0.1:1/", "key")}
+        servers = {name: Server(name, client, "http://127.0.0.1:1/", "key") for name in ("main", "other")}
         reader = SessionReader(servers, Wakeup(), asyncio.Event(), every=timedelta(minutes=10))
         yield Place(waha, whatsapp, reader)
 
@@ -191,3 +191,24 @@ async def test_receipts_of_what_was_sent_are_asked_for(session: UUID, rows: Rows
         await place.read()
 
         await becomes(rows, "SELECT count(*) FROM webhook_events WHERE event_name = 'message.ack'", [(1,)])
+
+
+async def test_a_server_that_hangs_keeps_no_other_waiting(session: UUID, rows: Rows) -> None:
+    async with opened("GOWS") as place:
+        [(tenant_id,)] = await rows("SELECT id FROM tenants")
+        await rows("INSERT INTO waha_servers (id, name, state) VALUES (%s, 'other', 'up')", uuid4())
+        for number in range(6):
+            await rows(
+                "INSERT INTO waha_sessions (id, tenant_id, external_session_id, name, server, status) "
+                "VALUES (%s, %s, %s, %s, 'main', 'working')",
+                *(uuid7(), tenant_id, f"hangs-{number}", f"hangs-{number}"),
+            )
+        await rows("UPDATE waha_sessions SET server = 'other' WHERE external_session_id = 'sales'")
+        await place.written(CARLA, "One")
+
+        with place.waha.hold_answers("/api/sessions/hangs-*"):
+            await place.reader.step()
+
+            await becomes(rows, STORED, [(1,)])
+            assert place.reader.crew.size - place.reader.crew.free >= 2
+        await place.reader.crew.finish()
