@@ -29,6 +29,7 @@ _READING = Rate(timedelta(seconds=1.3), burst=10)
 # A longer pause is not waited for: the channel is given back.
 _LONGEST_WAIT = timedelta(seconds=30)
 _REFUSED_PAUSE = timedelta(minutes=5)
+_ASK_AGAIN_SECONDS = 10.0
 
 
 class ChannelReader:
@@ -73,6 +74,7 @@ class ChannelReader:
                 identity = await self._slack.auth_test()
             except SlackError as error:
                 log.debug("Slack cannot be read yet", reason=error.sentence)
+                await until(self._stopping, _ASK_AGAIN_SECONDS)
                 return None
             await in_database(catching_up.request, team_id=identity.team_id)
             self._identity = identity
