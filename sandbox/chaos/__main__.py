@@ -24,7 +24,10 @@ DIRECTORY = Path(os.environ.get("SWITCHBOARD_CHAOS_DIR", "var/chaos"))
 @click.option("--pace", type=click.Choice(["on", "off"]), default="off", show_default=True, help="Slack's limits.")
 @click.option("--conversations", default=200, show_default=True, help="Customers who write.")
 @click.option("--sabotage", default="", help="A safeguard to switch off: the run must be red.")
-def main(messages: int, seed: int, minutes: float, pace: str, conversations: int, sabotage: str) -> None:
+@click.option("--freeze", is_flag=True, help="Also stop daemons for longer than a lease.")
+def main(
+    messages: int, seed: int, minutes: float, pace: str, conversations: int, sabotage: str, *, freeze: bool
+) -> None:
     """Shake Switchboard under load. Exits 0 when nothing went wrong, 1 when something did, 2 when it proves nothing."""
     # The simulators' server complains of each connection that a fault or a kill cut.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
@@ -37,6 +40,7 @@ def main(messages: int, seed: int, minutes: float, pace: str, conversations: int
         paced=pace == "on",
         sabotage=sabotage,
         conversations=conversations,
+        freezes=freeze,
     )
     sys.exit(asyncio.run(_until_told(options)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -58,6 +59,8 @@ class House:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.postgres.go_on()
+        for one in self.processes.values():
+            one.process.send(signal.SIGCONT)
         try:
             await asyncio.gather(*(one.stop() for one in self.processes.values()), return_exceptions=True)
             await asyncio.gather(*self._watchers, return_exceptions=True)

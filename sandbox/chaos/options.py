@@ -13,7 +13,10 @@ UNKNOWN_OF_FULL_SIZE = 200
 
 @dataclass(frozen=True)
 class Options:
-    """`messages` each way. `paced`: Slack's limits are enforced, and ours are on. `minutes` is the longest offer."""
+    """`messages` each way. `paced`: Slack's limits are enforced, and ours are on. `minutes` is the longest offer.
+
+    `freezes`: daemons are also stopped for longer than a lease, and go on where they were.
+    """
 
     directory: Path
     messages: int = 200
@@ -22,7 +25,7 @@ class Options:
     paced: bool = False
     sabotage: str = ""
     conversations: int = 200
-    keep: bool = False
+    freezes: bool = False
 
     @property
     def kills_needed(self) -> int:

@@ -62,8 +62,8 @@ async def run(options: Options) -> int:
 
 
 async def _shake(course: Course) -> None:
-    began = time.monotonic()
-    faults = asyncio.create_task(course.havoc.run(schedule.faults(course.house.options.seed)))
+    began, options = time.monotonic(), course.house.options
+    faults = asyncio.create_task(course.havoc.run(schedule.faults(options.seed, freezes=options.freezes)))
     progress = asyncio.create_task(_show_progress(course))
     try:
         await course.load.run()

@@ -24,6 +24,8 @@ def main(messages: int, seed: int, minutes: float, only: tuple[str, ...]) -> Non
     unnoticed = []
     for safeguard in only or SAFEGUARDS:
         asked = ["--messages", messages, "--seed", seed, "--minutes", minutes, "--sabotage", safeguard]
+        # A fence is for whoever was away longer than its lease.
+        asked += ["--freeze"] if safeguard == "fence" else []
         run = subprocess.run(
             [sys.executable, "-m", "sandbox.chaos", *map(str, asked)],
             cwd=CHECKOUT,

@@ -17,7 +17,8 @@ import psycopg2
 
 # A lease that is still running, as both functions ask for it.
 _IS_FREE = re.compile(r"\((\w+)\.(send_)?lease_token IS NULL OR \1\.(send_)?lease_expires_at < clock_timestamp\(\)\)")
-_FENCE = re.compile(r"\b(send_)?lease_token = (%s|%\(token\)s)")
+# Of outcomes; a lane or a conversation is still given back by whoever has it, else all would be.
+_FENCE = re.compile(r"AND lease_token = (%s|%\(token\)s)")
 _NOT_UNDER_WAY = re.compile(r"\((\w+)\.lease_expires_at IS NULL OR \1\.lease_expires_at < clock_timestamp\(\)\)")
 # The body of `lease_messages` up to what it returns.
 _CHOICE = re.compile(r"DECLARE\b.*?(?=SELECT m\.id, m\.tenant_id, m\.session_id)", re.DOTALL)
@@ -76,7 +77,7 @@ def lease() -> None:
 
 def fence() -> None:
     """Whoever had the lease once may record an outcome."""
-    _rewrite_statements(_FENCE, r"\2::uuid IS NOT NULL")
+    _rewrite_statements(_FENCE, r"AND \1::uuid IS NOT NULL")
 
 
 def look_up() -> None:

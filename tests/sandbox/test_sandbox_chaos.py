@@ -175,6 +175,13 @@ def test_every_kill_and_every_trouble_has_its_turn() -> None:
     assert names == {*schedule.KILLS, *schedule.TROUBLES}
 
 
+def test_daemons_are_frozen_on_demand_only() -> None:
+    frozen = {fault.name for fault in islice(schedule.faults(3, freezes=True), 400)} & set(schedule.FREEZES)
+
+    assert frozen == set(schedule.FREEZES)
+    assert not {fault.name for fault in islice(schedule.faults(3), 400)} & set(schedule.FREEZES)
+
+
 @pytest.mark.parametrize(("messages", "kills", "unknown"), [(200, 1, 4), (10_000, 50, 200), (30_000, 50, 200)])
 def test_a_smaller_run_needs_its_share_of_kills(tmp_path: Path, messages: int, kills: int, unknown: int) -> None:
     options = Options(directory=tmp_path, messages=messages)
