@@ -49,6 +49,27 @@ async def the_daemon_stops(act: Act) -> None:
     assert act.received(customer, team) == [text]
 
 
+async def the_daemon_catches_up(act: Act) -> None:
+    """What a customer and an agent wrote while nobody told us of it."""
+    team, customer, stage = act.cast.acme, act.customer(), act.scene.stage
+    root = await act.scene.written(team, customer, act.text("Are you open?"))
+    missed, unheard = act.text("Hello?"), act.text("We are")
+    await act.theatre.settled()
+
+    act.begin()
+    stage.waha.webhook_faults.lose("message*", session=team.waha_session)
+    await customer.write(missed, to=team.phone)
+    said = stage.slack.say(team.admin, team.channel, unheard, root.ts, heard=False)
+    stage.waha.heal()
+    await act.theatre.lives["daemon"].end(signal.SIGKILL)
+    await act.until(lambda: act.texts_in("support", missed), "what the customer wrote")
+    await act.until_shown(DELIVERED, said)
+    await act.over()
+
+    assert len(act.texts_in("support", missed)) == 1
+    assert act.received(customer, team) == [unheard]
+
+
 async def a_report_is_due(act: Act) -> None:
     """Whoever begins to lead reads the schedules, and finds what came due while nobody led."""
     before = len(act.scene.in_channel("reports", "Health report"))
@@ -70,6 +91,7 @@ async def a_report_is_due(act: Act) -> None:
 async def a_customer_writes(act: Act) -> None:
     team, customer = act.cast.acme, act.customer()
     first, second = act.text("Hello"), act.text("Still there?")
+    roots = len(act.scene.stage.slack.roots("support"))
 
     act.begin()
     await customer.write(first, to=team.phone)
@@ -82,6 +104,7 @@ async def a_customer_writes(act: Act) -> None:
     root = act.scene.root_of(team, first)
     assert root is not None
     assert root is act.scene.root_of(team, second)
+    assert len(act.scene.stage.slack.roots("support")) == roots + 1
 
 
 async def a_customer_changes_what_was_written(act: Act) -> None:

@@ -38,6 +38,7 @@ JOURNEYS: tuple[Journey, ...] = (
     trouble.a_server_was_away,
     everyday.the_daemon_starts,
     everyday.the_bot_starts,
+    everyday.the_daemon_catches_up,
     everyday.the_daemon_stops,
     everyday.a_report_is_due,
 )

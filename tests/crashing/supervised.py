@@ -34,17 +34,10 @@ _END_LEASES = """
     UPDATE {table} SET {column} = clock_timestamp() + interval '0.7 s'
     WHERE {column} > clock_timestamp() + interval '0.7 s'
 """
-_LEASES = {
-    "daemon": (
-        ("messages", "lease_expires_at"),
-        ("conversations", "send_lease_expires_at"),
-        ("slack_posts", "lease_expires_at"),
-        ("post_lanes", "lease_expires_at"),
-        ("waha_actions", "lease_expires_at"),
-        ("waha_servers", "poll_lease_expires_at"),
-    ),
-    "bot": (),
-}
+_LEASES = """
+    SELECT table_name, column_name FROM information_schema.columns
+    WHERE table_schema = 'public' AND column_name LIKE '%lease_expires_at'
+"""
 
 _OPEN = """
     SELECT 'webhook ' || event_name || coalesce(': ' || error, '') FROM webhook_events
@@ -150,11 +143,15 @@ class Life:
             if code != -signal.SIGKILL and not (code == 0 and self._is_told_to_end):
                 self.unasked.append(f"the {self.room} ended by itself with {code}\n{self.process.last_words(40)}")
                 await asyncio.sleep(0.5)
-            for table, column in _LEASES[self.room]:
-                self._rows(_END_LEASES.format(table=table, column=column))
+            if self.room == "daemon":
+                self._end_leases()
             self._is_told_to_end = False
             self.give_next_order()
             await self.start()
+
+    def _end_leases(self) -> None:
+        for table, column in self._rows(_LEASES):
+            self._rows(_END_LEASES.format(table=table, column=column))
 
     async def end(self, number: signal.Signals) -> None:
         """End it as somebody else would, who tells nobody; returns when it was started again."""
