@@ -50,7 +50,8 @@ def compare(offers: Iterable[Offer], seen: Seen, rows: Rows) -> Verdict:
     """Hold every offer against both ends.
 
     What was not acknowledged may be missing, and must not be there twice. Dead letters count as lost, except where
-    nobody can know and a person was asked, which only engines without trusted ids may do.
+    nobody can know and a person was asked, which only engines without trusted ids may do: what they decided has to
+    be there once, and as late as they decided.
     """
     by_way: dict[Way, list[Offer]] = {"in": [], "out": []}
     for offer in offers:
@@ -93,8 +94,8 @@ def _tally(
     return Tally(
         acknowledged=len(acknowledged),
         # Where another customer reads it, it is lost for this one; and said as doubled, so that it cannot be missed.
-        lost=[tag for tag in acknowledged if copies[tag] == 0 and tag not in excused],
-        doubled=[*(tag for tag, count in copies.items() if count > 1 and tag not in excused), *elsewhere],
+        lost=[tag for tag in acknowledged if copies[tag] == 0],
+        doubled=[*(tag for tag, count in copies.items() if count > 1), *elsewhere],
         inverted=[
             tag for tags in shown.values() for tag in inverted([one for one in tags if one not in excused], positions)
         ],

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import click
 import psycopg2
 
-from sandbox.chaos import logs, opening, rows, schedule, seen
+from sandbox.chaos import logs, opening, persons, rows, schedule, seen
 from sandbox.chaos.comparison import Tally, Verdict, compare
 from sandbox.chaos.havoc import Havoc
 from sandbox.chaos.house import House
@@ -57,6 +57,9 @@ async def run(options: Options) -> int:
         course = Course(house, conversations, ledger, Havoc(house), Load(house, conversations, ledger))
         await _shake(course)
         await _settle(course)
+        if clicks := await persons.decide(house, conversations):
+            _say(f"a person was asked, looked at the phone and clicked, {clicks} times")
+            await _settle(course)
         verdict, told = _judge(course)
         return _report(course, verdict, told)
 

@@ -140,12 +140,22 @@ def test_a_dead_letter_of_a_trusted_session_is_lost_even_if_it_arrived(evidence:
 
 def test_only_engines_without_trusted_ids_may_ask_a_person(evidence: Evidence) -> None:
     for tag, name in (("out-00001", "c000"), ("out-00003", "c001")):
-        evidence.seen.outbound[name].remove(tag)
         evidence.rows.dead.add(tag)
+        evidence.seen.outbound[name].reverse()
         note_post(evidence.seen, f"❓ It is not known whether “{tag} for {name}” was sent.", name)
 
     assert evidence.verdict.asked == ["out-00003"]
     assert evidence.verdict.outbound.lost == ["out-00001"]
+    assert evidence.verdict.outbound.inverted == ["out-00001"]
+
+
+def test_what_a_person_decided_is_there_once(evidence: Evidence) -> None:
+    note_post(evidence.seen, "❓ It is not known whether “out-00003 for c001” was sent.", "c001")
+    note_post(evidence.seen, "❓ It is not known whether “out-00004 for c001” was sent.", "c001")
+    evidence.seen.outbound["c001"] = ["out-00004", "out-00004"]
+
+    assert evidence.verdict.outbound.lost == ["out-00003"]
+    assert evidence.verdict.outbound.doubled == ["out-00004"]
 
 
 def test_what_a_notice_quotes_is_no_message(evidence: Evidence) -> None:
