@@ -4,7 +4,7 @@
 
 PYTHON := .venv/bin/python
 ROOMS := $(patsubst %/__init__.py,%,$(wildcard */__init__.py))
-SCRIPTS := $(if $(wildcard benchmarks/*.py),benchmarks) tests
+SCRIPTS := tests
 COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --quiet
 
 # Of make chaos and make sabotage: messages each way, the seed of the faults, the longest load, Slack's limits.
