@@ -13,7 +13,15 @@ from sandbox.chaos.postgres import Postgres
 from sandbox.chaos.seen import NAME
 
 _ARRIVALS = """
-    SELECT position, body FROM webhook_events WHERE event_name IN ('message', 'message.any') ORDER BY position
+    SELECT position, lane, body FROM webhook_events WHERE event_name IN ('message', 'message.any') ORDER BY position
+"""
+_KEPT = """
+    SELECT m.body, s.external_session_id || '/' || m.chat_id, m.created_at
+    FROM messages m JOIN waha_sessions s ON s.id = m.session_id WHERE m.direction = 'inbound'
+"""
+_KNOWN = """
+    SELECT s.external_session_id || '/' || c.chat_id, c.created_at
+    FROM conversation_chats c JOIN waha_sessions s ON s.id = c.session_id
 """
 _REPLIES = "SELECT position, body FROM slack_events WHERE kind = 'event' ORDER BY position"
 _OPEN = """
@@ -46,9 +54,10 @@ class Rows:
 
 def read(postgres: Postgres) -> Rows:
     rows = Rows()
-    for position, body in postgres.rows(_ARRIVALS):
-        # WAHA also tells of what we sent ourselves.
-        _place(rows, "in", position, str(_json(body).get("payload", {}).get("body")))
+    for (text,) in postgres.rows(_ROOTS):
+        if found := NAME.search(text):
+            rows.roots[found[0]] += 1
+    _place_arrivals(rows, postgres)
     for position, body in postgres.rows(_REPLIES):
         event = _json(body).get("event", {})
         if event.get("type") == "message" and "bot_id" not in event and not event.get("subtype"):
@@ -56,10 +65,26 @@ def read(postgres: Postgres) -> Rows:
     for (body,) in postgres.rows(_DEAD):
         if found := TAG.search(body):
             rows.dead.add(found[0])
-    for (text,) in postgres.rows(_ROOTS):
-        if found := NAME.search(text):
-            rows.roots[found[0]] += 1
     return rows
+
+
+def _place_arrivals(rows: Rows, postgres: Postgres) -> None:
+    """A message may be told under two ids of its customer: the first place counts if the two were known to be one.
+
+    They were not where the other id's chat was kept later than the message, or had a thread of its own.
+    """
+    known = dict(postgres.rows(_KNOWN))
+    kept = {found[0]: (lane, at) for text, lane, at in postgres.rows(_KEPT) if (found := TAG.search(text))}
+    for position, lane, body in postgres.rows(_ARRIVALS):
+        text = str(_json(body).get("payload", {}).get("body"))
+        found, name = TAG.search(text), NAME.search(text)
+        if found is None or name is None:
+            continue
+        own, at = kept.get(found[0], (lane, None))
+        was_known = at is not None and lane in known and known[lane] <= at and rows.roots[name[0]] <= 1
+        # WAHA also tells of what we sent ourselves.
+        if lane == own or was_known:
+            _place(rows, "in", position, text)
 
 
 def still_open(postgres: Postgres) -> tuple[int, ...]:

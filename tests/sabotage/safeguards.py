@@ -16,7 +16,7 @@ import peewee
 import psycopg2
 
 # A lease that is still running, as both functions ask for it.
-_IS_FREE = re.compile(r"\((\w+)\.(send_)?lease_token IS NULL OR \1\.(send_)?lease_expires_at < clock_timestamp\(\)\)")
+_IS_FREE = re.compile(r"\((\w+)\.(send_|)lease_token IS NULL OR \1\.\2lease_expires_at < clock_timestamp\(\)\)")
 # Of outcomes; a lane or a conversation is still given back by whoever has it, else all would be.
 _FENCE = re.compile(r"AND lease_token = (%s|%\(token\)s)")
 _NOT_UNDER_WAY = re.compile(r"\((\w+)\.lease_expires_at IS NULL OR \1\.lease_expires_at < clock_timestamp\(\)\)")
@@ -71,8 +71,13 @@ def deduplication() -> None:
 
 
 def lease() -> None:
-    """What is being sent or posted is free for everybody."""
-    _rewrite_functions(_LEASING, (_IS_FREE, "true"), (_NOT_UNDER_WAY, "true"))
+    """What is being sent or posted is free for everybody after a moment, whatever the call takes."""
+    soon = "(clock_timestamp() + p_lease - interval '0.3 seconds')"
+    _rewrite_functions(
+        _LEASING,
+        (_IS_FREE, rf"(\1.\2lease_token IS NULL OR \1.\2lease_expires_at < {soon})"),
+        (_NOT_UNDER_WAY, rf"(\1.lease_expires_at IS NULL OR \1.lease_expires_at < {soon})"),
+    )
 
 
 def fence() -> None:
