@@ -15,10 +15,7 @@ from sandbox.chaos.seen import NAME
 _ARRIVALS = """
     SELECT position, lane, body FROM webhook_events WHERE event_name IN ('message', 'message.any') ORDER BY position
 """
-_KEPT = """
-    SELECT m.body, s.external_session_id || '/' || m.chat_id, m.created_at
-    FROM messages m JOIN waha_sessions s ON s.id = m.session_id WHERE m.direction = 'inbound'
-"""
+_KEPT = "SELECT body, created_at FROM messages WHERE direction = 'inbound'"
 _KNOWN = """
     SELECT s.external_session_id || '/' || c.chat_id, c.created_at
     FROM conversation_chats c JOIN waha_sessions s ON s.id = c.session_id
@@ -69,21 +66,22 @@ def read(postgres: Postgres) -> Rows:
 
 
 def _place_arrivals(rows: Rows, postgres: Postgres) -> None:
-    """A message may be told under two ids of its customer: the first place counts if the two were known to be one.
+    """A message may be told under two ids of its customer: the first place counts whose chat was known before.
 
-    They were not where the other id's chat was kept later than the message, or had a thread of its own.
+    Which one came first cannot be known where the second id was met with this very message, or had a thread of its own
+    until then: such a message has no place that could be compared.
     """
     known = dict(postgres.rows(_KNOWN))
-    kept = {found[0]: (lane, at) for text, lane, at in postgres.rows(_KEPT) if (found := TAG.search(text))}
+    kept = {found[0]: at for text, at in postgres.rows(_KEPT) if (found := TAG.search(text))}
     for position, lane, body in postgres.rows(_ARRIVALS):
         text = str(_json(body).get("payload", {}).get("body"))
         found, name = TAG.search(text), NAME.search(text)
         if found is None or name is None:
             continue
-        own, at = kept.get(found[0], (lane, None))
-        was_known = at is not None and lane in known and known[lane] <= at and rows.roots[name[0]] <= 1
+        at = kept.get(found[0])
+        was_known = at is not None and lane in known and known[lane] < at
         # WAHA also tells of what we sent ourselves.
-        if lane == own or was_known:
+        if was_known and rows.roots[name[0]] <= 1:
             _place(rows, "in", position, text)
 
 
