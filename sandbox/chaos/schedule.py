@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 # Seconds between two faults, on average, and between two kills.
-FAULT_EVERY = 3.0
+FAULT_EVERY = 2.5
 KILL_EVERY = 9.0
 SHORTEST, LONGEST = 1.0, 5.0
 
@@ -19,6 +19,7 @@ FROZEN_SECONDS = 12.0
 TROUBLES = (
     "postgres stalled",
     "slack latency",
+    "slack slow to store",
     "slack 429",
     "slack 500",
     "slack hangs",
@@ -36,6 +37,7 @@ TROUBLES = (
     "slack acknowledgements lost",
     "slack away",
     "waha latency",
+    "waha slow to carry out",
     "waha slow to answer",
     "waha 500",
     "waha 503",

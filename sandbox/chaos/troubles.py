@@ -31,6 +31,7 @@ async def begin_at_slack(slack: SandboxSlack, fault: Fault, channels: list[str])
     channel = channels[int(fault.draw * len(channels))]
     calls: dict[str, Callable[[], object]] = {
         "slack latency": lambda: slack.fail("*", latency=(0.05, 1.0), **meanwhile),
+        "slack slow to store": lambda: slack.fail(_POST, latency=(1.5, 2.8), **meanwhile),
         "slack 429": lambda: slack.fail(_POST, status=429, retry_after=1, **some),
         "slack 500": lambda: slack.fail("*", status=500, **some),
         "slack hangs": lambda: slack.fail(_POST, hang=_SLACK_HANG, **some),
@@ -73,6 +74,7 @@ async def begin_at_waha(waha: SandboxWaha, fault: Fault) -> End:
     requests, webhooks = waha.faults, waha.webhook_faults
     switches: dict[str, Callable[[], Any]] = {
         "waha latency": lambda: requests.delay("*", (0.05, 1.0)),
+        "waha slow to carry out": lambda: requests.delay(_SEND, (1.5, 3.5)),
         "waha slow to answer": lambda: requests.delay(_SEND, (0.1, 2.0), carried_out=True),
         "waha 500": lambda: requests.fail("*", **some),
         "waha 503": lambda: requests.unavailable("*", **some),
