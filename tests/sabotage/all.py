@@ -33,10 +33,10 @@ def main(messages: int, seed: int, minutes: float, only: tuple[str, ...]) -> Non
             text=True,
             check=False,
         )
-        said = (run.stdout.strip() or run.stderr.strip()).splitlines()
-        last = said[-1] if said else "nothing was said"
+        verdicts = [line for line in run.stdout.splitlines() if line.startswith("chaos:")]
+        last = verdicts[-1] if verdicts else f"broke off: {run.stderr.strip()[-300:]}"
         # A run that broke off ends with 1 too, and says nothing about the safeguard.
-        is_red = run.returncode == RED and last.startswith("chaos:")
+        is_red = run.returncode == RED and bool(verdicts)
         click.echo(f"{safeguard:20} {'red' if is_red else f'NOT NOTICED (exit {run.returncode})'}  {last}")
         if not is_red:
             unnoticed.append(safeguard)
