@@ -19,7 +19,7 @@ from operations.dividers import SHOWN_FOR, Recovered
 from operations.editions import Reply, reply_of
 from operations.posting import queue_post
 from operations.slack_events import incoming
-from operations.slack_inbox import NewSlackEvent
+from operations.slack_inbox import NewSlackEvent, arrive_in_turn
 from operations.sql import database_now, first, rows
 from operations.store import insert_many
 
@@ -80,6 +80,8 @@ def store(channel: LeasedChannel, thread_ts: str, messages: Sequence[dict[str, A
     """
     candidates = [one for message in messages if (one := _candidate(channel, message)) is not None]
     with transaction():
+        for lane in {one.row.lane for one in candidates}:
+            arrive_in_turn(lane)
         known = _known(candidates)
         since = database_now() - SHOWN_FOR
         stored = [one for one in candidates if _is_new(one, known) and _insert(one, since)]

@@ -53,13 +53,19 @@ def store(event: NewSlackEvent) -> bool:
     """Keep what Slack sent; False when it is there already."""
     with transaction():
         if event.kind == "event":
-            # One at a time in a thread: places are given before the commit, and the order of the commits is the order
-            # in which replies leave.
-            lock(f"arrival:{event.lane}")
+            arrive_in_turn(event.lane)
         is_new = bool(insert_many("slack_events", [event]))
         if is_new and event.kind == "event":
             notify("slack_events")
         return is_new
+
+
+def arrive_in_turn(lane: str) -> None:
+    """One at a time in a thread, whichever way it comes, in the running transaction.
+
+    Places are given before the commit, and the order of the commits is the order in which replies leave.
+    """
+    lock(f"arrival:{lane}")
 
 
 @dataclass(frozen=True)

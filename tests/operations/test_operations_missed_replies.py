@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
+from bot.incoming import incoming
+from database import transaction
 from models import Conversation, Tenant
-from operations import catching_up, missed_replies
+from operations import catching_up, missed_replies, slack_inbox
 from operations.catching_up import LeasedChannel
 from operations.missed_replies import Found
-from tests.operations.builders import ANA, SUPPORT, TEAM, World, handle_slack_events, hear, slack_reply
+from tests.operations.builders import ANA, SUPPORT, TEAM, World, beside, handle_slack_events, hear, slack_reply
 
 EVERY, ASK_AFTER = timedelta(minutes=10), timedelta(minutes=30)
 
@@ -63,6 +66,30 @@ def test_a_reply_that_nobody_heard_goes_to_the_customer_and_its_thread_is_told(
     assert (found, queued(world)) == (Found(replies=2), ["First", "Second"])
     assert told.startswith("— 2 replies recovered, written <!date^")
     assert "What is older than 30 minutes asks before it is sent." in told
+
+
+def test_what_is_recovered_and_what_comes_meanwhile_take_their_places_one_after_the_other(
+    world: World, conversation: Conversation
+) -> None:
+    leased, live = lease(), incoming(slack_reply(conversation, "live", ts=f"{time.time():.6f}"))
+    assert leased is not None
+    assert live is not None
+
+    with transaction():
+        slack_inbox.store(live)
+        recovering = beside(
+            partial(
+                missed_replies.store,
+                leased,
+                str(conversation.slack_thread_ts),
+                [written(conversation, "missed")],
+                ask_after=ASK_AFTER,
+            )
+        )
+    found = recovering.result(10)
+    handle_slack_events()
+
+    assert (found, queued(world)) == (Found(replies=1), ["live", "missed"])
 
 
 def test_what_was_recovered_is_known_from_then_on(world: World, conversation: Conversation) -> None:
