@@ -67,7 +67,7 @@ class Sender:
             return
         trusted = await may_trust_ids(message)
         if trusted is None:
-            await in_database(sending.record_postponed, message, _UNASKED_YET, pause=_LOOK_AGAIN_AFTER)
+            await self._look_again(message, _UNASKED_YET)
         elif trusted:
             await self._look_up(message, server)
         else:
@@ -78,7 +78,11 @@ class Sender:
         try:
             found = await server.client.find_message(message.external_session_id, message.waha_message_id)
         except WahaError as error:
-            await in_database(sending.record_postponed, message, error.sentence, pause=_LOOK_AGAIN_AFTER)
+            if _is_not_about_the_message(error):
+                await self._hold(message, error)
+            else:
+                # Without an answer the next look-up of the session would take as long.
+                await self._look_again(message, error.sentence, pauses_session=error.http_status is None)
             return
         log.info("unknown outcome looked up", message_id=message.message_id, was_sent=found is not None)
         if found is not None:
@@ -89,6 +93,16 @@ class Sender:
         else:
             # A try that failed, like any other: without a pause and an end it would be repeated for ever.
             await self._try_later(message, "WAHA took the message and does not know it.")
+
+    async def _look_again(self, message: Leased, reason: str, *, pauses_session: bool = False) -> None:
+        await in_database(
+            sending.record_postponed,
+            message,
+            reason,
+            pause=_LOOK_AGAIN_AFTER,
+            blocks_for=self._blocks_for,
+            pauses_session=pauses_session,
+        )
 
     async def _send(self, message: Leased, server: Server) -> None:
         if not await in_database(sending.begin, message, self._call):
@@ -114,7 +128,7 @@ class Sender:
             log.error("account may start no new chats for now", **facts)
             await self._restrict(message)
             return
-        if isinstance(error, _NOT_ABOUT_THE_MESSAGE) or error.may_send_again == "wait":
+        if _is_not_about_the_message(error):
             is_away = isinstance(error, WahaNotSent)
             log.warning(_AWAY if is_away else "session cannot send, its queue waits", **facts)
             await self._hold(message, error)
@@ -152,3 +166,7 @@ class Sender:
         asked = timedelta(seconds=getattr(error, "retry_after", None) or 0)
         pause = max(sending.hold_for(message.age), min(asked, _LONGEST_ASKED))
         await in_database(sending.record_held, message, error.sentence, pause=pause, give_up_after=self._give_up_after)
+
+
+def _is_not_about_the_message(error: WahaError) -> bool:
+    return isinstance(error, _NOT_ABOUT_THE_MESSAGE) or error.may_send_again == "wait"

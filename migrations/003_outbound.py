@@ -212,7 +212,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     LIMIT p_limit
 $$;
 
--- What nobody could send for so long, as while its session was stopped; what may have left already is looked up instead.
+-- What nobody could send for so long, as while its session was stopped; what may have left already is looked up as long as
+-- the session works.
 CREATE FUNCTION outdated_messages(p_limit integer, p_age interval)
 RETURNS TABLE (tenant_id uuid, conversation_id uuid, message_id uuid)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -223,9 +224,11 @@ BEGIN
     RETURN QUERY
     SELECT m.tenant_id, m.conversation_id, m.id
     FROM conversations c
+    JOIN waha_sessions s ON s.id = c.session_id
     JOIN messages m ON m.conversation_id = c.id AND m.status = 'queued' AND m.direction = 'outbound' AND m.parked_at IS NULL
     WHERE c.sends_from <= before AND (c.send_lease_token IS NULL OR c.send_lease_expires_at < clock_timestamp())
-        AND coalesce(m.confirmed_at, m.created_at) <= before AND m.send_started_at IS NULL
+        AND coalesce(m.confirmed_at, m.created_at) <= before
+        AND (m.send_started_at IS NULL OR s.status <> 'working' OR s.deleted_at IS NOT NULL)
     ORDER BY m.conversation_id, m.seq
     LIMIT p_limit;
 END

@@ -119,10 +119,7 @@ def record_not_sent(leased: Leased, error: str, *, give_up_after: timedelta, blo
     with tenant_transaction(leased.tenant_id):
         if _is_too_old(leased, give_up_after):
             return _fail(leased, _given_up(give_up_after, error))
-        if value(
-            "SELECT blocks_since < clock_timestamp() - %s FROM messages WHERE id = %s AND tenant_id = %s",
-            (blocks_for, leased.message_id, leased.tenant_id),
-        ):
+        if _blocks_longer_than(leased, blocks_for):
             return _set_aside(leased, error)
         return _close(
             leased,
@@ -134,15 +131,21 @@ def record_not_sent(leased: Leased, error: str, *, give_up_after: timedelta, blo
 
 
 def record_held(leased: Leased, reason: str, *, pause: timedelta, give_up_after: timedelta) -> bool:
-    """The session cannot send now: its whole queue waits, and no attempt is counted, until the message is too old."""
+    """The session cannot send now: its whole queue waits, and no attempt is counted, until the message is too old.
+
+    Where it was to be looked up it stays to be looked up; what may have left is not called failed.
+    """
     with tenant_transaction(leased.tenant_id):
+        may_have_left = leased.send_started_at is not None
         if _is_too_old(leased, give_up_after):
-            return _fail(leased, _given_up(give_up_after, reason))
-        mine = _close(leased, "hold_reason = %s, send_started_at = NULL", (reason,), waits=True)
-        changed(
-            "UPDATE waha_sessions SET hold_until = clock_timestamp() + %s WHERE id = %s AND tenant_id = %s",
-            (pause, leased.session_id, leased.tenant_id),
+            return _park_unknown(leased) if may_have_left else _fail(leased, _given_up(give_up_after, reason))
+        mine = _close(
+            leased,
+            "hold_reason = %s, send_started_at = CASE WHEN %s THEN send_started_at END",
+            (reason, may_have_left),
+            waits=True,
         )
+        _pause_session(leased, pause)
         return mine
 
 
@@ -166,10 +169,26 @@ def record_restricted(leased: Leased, *, until: datetime | None, give_up_after: 
         return mine
 
 
-def record_postponed(leased: Leased, reason: str, *, pause: timedelta) -> bool:
-    """The look-up of an unknown outcome failed: look again later, and send nothing meanwhile."""
+def record_postponed(
+    leased: Leased, reason: str, *, pause: timedelta, blocks_for: timedelta, pauses_session: bool = False
+) -> bool:
+    """The look-up of an unknown outcome failed: look again later, and send nothing meanwhile.
+
+    After `blocks_for` of failures a person is asked what became of it, so that the later ones of its chat go on.
+    """
     with tenant_transaction(leased.tenant_id):
-        return _close(leased, "hold_reason = %s, next_attempt_at = clock_timestamp() + %s", (reason, pause), waits=True)
+        if _blocks_longer_than(leased, blocks_for):
+            return _park_unknown(leased)
+        mine = _close(
+            leased,
+            "hold_reason = %s, blocks_since = coalesce(blocks_since, clock_timestamp()), "
+            "next_attempt_at = clock_timestamp() + %s",
+            (reason, pause),
+            waits=True,
+        )
+        if pauses_session:
+            _pause_session(leased, pause)
+        return mine
 
 
 def record_refused(leased: Leased, reason: str) -> bool:
@@ -181,15 +200,15 @@ def record_refused(leased: Leased, reason: str) -> bool:
 def record_unknowable(leased: Leased) -> bool:
     """Whether the message was sent can only be seen on the phone: a person decides, nothing is sent again by itself."""
     with tenant_transaction(leased.tenant_id):
-        parked = _close(leased, "parked_at = clock_timestamp(), hold_reason = %s", (UNKNOWN,))
-        if parked:
-            message: Message = Message.get_by_id(leased.message_id)
-            text = (
-                f"❓ It is not known whether “{excerpt_of(message)}” was sent: the connection broke while it was on "
-                "its way. Look on the phone, then say here what became of it."
-            )
-            say_in_thread(message, text, Act.WAS_SENT, Act.SEND_AGAIN)
-        return parked
+        return _park_unknown(leased)
+
+
+def ask_what_became(message: Message) -> None:
+    text = (
+        f"❓ It is not known whether “{excerpt_of(message)}” was sent: the connection broke while it was on its way. "
+        "Look on the phone, then say here what became of it."
+    )
+    say_in_thread(message, text, Act.WAS_SENT, Act.SEND_AGAIN)
 
 
 def record_stale(leased: Leased) -> bool:
@@ -210,6 +229,31 @@ def record_stale(leased: Leased) -> bool:
 
 def _is_too_old(leased: Leased, give_up_after: timedelta) -> bool:
     return leased.age > give_up_after
+
+
+def _blocks_longer_than(leased: Leased, blocks_for: timedelta) -> bool:
+    return bool(
+        value(
+            "SELECT blocks_since < clock_timestamp() - %s FROM messages WHERE id = %s AND tenant_id = %s",
+            (blocks_for, leased.message_id, leased.tenant_id),
+        )
+    )
+
+
+def _pause_session(leased: Leased, pause: timedelta) -> None:
+    """A longer pause that somebody asked for goes on."""
+    changed(
+        "UPDATE waha_sessions SET hold_until = greatest(hold_until, clock_timestamp() + %s) "
+        "WHERE id = %s AND tenant_id = %s",
+        (pause, leased.session_id, leased.tenant_id),
+    )
+
+
+def _park_unknown(leased: Leased) -> bool:
+    parked = _close(leased, "parked_at = clock_timestamp(), hold_reason = %s", (UNKNOWN,))
+    if parked:
+        ask_what_became(Message.get_by_id(leased.message_id))
+    return parked
 
 
 def _given_up(give_up_after: timedelta, reason: str) -> str:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
-from models import Conversation, MessageStatus, WahaSession
+from database import tenant_transaction
+from models import Conversation, Message, MessageStatus, WahaSession, now_utc
 from operations import outdated, restrictions, sending
-from operations.hold_reasons import NO_NEW_CHATS
-from tests.operations.builders import CALL, LEASE, World, acked, ids, lease_one, take, webhook
+from operations.hold_reasons import NO_NEW_CHATS, UNKNOWN
+from tests.operations.builders import CALL, LEASE, World, acked, beside, ids, lease_one, take, webhook
 
 HOURS_72 = timedelta(hours=72)
 
@@ -174,4 +176,35 @@ def test_what_may_have_left_is_never_given_up_unseen(world: World, conversation:
     world.sql("UPDATE messages SET created_at = now() - interval '73 hours', next_attempt_at = now() - interval '73 h'")
 
     assert outdated.give_up(HOURS_72) == 0
+    assert world.reload(message).status is MessageStatus.QUEUED
+
+
+def test_what_may_have_left_is_put_to_people_where_its_session_works_no_more(
+    world: World, conversation: Conversation
+) -> None:
+    message, later = world.message(conversation, "Hm"), world.message(conversation, "Later")
+    sending.begin(lease_one(), CALL)
+    world.end_leases()
+    world.sql("UPDATE messages SET created_at = now() - interval '73 hours', next_attempt_at = now() - interval '73 h'")
+    world.sql("UPDATE waha_sessions SET status = 'stopped'")
+
+    assert (outdated.give_up(HOURS_72), outdated.give_up(HOURS_72)) == (2, 0)
+
+    assert (world.reload(message).status, world.reload(message).hold_reason) == (MessageStatus.QUEUED, UNKNOWN)
+    assert world.reload(later).status is MessageStatus.FAILED
+    assert "It is not known whether “Hm” was sent" in world.texts()[0]
+
+
+def test_what_a_person_wants_sent_meanwhile_is_not_given_up(
+    world: World, session: WahaSession, conversation: Conversation
+) -> None:
+    message = world.message(conversation)
+    world.sql("UPDATE messages SET created_at = now() - interval '73 hours', next_attempt_at = now() - interval '73 h'")
+
+    with tenant_transaction(session.tenant_id):
+        Message.update(confirmed_at=now_utc()).where(Message.id == message.id).execute()
+        Conversation.update(title="held").where(Conversation.id == conversation.id).execute()
+        given_up = beside(partial(outdated.give_up, HOURS_72))
+
+    given_up.result(20)
     assert world.reload(message).status is MessageStatus.QUEUED

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from database import tenant_transaction
 from models import Conversation, Message, MessageStatus, WahaSession
 from operations import sending
+from operations.hold_reasons import UNKNOWN
 from operations.sending import hold_for, pause_after
 from tests.operations.builders import CALL, LEASE, World, beside, ids, lease_one
 
@@ -28,7 +29,7 @@ def test_whoever_lost_the_lease_may_not_begin_nor_record(world: World, conversat
         sending.record_sent(lost, waha_message_id=lost.waha_message_id),
         sending.record_not_sent(lost, "no", give_up_after=WEEK, blocks_for=WEEK),
         sending.record_held(lost, "no", pause=timedelta(0), give_up_after=timedelta(weeks=1)),
-        sending.record_postponed(lost, "no", pause=timedelta(0)),
+        sending.record_postponed(lost, "no", pause=timedelta(0), blocks_for=WEEK),
         sending.record_refused(lost, "no"),
         sending.record_unknowable(lost),
     )
@@ -191,11 +192,61 @@ def test_a_failed_look_up_is_looked_up_again_and_nothing_is_sent_meanwhile(
     sending.begin(lease_one(), CALL)
     world.end_leases()
 
-    sending.record_postponed(lease_one(), "WAHA cannot be reached.", pause=timedelta(seconds=5))
+    sending.record_postponed(lease_one(), "WAHA was busy.", pause=timedelta(seconds=5), blocks_for=WEEK)
 
     assert sending.lease(10, LEASE) == []
     world.make_all_due()
     assert lease_one().send_started_at is not None
+
+
+def begun(world: World, conversation: Conversation, body: str) -> Message:
+    """A message whose call was interrupted, and that can be looked up."""
+    message = world.message(conversation, body)
+    sending.begin(lease_one(), CALL)
+    world.end_leases()
+    return message
+
+
+def test_a_look_up_that_fails_for_too_long_is_put_to_people_and_later_ones_go_on(
+    world: World, conversation: Conversation
+) -> None:
+    stuck = begun(world, conversation, "Stuck")
+    later = world.message(conversation, "Later")
+    quarter = timedelta(minutes=15)
+    sending.record_postponed(lease_one(), "WAHA was busy.", pause=timedelta(0), blocks_for=quarter)
+    world.sql("UPDATE messages SET blocks_since = now() - interval '16 minutes' WHERE blocks_since IS NOT NULL")
+
+    sending.record_postponed(lease_one(), "WAHA was busy.", pause=timedelta(0), blocks_for=quarter)
+
+    assert world.reload(stuck).hold_reason == UNKNOWN
+    [said] = world.texts()
+    assert "It is not known whether “Stuck” was sent" in said
+    assert lease_one().message_id == later.id
+
+
+def test_a_look_up_waits_with_its_session_and_is_put_to_people_at_last(
+    world: World, conversation: Conversation
+) -> None:
+    message = begun(world, conversation, "Hm")
+    sending.record_held(lease_one(), "WAHA is away.", pause=timedelta(minutes=1), give_up_after=WEEK)
+    assert sending.lease(10, LEASE) == []
+    world.make_all_due()
+    assert world.reload(message).send_started_at is not None
+
+    sending.record_held(lease_one(), "WAHA is away.", pause=timedelta(0), give_up_after=timedelta(0))
+
+    assert (world.reload(message).status, world.reload(message).hold_reason) == (MessageStatus.QUEUED, UNKNOWN)
+
+
+def test_a_shorter_pause_does_not_end_a_longer_one(world: World, session: WahaSession) -> None:
+    for _ in range(2):
+        world.message(world.conversation(session))
+    first, second = sending.lease(10, LEASE)
+
+    sending.record_held(first, "Slow down.", pause=timedelta(minutes=10), give_up_after=WEEK)
+    sending.record_held(second, "WAHA is away.", pause=timedelta(seconds=5), give_up_after=WEEK)
+
+    assert world.value("SELECT hold_until > now() + interval '9 minutes' FROM waha_sessions")
 
 
 def test_an_outcome_that_nobody_can_know_is_put_to_people_once_and_later_ones_go_on(
