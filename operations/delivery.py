@@ -173,7 +173,7 @@ def _refuse(session: WahaSession, event: AckEvent) -> Message | None:
         return _fail(session, event, restrictions.REFUSED)
     refused = _fail(session, event, restrictions.REFUSED, is_said=False)
     if refused is not None:
-        replay(refused, new_id=uuid7())
+        replay(refused, new_id=uuid7(), in_place=True)
     return None  # its receipt is the new one's
 
 

@@ -295,3 +295,21 @@ def test_an_echo_that_came_before_a_crash_is_proof_enough_that_it_was_sent(
     again = lease_one()
 
     assert (again.id_confirmed, again.waha_message_id) == (True, "W1")
+
+
+def test_what_whatsapp_refuses_to_begin_keeps_its_place_and_its_age(
+    world: World, session: WahaSession, conversation: Conversation
+) -> None:
+    first, second = (
+        sent(world, conversation, body, waha_message_id=one) for body, one in (("1", "3EB01"), ("2", "3EB02"))
+    )
+    world.message(conversation, "3")
+    world.sql("UPDATE messages SET created_at = now() - interval '71 hours' WHERE id = %s", first.id)
+
+    for message in (second, first):  # in whatever order WhatsApp says it
+        take(webhook(session, "message.ack", acked(message, -1, error={"code": "463"})))
+
+    waiting = world.sql(
+        "SELECT body, created_at < now() - interval '1 h' FROM messages WHERE status = 'queued' ORDER BY seq"
+    )
+    assert waiting == [("1", True), ("2", False), ("3", False)]
