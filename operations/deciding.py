@@ -27,6 +27,11 @@ class State(Enum):
     IN_FLIGHT = "It is on its way at this moment; what becomes of it shows in a minute."
     ASIDE = "It was set aside and was not sent."
     UNKNOWN = "Whether it was sent is not known. Look on the phone, then decide with the buttons below its question."
+    WITHDRAWN = "It was taken back in Slack, and whether it had been sent by then is not known. It is not sent again."
+    UNCONFIRMED = (
+        "WAHA took it and WhatsApp has not confirmed it, so it may still arrive. Look on the phone, then decide with "
+        "the buttons in `message failed`."
+    )
     FAILED = "It was not delivered."
     DROPPED = "It was taken back before."
     REPLAYED = "It was put on its way again before."
@@ -36,15 +41,17 @@ class State(Enum):
 _POSSIBLE: Final = {
     Act.SEND_NOW: {State.ASIDE},
     Act.RETRY: {State.ASIDE, State.FAILED},
-    Act.EDIT: {State.ASIDE, State.FAILED},
-    Act.DISCARD: {State.ASIDE, State.FAILED, State.WAITING},
-    Act.WAS_SENT: {State.UNKNOWN},
-    Act.SEND_AGAIN: {State.UNKNOWN},
+    Act.EDIT: {State.ASIDE, State.FAILED, State.UNCONFIRMED},
+    Act.DISCARD: {State.ASIDE, State.FAILED, State.UNCONFIRMED, State.WITHDRAWN, State.WAITING},
+    Act.WAS_SENT: {State.UNKNOWN, State.WITHDRAWN},
+    Act.SEND_AGAIN: {State.UNKNOWN, State.UNCONFIRMED},
 }
 # A message is offered what makes sense most often; the others are possible too.
 _OFFERED: Final = {
     State.ASIDE: (Act.RETRY, Act.EDIT, Act.DISCARD),
     State.UNKNOWN: (Act.WAS_SENT, Act.SEND_AGAIN),
+    State.WITHDRAWN: (Act.WAS_SENT, Act.DISCARD),
+    State.UNCONFIRMED: (Act.SEND_AGAIN, Act.EDIT, Act.DISCARD),
     State.FAILED: (Act.RETRY, Act.EDIT, Act.DISCARD),
 }
 
@@ -71,7 +78,7 @@ def decide(act: Act, message_id: UUID, *, user_id: str, new_id: UUID) -> str:
             _let_go(message)
             said = "It is sent now, before whatever of this conversation still waits."
         case Act.RETRY:
-            replay(message, new_id=new_id)
+            replay(message, new_id=new_id, body=text_of(message))
             said = "It is sent again."
         case Act.DISCARD:
             _drop(message, f"Discarded by {by}.", user_id)
@@ -81,7 +88,7 @@ def decide(act: Act, message_id: UUID, *, user_id: str, new_id: UUID) -> str:
             said = "It counts as sent."
         case Act.SEND_AGAIN:
             _close(message, f"Its outcome stayed unknown, and {by} sent it again.")
-            replay(message, new_id=new_id)
+            replay(message, new_id=new_id, body=text_of(message))
             said = "It is sent again."
         case _:
             raise BadInput("The text that should be sent is missing.")
@@ -121,6 +128,40 @@ def cancel(message_id: UUID, *, user_id: str) -> str:
     return "It is cancelled; the customer does not get it."
 
 
+def take_back(message_id: UUID, *, user_id: str) -> None:
+    """See to it that nothing sends a message again, whatever becomes of it: its writer deleted it, or made it internal.
+
+    What had failed is dropped. What may have left keeps its state, and counts as dropped should it fail later.
+
+    Raises:
+        NotFound: there is no such message in the tenant.
+    """
+    message = _possible(message_id, set(State))
+    if state_of(message) in {State.FAILED, State.UNCONFIRMED}:
+        _drop(message, f"Taken back by {_name_of(message.tenant_id, user_id)}.", user_id)
+    elif "dropped_by" not in message.metadata:
+        _note(message, "dropped_by", user_id)
+    else:
+        return
+    _write_down("message.take_back", message, user_id)
+
+
+def reword(message_id: UUID, text: str, *, user_id: str) -> None:
+    """Remember what the writer made of the text since it may have left: what is sent again is the newest.
+
+    Raises:
+        NotFound: there is no such message in the tenant.
+    """
+    message = _possible(message_id, set(State))
+    _note(message, "newest_text", text)
+    _write_down("message.edit", message, user_id)
+
+
+def text_of(message: Message) -> str:
+    """The text as its writer last wanted it; `body` is the one that may have left."""
+    return str(message.metadata.get("newest_text", message.body))
+
+
 def state_of(message: Message) -> State:
     """Where a message stands, by its row and its replay."""
     if message.status in {MessageStatus.SENT, MessageStatus.DELIVERED}:
@@ -128,9 +169,13 @@ def state_of(message: Message) -> State:
     if message.status == MessageStatus.FAILED:
         if Message.select().where(Message.tenant_id == message.tenant_id, Message.replay_of == message.id).exists():
             return State.REPLAYED
-        return State.DROPPED if "dropped_by" in message.metadata else State.FAILED
+        if "dropped_by" in message.metadata:
+            return State.DROPPED
+        return State.FAILED if message.awaits_ack_since is None else State.UNCONFIRMED
     if message.parked_at is not None:
-        return State.UNKNOWN if message.hold_reason == UNKNOWN else State.ASIDE
+        if message.hold_reason != UNKNOWN:
+            return State.ASIDE
+        return State.WITHDRAWN if "dropped_by" in message.metadata else State.UNKNOWN
     # A lease whose call has not begun is no obstacle: the call begins only while the message is still queued.
     return State.WAITING if message.send_started_at is None else State.IN_FLIGHT
 
@@ -145,12 +190,23 @@ def _possible(message_id: UUID, states: set[State]) -> Message:
     found = Message.find(message_id)
     if found is None or found.direction != "outbound":
         raise NotFound("There is no such message in this tenant; `message failed` shows what waits for a decision.")
-    # The conversation first, as whoever queues, leases or records does.
-    locked(Conversation.select(Conversation.id).where(Conversation.id == found.conversation_id)).first()
-    message: Message = locked(Message.select().where(Message.id == message_id)).get()
+    message = lock_with_conversation(found)
     if (state := state_of(message)) not in states:
         raise Refused(f"Nothing was changed. {state.value}")
     return message
+
+
+def lock_with_conversation(message: Message) -> Message:
+    """The message as it is now, with its conversation locked first, as whoever queues, leases or records does."""
+    locked_id = None
+    # Again where it was joined to an older conversation meanwhile: whoever joined them locked the older before the
+    # younger, and has committed, so that nobody waits in a circle.
+    while locked_id != message.conversation_id:
+        locked_id = message.conversation_id
+        locked(Conversation.select(Conversation.id).where(Conversation.id == locked_id)).first()
+        message = Message.get_by_id(message.id)
+    now: Message = locked(Message.select().where(Message.id == message.id)).get()
+    return now
 
 
 def _let_go(message: Message) -> None:
@@ -176,12 +232,16 @@ def _settle_sent(message: Message) -> None:
 
 def _drop(message: Message, reason: str, user_id: str) -> None:
     _close(message, reason)
-    changed(
-        "UPDATE messages SET metadata = metadata || jsonb_build_object('dropped_by', %s::text) "
-        "WHERE id = %s AND tenant_id = %s",
-        (user_id, message.id, message.tenant_id),
-    )
+    _note(message, "dropped_by", user_id)
     show_receipt(Message.get_by_id(message.id))
+
+
+def _note(message: Message, name: str, noted: str) -> None:
+    changed(
+        "UPDATE messages SET metadata = metadata || jsonb_build_object(%s::text, %s::text), "
+        "updated_at = clock_timestamp() WHERE id = %s AND tenant_id = %s",
+        (name, noted, message.id, message.tenant_id),
+    )
 
 
 def _close(message: Message, reason: str) -> None:

@@ -11,7 +11,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from database import set_tenant
 from models import Conversation, ConversationChat, Message, SlackIdentity, User, UserRole, WahaSession, uuid7
-from operations import editions, edits
+from operations import deciding, editions, edits
 from operations.conversations import living
 from operations.editions import INTERNAL, Reply, reply_of
 from operations.outcomes import NotYet
@@ -112,7 +112,7 @@ def _changed(reply: Reply, message: Message) -> str | None:
     if reply.is_internal:
         return edits.make_internal(message, reply.writer)
     body = _body(reply, message.tenant_id)
-    if body == message.body:
+    if body == deciding.text_of(message):
         return None
     refusal = _refusal(reply, message.tenant_id) or (None if body else NO_TEXT)
     return _of_change(refusal) if refusal is not None else edits.change(message, body, reply.writer)

@@ -26,7 +26,8 @@ def view(press: Press) -> Block:
     message = press.message
     if Act.EDIT not in deciding.acts_of(message):
         raise Refused(f"Nothing was changed. {deciding.state_of(message).value}")
-    if len(message.body) > LONGEST:
+    text = deciding.text_of(message)
+    if len(text) > LONGEST:
         raise BadInput("This text is too long for a form. Write it again in the thread.")
     field = {
         "type": "plain_text_input",
@@ -48,7 +49,7 @@ def view(press: Press) -> Block:
                 "block_id": _TEXT,
                 "label": plain("Text"),
                 "hint": plain("The customer gets this in place of what did not reach them."),
-                "element": field | ({"initial_value": message.body} if message.body else {}),
+                "element": field | ({"initial_value": text} if text else {}),
             },
             context("What the customer did not get stays in the list of messages, as it was."),
         ],

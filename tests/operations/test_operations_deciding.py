@@ -1,17 +1,36 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from database import tenant_transaction
 from models import Conversation, Message, MessageStatus, Tenant, WahaSession, uuid7
 from operations import deciding, sending
 from operations.buttons import Act
+from operations.conversations import Customer, unite
 from operations.errors import BadInput, NotFound, Refused
 from operations.hold_reasons import ASIDE, STALE, UNKNOWN
-from tests.operations.builders import ANA, CALL, LEASE, World, lease_one, said, take, together, webhook
+from tests.operations.builders import (
+    ANA,
+    CALL,
+    CUSTOMER,
+    HIDDEN,
+    LEASE,
+    World,
+    beside,
+    lease_one,
+    said,
+    take,
+    together,
+    webhook,
+)
 
 HERE = {
     "failed": "status = 'failed', error_message = 'WhatsApp refused it.'",
+    "unconfirmed": "status = 'failed', awaits_ack_since = now()",
+    "withdrawn": f"parked_at = now(), hold_reason = '{UNKNOWN}', send_started_at = now(), "
+    'metadata = \'{"dropped_by": "T1/UANA"}\'',
     "aside": f"parked_at = now(), hold_reason = '{ASIDE}', error_message = 'No.'",
     "stale": f"parked_at = now(), hold_reason = '{STALE}'",
     "unknown": f"parked_at = now(), hold_reason = '{UNKNOWN}', send_started_at = now()",
@@ -32,6 +51,10 @@ POSSIBLE = {
     (Act.DISCARD, "waiting"),
     (Act.WAS_SENT, "unknown"),
     (Act.SEND_AGAIN, "unknown"),
+    (Act.SEND_AGAIN, "unconfirmed"),
+    (Act.DISCARD, "unconfirmed"),
+    (Act.DISCARD, "withdrawn"),
+    (Act.WAS_SENT, "withdrawn"),
 }
 
 
@@ -177,7 +200,7 @@ def test_what_is_sent_again_is_a_new_message_under_a_new_id(world: World, conver
     assert again.send_started_at is None
 
 
-@pytest.mark.parametrize("where", ["failed", "aside", "stale"])
+@pytest.mark.parametrize("where", ["failed", "unconfirmed", "aside", "stale"])
 def test_another_text_is_sent_in_the_place_of_one_that_failed(
     world: World, conversation: Conversation, where: str
 ) -> None:
@@ -269,3 +292,30 @@ def test_what_is_cancelled_while_it_is_leased_leaves_once_or_never(world: World,
         assert not (began and cancelled)
         world.sql("UPDATE conversations SET send_lease_token = NULL")
         world.sql("UPDATE messages SET status = 'failed'")
+
+
+def test_a_message_that_moves_to_another_conversation_is_decided_under_the_lock_of_that_one(
+    world: World, session: WahaSession
+) -> None:
+    older, younger = world.conversation(session, CUSTOMER), world.conversation(session, HIDDEN)
+    message = world.message(younger)
+
+    is_locked, is_seen = threading.Event(), threading.Event()
+
+    def lock() -> bool:
+        with tenant_transaction(message.tenant_id):
+            deciding.lock_with_conversation(message)
+            is_locked.set()
+            return is_seen.wait(10)
+
+    with tenant_transaction(session.tenant_id):
+        unite(session, Customer(chat_ids=(CUSTOMER, HIDDEN)))
+        locking = beside(lock)
+    assert is_locked.wait(10)
+
+    free = world.sql("SELECT id FROM conversations WHERE id = %s FOR UPDATE SKIP LOCKED", older.id)
+    is_seen.set()
+
+    assert locking.result(10)
+    assert free == []
+    assert world.reload(message).conversation_id == older.id

@@ -9,9 +9,19 @@ from typing import Any
 import pytest
 
 from database import tenant_transaction
-from models import Conversation, Tenant, WahaSession
-from operations import dead_letters, sending
-from operations.edits import HAS_IT, HAS_IT_ALTHOUGH_INTERNAL, HAS_OLD_TEXT, MAY_HAVE_IT, WAS_NOT_SENT
+from models import Conversation, Tenant, WahaSession, uuid7
+from operations import dead_letters, deciding, sending
+from operations.buttons import Act
+from operations.edits import (
+    HAS_IT,
+    HAS_IT_ALTHOUGH_INTERNAL,
+    HAS_OLD_TEXT,
+    IS_NOT_SENT_AGAIN,
+    IS_SENT_BY_RETRY,
+    MAY_HAVE_IT,
+    WAS_NOT_SENT,
+)
+from operations.errors import Refused
 from tests.operations.builders import (
     ANA,
     CALL,
@@ -22,7 +32,9 @@ from tests.operations.builders import (
     hear,
     lease_one,
     slack_reply,
+    take,
     together,
+    webhook,
 )
 from tests.operations.slack_editions import deletion, edit, original, outbound, written
 
@@ -118,7 +130,7 @@ def test_a_message_of_which_nobody_knows_whether_it_left_is_not_changed(
     hear(edit(conversation, "It leaves tomorrow."), deletion(conversation))
 
     assert outbound(world) == [("It leaves today.", "queued")]
-    assert world.privately() == [MAY_HAVE_IT]
+    assert world.privately() == [MAY_HAVE_IT, IS_NOT_SENT_AGAIN]
 
 
 def test_a_daemon_whose_lease_ended_does_not_send_the_old_text(world: World, conversation: Conversation) -> None:
@@ -164,13 +176,121 @@ def test_what_was_taken_back_waits_for_no_decision(world: World, conversation: C
         assert dead_letters.failed(conversation.tenant_id) == []
 
 
-def test_a_change_of_what_had_failed_is_not_sent_and_its_writer_is_told(
+def retry_all(conversation: Conversation) -> int:
+    with tenant_transaction(conversation.tenant_id):
+        new_ids = [uuid7() for _ in range(10)]
+        return dead_letters.replay(conversation.tenant_id, user_id=ANA.key, new_ids=new_ids).again
+
+
+def decide(world: World, act: Act) -> str:
+    [(tenant_id, message_id)] = world.sql("SELECT tenant_id, id FROM messages WHERE direction = 'outbound'")
+    with tenant_transaction(tenant_id):
+        return deciding.decide(act, message_id, user_id=ANA.key, new_id=uuid7())
+
+
+TAKEN_BACK = pytest.mark.parametrize(
+    "taken_back", [deletion, lambda it: edit(it, "// only for us")], ids=["deleted", "made internal"]
+)
+
+
+@TAKEN_BACK
+def test_a_failed_reply_that_was_taken_back_is_never_sent_again(
+    world: World, conversation: Conversation, taken_back: Callable[[Conversation], Any]
+) -> None:
+    hear(original(conversation))
+    sending.record_refused(lease_one(), "No such chat.")
+
+    hear(taken_back(conversation))
+
+    with pytest.raises(Refused, match="taken back"):
+        decide(world, Act.RETRY)
+    assert retry_all(conversation) == 0
+    assert outbound(world) == [("It leaves today.", "failed")]
+    assert world.privately() == []
+
+
+@TAKEN_BACK
+def test_a_reply_of_unknown_outcome_that_was_taken_back_is_never_sent_again(
+    world: World, conversation: Conversation, taken_back: Callable[[Conversation], Any]
+) -> None:
+    hear(original(conversation))
+    leased = lease_one()
+    sending.begin(leased, CALL)
+    sending.record_unknowable(leased)
+
+    hear(taken_back(conversation))
+
+    assert world.privately() == [IS_NOT_SENT_AGAIN]
+    with pytest.raises(Refused, match="It is not sent again"):
+        decide(world, Act.SEND_AGAIN)
+    assert decide(world, Act.DISCARD)
+    assert outbound(world) == [("It leaves today.", "failed")]
+
+
+@TAKEN_BACK
+def test_a_reply_that_was_taken_back_after_it_left_is_not_sent_again_when_whatsapp_refuses_it(
+    world: World, session: WahaSession, conversation: Conversation, taken_back: Callable[[Conversation], Any]
+) -> None:
+    hear(original(conversation))
+    leased = lease_one()
+    sending.record_sent(leased, waha_message_id=leased.waha_message_id)
+
+    hear(taken_back(conversation))
+    refused = {"id": f"true_{leased.chat_id}_{leased.waha_message_id}", "fromMe": True, "ack": -1}
+    take(webhook(session, "message.ack", refused))
+
+    assert outbound(world) == [("It leaves today.", "failed")]
+    assert retry_all(conversation) == 0
+
+
+def test_a_failed_reply_is_sent_again_with_its_newest_text_and_its_writer_is_told(
     world: World, conversation: Conversation
 ) -> None:
     hear(original(conversation))
     sending.record_refused(lease_one(), "No such chat.")
 
-    hear(edit(conversation, "It leaves tomorrow."), deletion(conversation))
+    hear(edit(conversation, "It leaves tomorrow."))
+
+    assert world.privately() == [IS_SENT_BY_RETRY]
+    assert outbound(world) == [("It leaves tomorrow.", "failed")]
+    assert retry_all(conversation) == 1
+    assert lease_one().body == "It leaves tomorrow."
+
+
+def test_what_may_have_left_keeps_its_text_and_is_sent_again_with_the_newest(
+    world: World, conversation: Conversation
+) -> None:
+    hear(original(conversation))
+    leased = lease_one()
+    sending.begin(leased, CALL)
+    sending.record_unknowable(leased)
+
+    hear(edit(conversation, "It leaves tomorrow."))
+
+    assert world.privately() == [MAY_HAVE_IT]
+    assert outbound(world) == [("It leaves today.", "queued")]
+    decide(world, Act.SEND_AGAIN)
+    assert lease_one().body == "It leaves tomorrow."
+
+
+def test_an_edit_back_to_the_first_text_counts_too(world: World, conversation: Conversation) -> None:
+    hear(original(conversation))
+    leased = lease_one()
+    sending.begin(leased, CALL)
+    sending.record_unknowable(leased)
+
+    hear(edit(conversation, "It leaves tomorrow."), edit(conversation, "It leaves today.", "1800000011.000001"))
+
+    decide(world, Act.SEND_AGAIN)
+    assert lease_one().body == "It leaves today."
+
+
+def test_a_change_of_what_was_taken_back_is_not_sent_and_its_writer_is_told(
+    world: World, conversation: Conversation
+) -> None:
+    hear(original(conversation), edit(conversation, "// only for us"))
+
+    hear(edit(conversation, "It leaves tomorrow.", "1800000011.000001"))
 
     assert outbound(world) == [("It leaves today.", "failed")]
     assert world.privately() == [WAS_NOT_SENT]
