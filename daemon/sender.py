@@ -44,7 +44,13 @@ class Sender:
     async def step(self) -> bool:
         if self.crew.free <= 0:
             return False
-        leased = await in_database(sending.lease, self.crew.free, self._lease, servers=list(self._servers))
+        leased = await in_database(
+            sending.lease,
+            self.crew.free,
+            self._lease,
+            servers=list(self._servers),
+            margin=self._lease - self._call,
+        )
         for message in leased:
             self.crew.start(self._deliver(message), message_id=str(message.message_id))
         return bool(leased)

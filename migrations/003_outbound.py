@@ -31,13 +31,14 @@ CREATE INDEX conversations_due_idx ON conversations (session_id, sends_from) WHE
 DROP INDEX messages_due_idx;
 """
 
-# Whoever makes a message wait, wherever in the code, makes its conversation be looked at.
+# Whoever makes a message wait, wherever in the code, makes its conversation be looked at. The row is written, and so locked,
+# even where it says so already: a sender that finds nothing waiting is about to empty it.
 TRIGGER = r"""
 CREATE FUNCTION note_waiting_message() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-    UPDATE conversations SET sends_from = NEW.next_attempt_at
-    WHERE id = NEW.conversation_id AND tenant_id = NEW.tenant_id AND (sends_from IS NULL OR sends_from > NEW.next_attempt_at);
+    UPDATE conversations SET sends_from = least(sends_from, NEW.next_attempt_at)
+    WHERE id = NEW.conversation_id AND tenant_id = NEW.tenant_id;
     RETURN NULL;
 END
 $$;
@@ -52,7 +53,9 @@ EXECUTE FUNCTION note_waiting_message();
 # A conversation whose `sends_from` was too early is put right and the next ones are looked at, so that none waits for a poll.
 LEASE_MESSAGES = r"""
 DROP FUNCTION lease_messages(integer, integer, interval, text[]);
-CREATE FUNCTION lease_messages(p_limit integer, p_per_session integer, p_lease interval, p_servers text[])
+CREATE FUNCTION lease_messages(
+    p_limit integer, p_per_session integer, p_lease interval, p_servers text[], p_margin interval DEFAULT '0'
+)
 RETURNS TABLE (
     message_id uuid, tenant_id uuid, session_id uuid, conversation_id uuid, lease_token uuid, lease_expires_at timestamptz,
     external_session_id text, server text, engine text, ids_refused boolean, chat_id text, body text, waha_message_id text,
@@ -83,7 +86,9 @@ BEGIN
                     ORDER BY waiting.sends_from
                     LIMIT greatest(0, p_per_session - (
                         SELECT count(*) FROM conversations busy
-                        WHERE busy.session_id = s.id AND busy.send_lease_token IS NOT NULL AND busy.send_lease_expires_at >= clock_timestamp()
+                        WHERE busy.session_id = s.id AND busy.send_lease_token IS NOT NULL
+                            -- whose call has ended, well or not, only waits to be looked up
+                            AND busy.send_lease_expires_at >= clock_timestamp() + p_margin
                     ))
                 ) due
                 WHERE (p_servers IS NULL OR s.server = ANY (p_servers)) AND s.status = 'working' AND s.deleted_at IS NULL
@@ -236,11 +241,11 @@ $$;
 """
 
 GRANTS = r"""
-REVOKE ALL ON FUNCTION lease_messages(integer, integer, interval, text[]), tenant_of_message(uuid),
+REVOKE ALL ON FUNCTION lease_messages(integer, integer, interval, text[], interval), tenant_of_message(uuid),
     lease_unacknowledged(integer, interval, interval, text[]), held_new_contacts(integer, text),
     outdated_messages(integer, interval), is_new_contact(conversations), note_waiting_message() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenant_of_message(uuid) TO switchboard_bot, switchboard_daemon;
-GRANT EXECUTE ON FUNCTION is_new_contact(conversations), note_waiting_message(), lease_messages(integer, integer, interval, text[]),
+GRANT EXECUTE ON FUNCTION is_new_contact(conversations), note_waiting_message(), lease_messages(integer, integer, interval, text[], interval),
     lease_unacknowledged(integer, interval, interval, text[]),
     held_new_contacts(integer, text), outdated_messages(integer, interval) TO switchboard_daemon;
 """
@@ -333,7 +338,7 @@ GRANT EXECUTE ON FUNCTION lease_messages(integer, integer, interval, text[]) TO 
 
 DOWN = (
     r"""
-DROP FUNCTION lease_messages(integer, integer, interval, text[]), tenant_of_message(uuid),
+DROP FUNCTION lease_messages(integer, integer, interval, text[], interval), tenant_of_message(uuid),
     lease_unacknowledged(integer, interval, interval, text[]), held_new_contacts(integer, text), outdated_messages(integer, interval),
     is_new_contact(conversations);
 DROP TRIGGER messages_waiting ON messages;

@@ -68,14 +68,18 @@ class Leased:
     is_new_contact: bool
 
 
-def lease(limit: int, lease: timedelta, *, servers: Collection[str] | None = None) -> list[Leased]:
+def lease(
+    limit: int, lease: timedelta, *, servers: Collection[str] | None = None, margin: timedelta = timedelta(0)
+) -> list[Leased]:
     """The heads of up to `limit` conversations, each with its WhatsApp id chosen and committed before the call.
 
-    Only of sessions on these WAHA `servers`, which the daemon knows; without it on all.
+    Only of sessions on these WAHA `servers`, which the daemon knows; without it on all. `margin` is what a lease
+    outlasts its call by: in that time it takes no place of its session.
     """
     with transaction():
         names = None if servers is None else list(servers)
-        return rows(Leased, "SELECT * FROM lease_messages(%s, %s, %s, %s)", (limit, PER_SESSION, lease, names))
+        asked = (limit, PER_SESSION, lease, names, margin)
+        return rows(Leased, "SELECT * FROM lease_messages(%s, %s, %s, %s, %s)", asked)
 
 
 def begin(leased: Leased, call: timedelta) -> bool:

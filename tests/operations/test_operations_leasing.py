@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -9,7 +10,7 @@ from models import Conversation, Message, MessageStatus, Tenant, WahaSession, uu
 from operations import sending
 from operations.queueing import SlackOrigin, queue
 from operations.sending import Leased
-from tests.operations.builders import CALL, CUSTOMER, LEASE, SUPPORT, TEAM, World, ids, lease_one, together
+from tests.operations.builders import CALL, CUSTOMER, LEASE, SUPPORT, TEAM, World, beside, ids, lease_one, together
 
 
 def reply(session: WahaSession, conversation: Conversation, number: int) -> None:
@@ -263,3 +264,41 @@ def test_what_is_queued_while_the_last_one_is_recorded_is_found(world: World, se
         later = lease_one()
         assert later.conversation_id == conversation.id
         sending.record_sent(later, waha_message_id=later.waha_message_id)
+
+
+def test_a_waiting_message_is_noted_however_late_the_conversation_is_emptied(
+    world: World, session: WahaSession, conversation: Conversation
+) -> None:
+    """Noting it locks the conversation, so that whoever finds nothing waiting there cannot write so afterwards."""
+    world.message(conversation)
+    leased = lease_one()
+
+    with tenant_transaction(session.tenant_id):
+        database.execute_sql(
+            "INSERT INTO messages (id, tenant_id, session_id, conversation_id, seq, direction, chat_id) "
+            "VALUES (gen_random_uuid(), %s, %s, %s, 2, 'outbound', %s)",
+            (session.tenant_id, session.id, conversation.id, CUSTOMER),
+        )
+        recorded = beside(partial(sending.record_sent, leased, waha_message_id=leased.waha_message_id))
+
+    assert recorded.result(20)
+    assert world.value("SELECT sends_from IS NOT NULL FROM conversations")
+    assert lease_one().conversation_id == conversation.id
+
+
+def test_a_call_that_has_ended_takes_no_place_of_its_session_until_it_is_looked_up(
+    world: World, session: WahaSession
+) -> None:
+    for _ in range(sending.PER_SESSION):
+        world.message(world.conversation(session))
+    interrupted = sending.lease(10, LEASE)
+    message = world.message(world.conversation(session))
+    margin = timedelta(seconds=30)
+    meanwhile = sending.lease(10, LEASE, margin=margin)
+
+    world.sql(
+        "UPDATE conversations SET send_lease_expires_at = now() + interval '29 s' WHERE send_lease_token IS NOT NULL"
+    )
+
+    assert (len(interrupted), meanwhile) == (sending.PER_SESSION, [])
+    assert ids(sending.lease(10, LEASE, margin=margin)) == [message.id]
