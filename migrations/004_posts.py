@@ -2,20 +2,24 @@
 
 `lease_posts` asked every due post whether an earlier one of its lane waits: half a second where one lane holds 200,000. It
 looks at the few that are due longest now. Where these lie behind each other or must not go, it steps from lane to lane
-through `slack_posts_head_idx`, and reads one row of each.
+through `slack_posts_head_idx`, and reads one row of each. It also returns the lane that was leased, so that whoever records what became of a post finds it
+without reading all lanes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 _DECLARED = r"""
-CREATE OR REPLACE FUNCTION lease_posts(
+DROP FUNCTION lease_posts(integer, interval, interval, text[], boolean, boolean);
+CREATE FUNCTION lease_posts(
     p_limit integer, p_lease interval, p_lease_of_files interval, p_full_channels text[], p_with_posts boolean,
     p_with_reactions boolean
 )
 RETURNS TABLE (
     post_id uuid, tenant_id uuid, conversation_id uuid, message_id uuid, lease_token uuid, lease_expires_at timestamptz, kind text,
     slack_team_id text, slack_channel_id text, thread_ts text, payload jsonb, slack_ts text, file_id text, attempts integer,
-    post_started_at timestamptz, created_at timestamptz
+    post_started_at timestamptz, created_at timestamptz<and its lane>
 )
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
 """
@@ -145,11 +149,11 @@ _LEASE = r"""
         UPDATE slack_posts p SET lease_token = head.token, lease_expires_at = head.expires_at
         FROM head JOIN claimed ON claimed.id = head.lane_id
         WHERE p.id = head.id
-        RETURNING p.*
+        RETURNING p.*, head.lane_id AS claimed_lane_id
     )
     SELECT p.id, p.tenant_id, p.conversation_id, p.message_id, p.lease_token, p.lease_expires_at, p.kind,
         p.slack_team_id, p.slack_channel_id, coalesce(p.thread_ts, c.slack_thread_ts), p.payload, p.slack_ts, p.file_id, p.attempts,
-        p.post_started_at, p.created_at
+        p.post_started_at, p.created_at<and the claimed lane>
     FROM leased p
     -- A conversation that moved to another channel has its thread there; what was queued for the old one stands alone.
     LEFT JOIN conversations c ON c.id = p.conversation_id AND c.slack_channel_id = p.slack_channel_id;
@@ -157,7 +161,23 @@ END
 $$;
 """
 
-_NOT_UNDER_WAY = "\n            AND (first.lease_expires_at IS NULL OR first.lease_expires_at < clock_timestamp())"
+_GRANTED = r"""
+REVOKE ALL ON FUNCTION lease_posts(integer, interval, interval, text[], boolean, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION lease_posts(integer, interval, interval, text[], boolean, boolean) TO switchboard_daemon;
+"""
 
-UP = _DECLARED + _CHOOSE + _LEASE.replace("<and not under way>", _NOT_UNDER_WAY)
-DOWN = _DECLARED + _CHOOSE_AS_IT_WAS + _LEASE.replace("<and not under way>", "")
+_ADDED = {
+    "<and its lane>": ", lane_id uuid",
+    "<and the claimed lane>": ", p.claimed_lane_id",
+    "<and not under way>": "\n            AND (first.lease_expires_at IS NULL OR first.lease_expires_at < clock_timestamp())",
+}
+
+
+def _with(function: str, added: Mapping[str, str]) -> str:
+    for mark in _ADDED:
+        function = function.replace(mark, added.get(mark, ""))
+    return function
+
+
+UP = _with(_DECLARED + _CHOOSE + _LEASE, _ADDED) + _GRANTED
+DOWN = _with(_DECLARED + _CHOOSE_AS_IT_WAS + _LEASE, {}) + _GRANTED

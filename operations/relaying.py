@@ -20,7 +20,10 @@ from operations.sql import changed, rows, value
 
 @dataclass(frozen=True)
 class LeasedPost:
-    """A post that is ours until the lease ends. `post_started_at`: an earlier try was interrupted."""
+    """A post that is ours until the lease ends. `post_started_at`: an earlier try was interrupted.
+
+    `lane_id` is the lane that was leased for it; a receipt may be in another one by now.
+    """
 
     post_id: UUID
     tenant_id: UUID | None
@@ -38,6 +41,7 @@ class LeasedPost:
     attempts: int
     post_started_at: datetime | None
     created_at: datetime
+    lane_id: UUID
 
 
 @dataclass(frozen=True)
@@ -212,8 +216,8 @@ def _scope(post: LeasedPost) -> AbstractContextManager[None]:
 def _close(post: LeasedPost, assignments: str, parameters: tuple[object, ...]) -> bool:
     # The lane first, as whoever queues a post or renews a receipt does: else two wait for each other.
     changed(
-        "UPDATE post_lanes SET lease_token = NULL, lease_expires_at = NULL WHERE lease_token = %s",
-        (post.lease_token,),
+        "UPDATE post_lanes SET lease_token = NULL, lease_expires_at = NULL WHERE id = %s AND lease_token = %s",
+        (post.lane_id, post.lease_token),
     )
     mine = changed(
         f"UPDATE slack_posts SET {assignments}, lease_token = NULL, lease_expires_at = NULL "  # noqa: S608 - words of ours

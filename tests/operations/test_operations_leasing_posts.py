@@ -53,6 +53,19 @@ def rows_read(full: Full = NOTHING_IS_FULL) -> int:
         )
 
 
+def lanes_read(lane: str) -> int:
+    """How many lanes are read to record that the head of one is posted."""
+    [post] = [one for one in lease() if one.payload["text"] == f"{lane} 1"]
+    with connection(), transaction():
+        relaying.record_posted(post, "1700000005.000001")
+        return int(
+            value(
+                "SELECT coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_all_tables "
+                "WHERE relname = 'post_lanes'"
+            )
+        )
+
+
 def test_a_long_lane_costs_no_more_than_a_short_one(world: World) -> None:
     queue(world, "long", 20_000)
 
@@ -131,3 +144,21 @@ def test_a_post_that_is_under_way_in_another_lane_is_not_leased_again(world: Wor
 
     relaying.record_delayed(post, timedelta(0), "Slack's limit")
     assert texts(lease()) == ["old 1"]
+
+
+def test_to_record_a_post_one_lane_is_read_however_many_there_are(world: World) -> None:
+    queue(world, "mine", 1)
+    world.sql("INSERT INTO post_lanes (id, name) SELECT gen_random_uuid(), n::text FROM generate_series(1, 5000) n")
+
+    assert lanes_read("mine") < 20
+
+
+def test_a_post_that_changed_its_lane_gives_back_the_one_that_it_was_leased_in(world: World) -> None:
+    lane = queue(world, "old", 2)
+    [post] = lease()
+    world.sql("UPDATE slack_posts SET lane_id = %s WHERE id = %s", queue(world, "new", 0), post.post_id)
+
+    relaying.record_posted(post, "1700000005.000001")
+
+    assert post.lane_id == lane
+    assert texts(lease()) == ["old 2"]
