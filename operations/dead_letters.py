@@ -18,6 +18,13 @@ from operations.sql import locked
 
 PAGE = 20
 
+# Nobody knows the outcome of the call, or WAHA took it and WhatsApp has not confirmed it.
+_MAY_HAVE_LEFT = peewee.Case(
+    None,
+    [(Message.status == MessageStatus.FAILED, Message.awaits_ack_since.is_null(is_null=False))],
+    Message.hold_reason == UNKNOWN,
+)
+
 
 @dataclass(frozen=True)
 class DeadLetter:
@@ -71,16 +78,14 @@ def replay(
     and by however many this is asked for. The tenant is set.
     """
     asked = _waiting(tenant_id, session_id, since, until)
-    sure = asked.where((Message.status == MessageStatus.FAILED) | (Message.hold_reason != UNKNOWN))
-    # All conversations first and in one order, so that two who replay wait for each other and not in a circle.
+    chosen = list(asked.where(~_MAY_HAVE_LEFT).order_by(Message.conversation_id, Message.seq).limit(len(new_ids)))
+    # Their conversations first and in one order, so that two who replay wait for each other and not in a circle.
     conversations = Conversation.select(Conversation.id).where(
-        Conversation.tenant_id == tenant_id, Conversation.id.in_(sure.select(Message.conversation_id))
+        Conversation.tenant_id == tenant_id, Conversation.id.in_({message.conversation_id for message in chosen})
     )
     list(locked(conversations.order_by(Conversation.id)))
-    again = 0
-    for message, new_id in zip(sure.order_by(Message.conversation_id, Message.seq), new_ids, strict=False):
-        again += _replayed(message, new_id, user_id)
-    return Replayed(again, asked.where(Message.hold_reason == UNKNOWN).count())
+    again = sum(_replayed(message, new_id, user_id) for message, new_id in zip(chosen, new_ids, strict=False))
+    return Replayed(again, asked.where(_MAY_HAVE_LEFT).count())
 
 
 def _replayed(message: Message, new_id: UUID, user_id: str) -> bool:

@@ -92,7 +92,7 @@ def record_unconfirmed(one: Unacknowledged) -> bool:
                 f"❌ Not confirmed: “{excerpt_of(message)}”. WAHA took it, and WhatsApp has not confirmed it since. It "
                 "may still arrive: look on the phone before you send it again."
             )
-            say_in_thread(message, text, Act.RETRY, Act.EDIT, Act.DISCARD)
+            say_in_thread(message, text, Act.SEND_AGAIN, Act.EDIT, Act.DISCARD)
         return given_up
 
 

@@ -100,6 +100,34 @@ def test_all_are_sent_again_in_their_order_except_what_may_have_left(
     assert world.reload(unknown).parked_at is not None
 
 
+def test_what_whatsapp_never_confirmed_may_have_arrived_and_is_left_to_a_decision_of_its_own(
+    world: World, tenant: Tenant, conversation: Conversation
+) -> None:
+    refused, unconfirmed = world.message(conversation), world.message(conversation, "unconfirmed")
+    fail(world, refused, unconfirmed)
+    world.sql("UPDATE messages SET awaits_ack_since = now() WHERE id = %s", unconfirmed.id)
+
+    assert replay(tenant) == Replayed(again=1, unknown=1)
+
+    assert replayed_ids(world) == [refused.id]
+    [letter] = failed(tenant)
+    assert (letter.message.id, letter.acts) == (unconfirmed.id, (Act.SEND_AGAIN, Act.EDIT, Act.DISCARD))
+
+
+def test_only_the_conversations_of_what_is_sent_again_are_locked(
+    world: World, tenant: Tenant, session: WahaSession
+) -> None:
+    conversations = sorted((world.conversation(session) for _ in range(3)), key=lambda one: one.id)
+    fail(world, *(world.message(conversation) for conversation in conversations))
+    new_ids = [uuid7()]
+
+    with tenant_transaction(tenant.id):
+        dead_letters.replay(tenant.id, user_id=ANA.key, new_ids=new_ids)
+        [free] = together(lambda: world.sql("SELECT id FROM conversations ORDER BY id FOR UPDATE SKIP LOCKED"))
+
+    assert free == [(conversation.id,) for conversation in conversations[1:]]
+
+
 def test_each_is_sent_again_once_however_often_and_by_however_many_it_is_asked(
     world: World, tenant: Tenant, session: WahaSession
 ) -> None:
