@@ -2,8 +2,8 @@
 
 `lease_posts` asked every due post whether an earlier one of its lane waits: half a second where one lane holds 200,000. It
 looks at the few that are due longest now. Where these lie behind each other or must not go, it steps from lane to lane
-through `slack_posts_head_idx`, and reads one row of each. It also returns the lane that was leased, so that whoever records what became of a post finds it
-without reading all lanes.
+through `slack_posts_head_idx`, and reads one row of each. It also tells the lane that was leased, so that recording what
+became of a post reads no other.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import peewee
 
-from database import database
+from database import database, notify
 from models import (
     ChannelRoute,
     Contact,
@@ -76,13 +76,16 @@ def _as_one(found: list[Conversation], customer: Customer) -> Conversation:
 
 def known_to(session: WahaSession, customer: Customer) -> list[Conversation]:
     """Oldest first, and locked: a channel that is linked or unlinked meanwhile waits, or is seen."""
-    return entities(
+    found = entities(
         Conversation,
         "SELECT * FROM conversations WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND id IN ("
         "SELECT conversation_id FROM conversation_chats WHERE tenant_id = %(tenant)s AND session_id = %(session)s "
         "AND chat_id = ANY (%(chats)s)) ORDER BY created_at, id FOR NO KEY UPDATE",
         {"tenant": session.tenant_id, "session": session.id, "chats": list(customer.chat_ids)},
     )
+    if any(one.sends_from is not None for one in found):
+        notify("messages")  # the sender passes over what is locked
+    return found
 
 
 def next_seq(conversation: Conversation) -> int:

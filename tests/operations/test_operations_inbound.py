@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
+import psycopg2
 import pytest
 
 from models import Conversation, RoutePurpose, Tenant, WahaSession
@@ -139,3 +142,27 @@ def test_operators_hear_once_a_day_that_something_could_not_be_handled(world: Wo
     assert len(errors(world)) == 2
     [text] = world.texts(OPERATOR.user_id)
     assert "The session was deleted." in text
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["a reply waits", "nothing waits"])
+def test_the_sender_which_passed_over_a_locked_conversation_looks_again(
+    world: World, session: WahaSession, *, waits: bool
+) -> None:
+    conversation = world.conversation(session, CUSTOMER)
+    if waits:
+        world.message(conversation)
+
+    rung = rung_while(world, lambda: take(wrote(session, "Anybody there?")))
+
+    assert ("messages" in rung) == waits
+
+
+def rung_while(world: World, work: Callable[[], None]) -> set[str]:
+    """The channels on which anybody was woken."""
+    listening = psycopg2.connect(world.migrated.url)
+    listening.autocommit = True
+    with closing(listening), listening.cursor() as cursor:
+        cursor.execute("LISTEN messages; LISTEN posts")
+        work()
+        cursor.execute("SELECT 1")
+        return {notification.channel for notification in listening.notifies}
