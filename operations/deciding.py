@@ -162,6 +162,48 @@ def text_of(message: Message) -> str:
     return str(message.metadata.get("newest_text", message.body))
 
 
+def call_off_replay(message: Message) -> Message:
+    """End what repeats a message that arrived after all, if it has not left; the message as it is then.
+
+    Another text in its place goes on: it was written for a customer who may have the first one.
+    """
+    again = _last_replay_of(message)
+    if again.id == message.id or text_of(again) != message.body:
+        return message
+    again = lock_with_conversation(again)
+    if state_of(again) not in {State.WAITING, State.ASIDE}:
+        return message
+    _close(again, "What it repeats arrived after all.")
+    _note(again, "dropped_by", "whatsapp")
+    _give_back_origin(message, again)
+    now: Message = Message.get_by_id(message.id)
+    return now
+
+
+def _give_back_origin(message: Message, again: Message) -> None:
+    """What people do to the Slack message, and the receipt on it, are about the first message again."""
+    changed(
+        "UPDATE messages SET slack_team_id = NULL, slack_channel_id = NULL, slack_ts = NULL, slack_part = NULL "
+        "WHERE id = %s AND tenant_id = %s",
+        (again.id, again.tenant_id),
+    )
+    changed(
+        "UPDATE messages SET slack_team_id = %s, slack_channel_id = %s, slack_ts = %s, slack_part = %s "
+        "WHERE id = %s AND tenant_id = %s",
+        (again.slack_team_id, again.slack_channel_id, again.slack_ts, again.slack_part, message.id, message.tenant_id),
+    )
+    changed(
+        "UPDATE slack_posts SET slot = %s, message_id = %s WHERE slot = %s AND tenant_id = %s",
+        (f"receipt:{message.id}", message.id, f"receipt:{again.id}", message.tenant_id),
+    )
+
+
+def _last_replay_of(message: Message) -> Message:
+    while again := Message.get_or_none(Message.tenant_id == message.tenant_id, Message.replay_of == message.id):
+        message = again
+    return message
+
+
 def state_of(message: Message) -> State:
     """Where a message stands, by its row and its replay."""
     if message.status in {MessageStatus.SENT, MessageStatus.DELIVERED}:

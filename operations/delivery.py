@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from models import Engine, Message, WahaSession, uuid7
-from operations import restrictions
+from operations import deciding, restrictions
 from operations.buttons import Act
 from operations.outcomes import NotYet
 from operations.receipts import show_receipt
@@ -141,13 +141,15 @@ def _forward(session: WahaSession, waha_message_id: str, condition: str, assignm
 
     What waits for WhatsApp's first word goes on too, and what was given up because that word did not come.
     """
-    return entity(
+    moved = entity(
         Message,
         f"UPDATE messages SET {assignments}, sent_at = coalesce(sent_at, clock_timestamp()), "  # noqa: S608 - words of ours
         "error_message = NULL, hold_reason = NULL, parked_at = NULL, awaits_ack_since = NULL, id_confirmed = true, "
         f"updated_at = clock_timestamp() WHERE {_OURS} AND ({condition} OR awaits_ack_since IS NOT NULL) RETURNING *",
         (session.tenant_id, session.id, waha_message_id[:_LONGEST_ID]),
     )
+    # What was sent again has handed over its Slack message.
+    return deciding.call_off_replay(moved) if moved is not None and moved.slack_ts is None else moved
 
 
 def _settle(session: WahaSession, waha_message_id: str) -> Message | None:

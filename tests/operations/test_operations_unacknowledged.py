@@ -5,10 +5,12 @@ from functools import partial
 
 import pytest
 
-from models import Conversation, Message, MessageStatus, WahaSession
-from operations import sending, unacknowledged
+from database import tenant_transaction
+from models import Conversation, Message, MessageStatus, WahaSession, uuid7
+from operations import dead_letters, deciding, sending, unacknowledged
+from operations.buttons import Act
 from operations.unacknowledged import Unacknowledged
-from tests.operations.builders import CALL, LEASE, World, acked, lease_one, take, together, webhook
+from tests.operations.builders import ANA, CALL, LEASE, World, acked, lease_one, take, together, webhook
 
 WAIT = timedelta(seconds=60)
 
@@ -129,6 +131,51 @@ def test_what_stays_unconfirmed_is_shown_as_failed_and_a_late_word_puts_it_right
     take(webhook(session, "message.ack", acked(pending, 2)))
     assert world.reload(pending).status is MessageStatus.DELIVERED
     assert world.receipt(pending) == "delivered"
+
+
+def given_up_then(pending: Message, *, text: str | None = None) -> Message:
+    """What is queued in its place, after nobody had confirmed it."""
+    [leased] = lease()
+    unacknowledged.record_unconfirmed(leased)
+    with tenant_transaction(pending.tenant_id):
+        if text is None:
+            deciding.decide(Act.SEND_AGAIN, pending.id, user_id=ANA.key, new_id=uuid7())
+        else:
+            deciding.edit(pending.id, text, user_id=ANA.key, new_id=uuid7())
+        return Message.get(Message.replay_of == pending.id)
+
+
+def test_what_arrives_late_calls_off_what_would_repeat_it(world: World, session: WahaSession, pending: Message) -> None:
+    again = given_up_then(pending)
+
+    take(webhook(session, "message.ack", acked(pending, 2)))
+
+    assert world.reload(pending).status is MessageStatus.DELIVERED
+    assert world.reload(again).status is MessageStatus.FAILED
+    assert sending.lease(10, LEASE) == []
+    assert (world.reload(pending).slack_ts, world.receipt(pending)) == (pending.slack_ts, "delivered")
+    assert world.receipt(again) is None
+    with tenant_transaction(pending.tenant_id):
+        assert dead_letters.failed(pending.tenant_id) == []
+
+
+def test_what_arrives_late_leaves_another_text_alone(world: World, session: WahaSession, pending: Message) -> None:
+    again = given_up_then(pending, text="Hello, once more?")
+
+    take(webhook(session, "message.ack", acked(pending, 2)))
+
+    assert lease_one().message_id == again.id
+
+
+def test_what_repeats_it_and_has_begun_is_not_called_off(world: World, session: WahaSession, pending: Message) -> None:
+    again = given_up_then(pending)
+    leased = lease_one()
+    sending.begin(leased, CALL)
+
+    take(webhook(session, "message.ack", acked(pending, 2)))
+
+    assert sending.record_sent(leased, waha_message_id=leased.waha_message_id)
+    assert world.reload(again).slack_ts == pending.slack_ts
 
 
 def test_a_message_that_waits_for_whatsapp_holds_up_none_behind_it(
