@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -29,7 +30,7 @@ _NOT_ABOUT_THE_MESSAGE = (WahaNotSent, WahaThrottled, SessionUnknown)
 
 
 class Sender:
-    """Messages on their way out, `_AT_ONCE` conversations at a time."""
+    """Messages on their way out, `_AT_ONCE` of a server, so that a WAHA that hangs keeps no other waiting."""
 
     def __init__(self, servers: Mapping[str, Server], delivery: DeliverySettings, wakeup: Wakeup) -> None:
         self._servers = servers
@@ -39,21 +40,29 @@ class Sender:
         self._ask_after = timedelta(minutes=delivery.ask_before_sending_after_minutes)
         self._blocks_for = timedelta(minutes=delivery.head_blocks_for_minutes)
         self.wakeup = wakeup
-        self.crew = Crew(_AT_ONCE, wakeup)
+        self._busy: Counter[str] = Counter()
+        self.crew = Crew(_AT_ONCE * len(servers), wakeup)
 
     async def step(self) -> bool:
-        if self.crew.free <= 0:
+        found = [await self._begin(server) for server in self._servers]
+        return any(found)
+
+    async def _begin(self, server: str) -> bool:
+        free = _AT_ONCE - self._busy[server]
+        if free <= 0:
             return False
-        leased = await in_database(
-            sending.lease,
-            self.crew.free,
-            self._lease,
-            servers=list(self._servers),
-            margin=self._lease - self._call,
-        )
+        margin = self._lease - self._call
+        leased = await in_database(sending.lease, free, self._lease, servers=[server], margin=margin)
         for message in leased:
-            self.crew.start(self._deliver(message), message_id=str(message.message_id))
+            self._busy[server] += 1
+            self.crew.start(self._work_on(message), message_id=str(message.message_id))
         return bool(leased)
+
+    async def _work_on(self, message: Leased) -> None:
+        try:
+            await self._deliver(message)
+        finally:
+            self._busy[message.server] -= 1
 
     async def _deliver(self, message: Leased) -> None:
         server = self._servers[message.server]

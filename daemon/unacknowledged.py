@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -24,7 +25,7 @@ CONFIRMED_WITHIN = timedelta(seconds=60)
 
 
 class Unconfirmed:
-    """Messages that WAHA took and WhatsApp has not confirmed; and those that cannot leave for long."""
+    """Messages that WAHA took and WhatsApp has not confirmed, of each server some; and what cannot leave for long."""
 
     def __init__(
         self,
@@ -41,19 +42,30 @@ class Unconfirmed:
         self._give_up_after = timedelta(hours=delivery.give_up_after_hours)
         self._wait = confirmed_within
         self.wakeup = wakeup
-        self.crew = Crew(_AT_ONCE, wakeup)
+        self._busy: Counter[str] = Counter()
+        self.crew = Crew(_AT_ONCE * len(servers), wakeup)
 
     async def step(self) -> bool:
-        if self.crew.free <= 0:
-            return False
         told = await in_database(restrictions.tell_held)
         given_up = await in_database(outdated.give_up, self._give_up_after)
-        leased = await in_database(
-            unacknowledged.lease, self.crew.free, wait=self._wait, lease=self._lease, servers=list(self._servers)
-        )
+        found = [await self._begin(server) for server in self._servers]
+        return bool(told or given_up or any(found))
+
+    async def _begin(self, server: str) -> bool:
+        free = _AT_ONCE - self._busy[server]
+        if free <= 0:
+            return False
+        leased = await in_database(unacknowledged.lease, free, wait=self._wait, lease=self._lease, servers=[server])
         for message in leased:
-            self.crew.start(self._look_after(message), message_id=str(message.message_id))
-        return bool(told or given_up or leased)
+            self._busy[server] += 1
+            self.crew.start(self._work_on(message), message_id=str(message.message_id))
+        return bool(leased)
+
+    async def _work_on(self, message: Unacknowledged) -> None:
+        try:
+            await self._look_after(message)
+        finally:
+            self._busy[message.server] -= 1
 
     async def _look_after(self, message: Unacknowledged) -> None:
         server = self._servers[message.server]
