@@ -82,7 +82,10 @@ BEGIN
                     FROM conversations waiting
                     WHERE waiting.session_id = s.id AND waiting.sends_from <= moment
                         AND (waiting.send_lease_token IS NULL OR waiting.send_lease_expires_at < clock_timestamp())
-                        AND (s.restricted_until IS NULL OR s.restricted_until <= moment OR NOT is_new_contact(waiting))
+                        AND (
+                            s.restricted_until IS NULL OR s.restricted_until <= moment OR waiting.last_inbound_at IS NOT NULL
+                            OR NOT is_new_contact(waiting) OR may_have_left(waiting)  -- the latter is only looked up
+                        )
                     ORDER BY waiting.sends_from
                     LIMIT greatest(0, p_per_session - (
                         SELECT count(*) FROM conversations busy
@@ -159,6 +162,17 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     )
 $$;
 
+-- Whether the head's call was begun, and what became of it is to be found out.
+CREATE FUNCTION may_have_left(p_conversation conversations) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT (
+        SELECT m.send_started_at FROM messages m
+        WHERE m.conversation_id = p_conversation.id AND m.status = 'queued' AND m.direction = 'outbound' AND m.parked_at IS NULL
+        ORDER BY m.seq
+        LIMIT 1
+    ) IS NOT NULL
+$$;
+
 CREATE FUNCTION tenant_of_message(p_message uuid) RETURNS uuid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT m.tenant_id FROM messages m
@@ -212,7 +226,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     WHERE s.restricted_until > clock_timestamp() AND s.deleted_at IS NULL AND EXISTS (
         SELECT 1 FROM messages m
         WHERE m.conversation_id = c.id AND m.status = 'queued' AND m.direction = 'outbound' AND m.parked_at IS NULL
-            AND m.hold_reason IS DISTINCT FROM p_reason
+            AND m.send_started_at IS NULL AND m.hold_reason IS DISTINCT FROM p_reason
     )
     LIMIT p_limit
 $$;
@@ -243,9 +257,9 @@ $$;
 GRANTS = r"""
 REVOKE ALL ON FUNCTION lease_messages(integer, integer, interval, text[], interval), tenant_of_message(uuid),
     lease_unacknowledged(integer, interval, interval, text[]), held_new_contacts(integer, text),
-    outdated_messages(integer, interval), is_new_contact(conversations), note_waiting_message() FROM PUBLIC;
+    outdated_messages(integer, interval), is_new_contact(conversations), may_have_left(conversations), note_waiting_message() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenant_of_message(uuid) TO switchboard_bot, switchboard_daemon;
-GRANT EXECUTE ON FUNCTION is_new_contact(conversations), note_waiting_message(), lease_messages(integer, integer, interval, text[], interval),
+GRANT EXECUTE ON FUNCTION is_new_contact(conversations), may_have_left(conversations), note_waiting_message(), lease_messages(integer, integer, interval, text[], interval),
     lease_unacknowledged(integer, interval, interval, text[]),
     held_new_contacts(integer, text), outdated_messages(integer, interval) TO switchboard_daemon;
 """
@@ -340,7 +354,7 @@ DOWN = (
     r"""
 DROP FUNCTION lease_messages(integer, integer, interval, text[], interval), tenant_of_message(uuid),
     lease_unacknowledged(integer, interval, interval, text[]), held_new_contacts(integer, text), outdated_messages(integer, interval),
-    is_new_contact(conversations);
+    is_new_contact(conversations), may_have_left(conversations);
 DROP TRIGGER messages_waiting ON messages;
 DROP FUNCTION note_waiting_message();
 DROP INDEX messages_replay_of_key, messages_unacknowledged_idx, messages_dead_idx, conversations_due_idx;

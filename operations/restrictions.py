@@ -24,7 +24,8 @@ REFUSED: Final = "WhatsApp lets this account start no new chats for now (463)."
 # WhatsApp often does not say for how long, and each further try makes it longer.
 _UNSAID = timedelta(hours=24)
 _WAITING = (
-    "conversation_id = %s AND tenant_id = %s AND status = 'queued' AND direction = 'outbound' AND parked_at IS NULL"
+    "conversation_id = %s AND tenant_id = %s AND status = 'queued' AND direction = 'outbound' AND parked_at IS NULL "
+    "AND send_started_at IS NULL"  # else it may have left, and is looked up
 )
 
 

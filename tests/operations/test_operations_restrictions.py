@@ -208,3 +208,19 @@ def test_what_a_person_wants_sent_meanwhile_is_not_given_up(
 
     given_up.result(20)
     assert world.reload(message).status is MessageStatus.QUEUED
+
+
+def test_what_may_have_left_is_looked_up_and_not_called_unsent(world: World, session: WahaSession) -> None:
+    interrupted, refused = world.conversation(session), world.conversation(session)
+    message = world.message(interrupted, "It may have left")
+    sending.begin(lease_one(), CALL)
+    world.message(refused, "Not sent")
+    restrict(world, refused)
+    world.end_leases()
+
+    restrictions.tell_held()
+
+    [said] = world.texts()
+    assert "Not sent yet: “Not sent”" in said
+    assert world.reload(message).hold_reason is None
+    assert ids(sending.lease(10, LEASE)) == [message.id]
