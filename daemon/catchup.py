@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from daemon.loops import Crew
 from daemon.servers import Server
@@ -32,11 +33,18 @@ class SessionReader:
     """The sessions of all servers; two of a server at once, so that a WAHA that hangs keeps no other waiting."""
 
     def __init__(
-        self, servers: Mapping[str, Server], wakeup: Wakeup, stopping: asyncio.Event, *, every: timedelta
+        self,
+        servers: Mapping[str, Server],
+        wakeup: Wakeup,
+        stopping: asyncio.Event,
+        *,
+        every: timedelta,
+        operators: Collection[str] = (),
     ) -> None:
         self._servers = servers
         self._stopping = stopping
         self._every = every
+        self._operators = operators
         self._has_asked = False
         self.wakeup = wakeup
         self._busy: Counter[str] = Counter()
@@ -67,7 +75,7 @@ class SessionReader:
         try:
             await self._catch_up(session)
         except WahaError as error:
-            await in_database(catching_up.postpone, session, error.sentence)
+            await in_database(catching_up.postpone, session, error.sentence, operators=self._operators)
             log.warning("session not caught up with, trying again", reason=error.sentence, **facts)
         except Interrupted as interrupted:
             await in_database(catching_up.go_on, session)
@@ -75,7 +83,8 @@ class SessionReader:
         except DatabaseUnavailable:
             raise
         except Exception as error:
-            await in_database(catching_up.postpone, session, f"{type(error).__name__}: {error}"[:500])
+            reason = f"{type(error).__name__}: {error}"[:500]
+            await in_database(catching_up.postpone, session, reason, operators=self._operators)
             log.exception("session cannot be caught up with", **facts)
         finally:
             self._busy[session.server] -= 1
@@ -83,16 +92,20 @@ class SessionReader:
     async def _catch_up(self, session: LeasedSession) -> None:
         client, name = self._servers[session.server].client, session.external_session_id
         info = await client.get_session(name)
+        await self.keep(session)
         if info.waha_status != "WORKING":
             await in_database(catching_up.postpone, session, f"The session is {info.waha_status}.")
             return
         account = info.me.chat_id if info.me is not None else None
         since = session.since_of(account)
-        missed, is_all = await self._missed(client, session, since)
-        recovered = 0
-        for group in await in_database(missed_messages.by_conversation, session, missed):
-            await self.keep(session)
-            recovered += await in_database(missed_messages.store, session, group)
+        missed: list[Missed] = []
+        try:
+            is_all = await self._collect(missed, client, session, since)
+        except WahaError:
+            # One chat that cannot be read keeps nothing of the others from people.
+            await self._store(session, missed)
+            raise
+        recovered = await self._store(session, missed)
         receipts = await self._receipts(client, session)
         if is_all:
             await in_database(catching_up.complete_session, session, since=since, account=account)
@@ -104,15 +117,24 @@ class SessionReader:
                 "what was missed is recovered", session_id=session.session_id, cause=session.cause, since=since, **found
             )
 
-    async def _missed(self, client: WahaClient, session: LeasedSession, since: datetime) -> tuple[list[Missed], bool]:
-        """What is not known here, and whether it is all: no more is held in memory than is stored in a moment."""
-        missed: list[Missed] = []
-        async for page in client.all_messages(session.external_session_id, since=since, until=session.until):
-            await self.keep(session)
+    async def _collect(self, missed: list[Missed], client: WahaClient, session: LeasedSession, since: datetime) -> bool:
+        """Add what is not known here; whether it is all: no more is held in memory than is stored in a moment."""
+        pages = client.all_messages(
+            session.external_session_id, since=since, until=session.until, turn=partial(self.keep, session)
+        )
+        async for page in pages:
             missed += await in_database(missed_messages.unknown, session, page)
             if len(missed) >= missed_messages.MOST_AT_ONCE:
-                return missed, False
-        return missed, True
+                return False
+        return True
+
+    async def _store(self, session: LeasedSession, missed: Sequence[Missed]) -> int:
+        """Keep all that goes into one thread at once; how many messages were recovered."""
+        recovered = 0
+        for group in await in_database(missed_messages.by_conversation, session, missed):
+            await self.keep(session)
+            recovered += await in_database(missed_messages.store, session, group)
+        return recovered
 
     async def _receipts(self, client: WahaClient, session: LeasedSession) -> int:
         """How far messages got that are not known to have arrived: the history tells no receipts, each is asked for."""

@@ -180,7 +180,13 @@ class Daemon:
             )
         self._repeat("actions", ActionWorker(servers, ring, self._listener.wake("actions")))
         every = timedelta(minutes=daemon.catch_up_minutes)
-        reader = SessionReader(servers, self._listener.wake("catch_ups"), self._stopping, every=every)
+        reader = SessionReader(
+            servers,
+            self._listener.wake("catch_ups"),
+            self._stopping,
+            every=every,
+            operators=self._settings.slack.operators,
+        )
         self._repeat("session reader", reader)
 
     async def _run_channel_reader(self, stack: AsyncExitStack) -> None:

@@ -12,7 +12,9 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from database import notify, tenant_transaction, transaction
-from operations.sql import changed, rows, value
+from operations.posting import tell_person
+from operations.sql import changed, database_now, rows, value
+from slack.mrkdwn import foreign
 
 # Renewed before every call; longer than the longest one, and what a crash leaves is taken up soon.
 LEASE = timedelta(seconds=45)
@@ -26,6 +28,9 @@ _SETTLED_QUIET = timedelta(minutes=2)
 _OVERLAP_OF_SESSIONS = timedelta(seconds=300)
 # Slack's own clock, and nothing appears behind it.
 _OVERLAP_OF_CHANNELS = timedelta(seconds=30)
+
+# Some minutes, for a WAHA that is only just starting.
+_TOLD_AFTER = 5
 
 
 @dataclass(frozen=True)
@@ -146,16 +151,35 @@ def go_on(leased: Leased) -> bool:
         return _write(leased, "lease_token = NULL, lease_expires_at = NULL, next_attempt_at = clock_timestamp()")
 
 
-def postpone(leased: Leased, reason: str, *, pause: timedelta | None = None) -> bool:
-    """It could not be read: later again, or after `pause` where somebody asked for one."""
+def postpone(leased: Leased, reason: str, *, pause: timedelta | None = None, operators: Collection[str] = ()) -> bool:
+    """It could not be read: later again, or after `pause` where somebody asked for one.
+
+    The operators are told once of what keeps failing: what was missed there reaches nobody meanwhile.
+    """
     with transaction():
-        return _write(
+        is_mine = _write(
             leased,
             "lease_token = NULL, lease_expires_at = NULL, attempts = attempts + 1, error = %s, next_attempt_at = "
             "clock_timestamp() + coalesce(%s, least(interval '5 s' * 2 ^ least(attempts, 6), interval '5 min'))",
             reason,
             pause,
         )
+        if is_mine and value("SELECT attempts FROM catch_ups WHERE id = %s", (leased.catch_up_id,)) == _TOLD_AFTER:
+            _tell(leased, reason, operators)
+    return is_mine
+
+
+def _tell(leased: Leased, reason: str, operators: Collection[str]) -> None:
+    if not isinstance(leased, LeasedSession):
+        return
+    text = (
+        f"🔴 What session `{foreign(leased.external_session_id)}` may have missed could not be read "
+        f"{_TOLD_AFTER} times: {foreign(reason)} What can be read is shown; it is tried again, see the runbook."
+    )
+    for operator in operators:
+        team_id, _, user_id = operator.partition("/")
+        slot = f"catch-up:{leased.catch_up_id}:{database_now():%Y-%m-%d}:{operator}"
+        tell_person(team_id, user_id, text, tenant_id=None, slot=slot)
 
 
 def _write(leased: Leased, assignments: str, *parameters: object) -> bool:

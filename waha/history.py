@@ -1,10 +1,21 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 
 from waha.calls import WahaCalls, in_path
-from waha.errors import MessageUnknown, NotImplementedByEngine, WahaUnreadable
+from waha.chat_ids import Kind, kind_of
+from waha.errors import (
+    MessageUnknown,
+    NotImplementedByEngine,
+    NotWaha,
+    SessionNotReady,
+    WahaError,
+    WahaKeyRefused,
+    WahaNotSent,
+    WahaUnavailable,
+    WahaUnreadable,
+)
 from waha.loose_json import Object, rows
 from waha.message_ids import SerializedId
 from waha.messages import Message
@@ -13,6 +24,12 @@ from waha.payloads import ChatActivity, ChatOverview
 PAGE_SIZE = 100
 # WAHA leaves out reactions and the like after it has cut a page, so an empty one may stand before a full one.
 EMPTY_PAGES_AT_THE_END = 2
+# Stories and channels: nobody's conversation.
+IGNORED_CHATS: frozenset[Kind] = frozenset({"broadcast", "newsletter"})
+# What the next chat would be answered too.
+_OF_EVERY_CHAT = (WahaNotSent, WahaUnavailable, WahaKeyRefused, NotWaha, SessionNotReady)
+
+Turn = Callable[[], Awaitable[None]]
 
 
 class HistoryCalls(WahaCalls):
@@ -75,18 +92,23 @@ class HistoryCalls(WahaCalls):
             raise WahaUnreadable("WAHA's answer is not a list of messages.")
         return rows(answer)
 
-    async def all_messages(self, session: str, *, since: datetime, until: datetime) -> AsyncIterator[list[Object]]:
+    async def all_messages(
+        self, session: str, *, since: datetime, until: datetime, turn: Turn
+    ) -> AsyncIterator[list[Object]]:
         """Everything between two times, a page at a time; each chat's messages oldest first.
 
-        Where the engine cannot tell of all chats at once, those that changed are asked one by one.
+        Where the engine cannot tell of all chats at once, those that changed are asked one by one. `turn` is awaited
+        before each call.
+
+        Raises:
+            WahaError: not all could be read. Of each chat all that was yielded comes before what was not.
         """
         try:
-            async for page in self._pages(session, "all", since, until):
+            async for page in self._pages(session, "all", since, until, turn):
                 yield page
         except NotImplementedByEngine:
-            async for chat_id in self._chats_since(session, since):
-                async for page in self._pages(session, chat_id, since, until):
-                    yield page
+            async for page in self._pages_by_chat(session, since, until, turn):
+                yield page
 
     async def chats(self, session: str, *, limit: int = PAGE_SIZE, offset: int = 0) -> list[ChatActivity]:
         """Chats by their last message, newest first."""
@@ -101,24 +123,46 @@ class HistoryCalls(WahaCalls):
             raise WahaUnreadable("WAHA's answer is not a list of chats.")
         return [chat for row in rows(answer) if (chat := ChatActivity.parse(row))]
 
-    async def _pages(self, session: str, chat_id: str, since: datetime, until: datetime) -> AsyncIterator[list[Object]]:
+    async def _pages(
+        self, session: str, chat_id: str, since: datetime, until: datetime, turn: Turn
+    ) -> AsyncIterator[list[Object]]:
         offset = empty = 0
         while empty < EMPTY_PAGES_AT_THE_END:
+            await turn()
             page = await self.messages(session, chat_id, since=since, until=until, offset=offset)
             empty = 0 if page else empty + 1
             offset += PAGE_SIZE
             if page:
                 yield page
 
-    async def _chats_since(self, session: str, since: datetime) -> AsyncIterator[str]:
+    async def _pages_by_chat(
+        self, session: str, since: datetime, until: datetime, turn: Turn
+    ) -> AsyncIterator[list[Object]]:
+        """A chat that cannot be read keeps no other from being read; it is what is raised at the end."""
+        unreadable: WahaError | None = None
+        async for chat_id in self._chats_since(session, since, turn):
+            try:
+                async for page in self._pages(session, chat_id, since, until, turn):
+                    yield page
+            except WahaError as error:
+                if isinstance(error, _OF_EVERY_CHAT):
+                    raise
+                unreadable = error
+        if unreadable is not None:
+            raise unreadable
+
+    async def _chats_since(self, session: str, since: datetime, turn: Turn) -> AsyncIterator[str]:
         offset = 0
+        await turn()
         while chats := await self.chats(session, offset=offset):
             for chat in chats:
                 # A chat that tells no time is asked: it costs a call, and leaving it out might cost a message.
                 if chat.changed_at is not None and chat.changed_at < since:
                     return
-                yield chat.chat_id
+                if kind_of(chat.chat_id) not in IGNORED_CHATS:
+                    yield chat.chat_id
             offset += PAGE_SIZE
+            await turn()
 
     async def chats_overview(self, session: str, *, limit: int = 20, offset: int = 0) -> list[ChatOverview]:
         """Chats by their last message, newest first: which changed, in one call and on every engine."""

@@ -15,6 +15,7 @@ from daemon.servers import Server
 from database import in_database, tenant_transaction
 from database.notifications import Wakeup
 from models import SessionStatus, Tenant, WahaSession, uuid7
+from operations import catching_up
 from sandbox.waha import SandboxWaha
 from sandbox.whatsapp import WhatsApp
 from tests.daemon.conftest import Rows, becomes
@@ -55,7 +56,7 @@ async def opened(engine: str, version: str = "2026.9.1") -> AsyncIterator[Place]
         await client.create_session("sales", STORE, start=True)
         await waha.pair("sales", whatsapp.phone(SHOP, name="Acme"))
         servers = {name: Server(name, client, "http://127.0.0.1:1/", "key") for name in ("main", "other")}
-        reader = SessionReader(servers, Wakeup(), asyncio.Event(), every=timedelta(minutes=10))
+        reader = SessionReader(servers, Wakeup(), asyncio.Event(), every=timedelta(minutes=10), operators=("T1/U1",))
         yield Place(waha, whatsapp, reader)
 
 
@@ -148,6 +149,65 @@ async def test_a_history_that_fails_is_read_later_and_moves_nothing(session: UUI
         await place.read()
         assert await rows(STORED) == [(1,)]
         assert await rows("SELECT caught_up_to IS NOT NULL, attempts, error FROM catch_ups") == [(True, 0, None)]
+
+
+async def test_a_chat_that_cannot_be_read_keeps_no_other_from_people_and_the_operators_are_told(
+    session: UUID, rows: Rows
+) -> None:
+    async with opened("WEBJS") as place:
+        await place.written(DORA, "Readable before", minutes_ago=12)
+        await place.written("+4915123456781", "Not readable", minutes_ago=11)
+        await place.written(CARLA, "Readable after", minutes_ago=10)
+        place.waha.answer("/api/*/chats/4915123456781@c.us/messages", status=500, body={"statusCode": 500})
+
+        for _ in range(6):
+            await place.read()
+            await rows("UPDATE catch_ups SET next_attempt_at = now()")
+
+        assert await rows(STORED) == [(2,)]
+        assert await rows("SELECT caught_up_to, attempts, error IS NULL FROM catch_ups") == [(None, 6, False)]
+        assert await rows("SELECT count(*) FROM slack_posts WHERE payload->>'text' LIKE '%%may have missed%%'") == [
+            (1,)
+        ]
+
+
+async def test_what_was_read_before_a_page_that_cannot_be_read_is_stored(session: UUID, rows: Rows) -> None:
+    async with opened("GOWS") as place:
+        await place.written(CARLA, *(f"Message {number}" for number in range(150)), minutes_ago=30)
+        history = "/api/*/chats/all/messages"
+        with place.waha.hold_answers(history) as held:
+            await place.reader.step()
+            async with asyncio.timeout(10):
+                while not held.held:  # noqa: ASYNC110 - the simulator counts
+                    await asyncio.sleep(0.01)
+            place.waha.answer(history, status=500, body={"statusCode": 500}, times=1)
+        await place.reader.crew.finish()
+
+        assert await rows(STORED) == [(100,)]
+        assert await rows("SELECT caught_up_to, attempts FROM catch_ups") == [(None, 1)]
+
+
+async def test_the_lease_is_kept_while_many_quiet_chats_are_asked(
+    session: UUID, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renewed: list[object] = []
+    renew = catching_up.renew
+
+    def counted(leased: catching_up.Leased) -> bool:
+        renewed.append(leased)
+        return renew(leased)
+
+    monkeypatch.setattr(catching_up, "renew", counted)
+    async with opened("WEBJS") as place:
+        for number in range(5):
+            await place.written(f"+491512345670{number}", "Old", minutes_ago=120)
+        place.waha.answer("/api/*/chats", status=200, body=[{"id": f"491512345670{n}@c.us"} for n in range(5)], times=1)
+
+        await place.read()
+
+        asked = [entry for entry in place.waha.journal.requests if "/chats" in entry.path]
+        assert len(asked) >= 10
+        assert len(renewed) >= len(asked)
 
 
 async def test_a_session_that_does_not_work_is_left_alone(session: UUID, rows: Rows) -> None:
