@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sandbox.chaos.freezing import freeze
 from sandbox.chaos.house import House
 from sandbox.chaos.opening import SESSIONS
 from sandbox.chaos.schedule import FREEZES, Fault
@@ -73,8 +73,9 @@ class Havoc:
             self._house.postgres.stall()
             end: End = self._house.postgres.go_on
         elif fault.name in FREEZES:
-            self._note(f"{words} for {fault.seconds:.1f} s")
-            end = self._freeze(fault.name.removesuffix(" frozen"))
+            self._note(words)
+            await freeze(self._house.processes[fault.name.removesuffix(" frozen")].process, self._house.wahas["gows"])
+            return
         elif fault.name.startswith("slack"):
             self._note(f"{words} for {fault.seconds:.1f} s")
             end = await begin_at_slack(self._house.slack, fault, self._channels)
@@ -86,15 +87,6 @@ class Havoc:
             end = await begin_at_waha(self._house.wahas[name], fault)
         await asyncio.sleep(fault.seconds)
         await _finish(end)
-
-    def _freeze(self, daemon: str) -> End:
-        process = self._house.processes[daemon].process
-        process.send(signal.SIGSTOP)
-
-        def go_on() -> None:
-            process.send(signal.SIGCONT)
-
-        return go_on
 
     @property
     def _channels(self) -> list[str]:

@@ -15,7 +15,6 @@ SHORTEST, LONGEST = 1.0, 5.0
 KILLS = {"bot": 4, "daemon a": 5, "daemon b": 5, "postgres stopped": 2, "postgres crashed": 2, "keeper": 1}
 # Longer than any lease: whoever was frozen finds its work with somebody else. Only on demand, see docs/chaos.md.
 FREEZES = {"daemon a frozen": 8, "daemon b frozen": 8}
-FROZEN_SECONDS = 12.0
 TROUBLES = (
     "postgres stalled",
     "slack latency",
@@ -81,7 +80,7 @@ def faults(seed: int, *, freezes: bool = False) -> Iterator[Fault]:
     while True:
         if next_kill <= next_trouble:
             [name] = source.choices(list(ends), weights=list(ends.values()))
-            yield Fault(next_kill, name, FROZEN_SECONDS if name in FREEZES else 0.0, source.random())
+            yield Fault(next_kill, name, 0.0, source.random())
             next_kill += source.uniform(0.5, 1.5) * KILL_EVERY
             continue
         # Every trouble once before any comes again.
