@@ -146,6 +146,18 @@ def take_back(message_id: UUID, *, user_id: str) -> None:
     _write_down("message.take_back", message, user_id)
 
 
+def drop_taken_back(tenant_id: UUID, message_id: UUID) -> None:
+    """End what its writer took back while it was on its way, now that it is known not to have left."""
+    dropped = changed(
+        "UPDATE messages SET status = 'failed', error_message = 'Taken back before it left.', parked_at = NULL, "
+        "hold_reason = NULL, updated_at = clock_timestamp() WHERE id = %s AND tenant_id = %s AND status = 'queued' "
+        "AND send_started_at IS NULL AND jsonb_exists(metadata, 'dropped_by')",
+        (message_id, tenant_id),
+    )
+    if dropped:
+        show_receipt(Message.get_by_id(message_id))
+
+
 def reword(message_id: UUID, text: str, *, user_id: str) -> None:
     """Remember what the writer made of the text since it may have left: what is sent again is the newest.
 

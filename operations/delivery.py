@@ -174,8 +174,10 @@ def _refuse(session: WahaSession, event: AckEvent) -> Message | None:
     if not is_new_contact:
         return _fail(session, event, restrictions.REFUSED)
     refused = _fail(session, event, restrictions.REFUSED, is_said=False)
+    if refused is not None and "dropped_by" in refused.metadata:
+        return refused
     if refused is not None:
-        replay(refused, new_id=uuid7(), in_place=True)
+        replay(refused, new_id=uuid7(), body=deciding.text_of(refused), in_place=True)
     return None  # its receipt is the new one's
 
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from database import notify, tenant_transaction, transaction
 from models import Message
-from operations import restrictions
+from operations import deciding, restrictions
 from operations.buttons import Act
 from operations.delivery import say_failed
 from operations.hold_reasons import ASIDE, STALE, UNKNOWN
@@ -316,6 +316,8 @@ def _close(leased: Leased, assignments: str, parameters: tuple[object, ...], *, 
         "updated_at = clock_timestamp() WHERE id = %s AND tenant_id = %s AND lease_token = %s AND status = 'queued'",
         (*parameters, leased.message_id, leased.tenant_id, leased.lease_token),
     )
+    if mine and (waits or leased.send_started_at is not None):
+        deciding.drop_taken_back(leased.tenant_id, leased.message_id)
     # It is freed also where a webhook told the outcome before us: the next message need not wait for the lease's end.
     changed(
         "UPDATE conversations c SET send_lease_token = NULL, send_lease_expires_at = NULL, "  # noqa: S608 - words of ours

@@ -243,6 +243,37 @@ def test_a_reply_that_was_taken_back_after_it_left_is_not_sent_again_when_whatsa
     assert retry_all(conversation) == 0
 
 
+def test_a_reply_that_was_taken_back_in_doubt_does_not_leave_when_it_proves_not_to_have_left(
+    world: World, conversation: Conversation
+) -> None:
+    hear(original(conversation))
+    sending.begin(lease_one(), CALL)
+    world.end_leases()
+
+    hear(deletion(conversation))
+    looked_up = lease_one()
+    sending.record_not_sent(looked_up, "Not there.", give_up_after=timedelta(hours=1), blocks_for=timedelta(hours=1))
+    world.make_all_due()
+
+    assert outbound(world) == [("It leaves today.", "failed")]
+    assert sending.lease(10, LEASE) == []
+    assert retry_all(conversation) == 0
+
+
+def test_a_reply_that_was_taken_back_is_not_put_in_the_queue_again_when_whatsapp_allows_no_new_chats(
+    world: World, session: WahaSession, conversation: Conversation
+) -> None:
+    hear(original(conversation))
+    leased = lease_one()
+    sending.record_sent(leased, waha_message_id=leased.waha_message_id)
+
+    hear(deletion(conversation))
+    key = f"true_{leased.chat_id}_{leased.waha_message_id}"
+    take(webhook(session, "message.ack", {"id": key, "fromMe": True, "ack": -1, "error": {"code": "463"}}))
+
+    assert outbound(world) == [("It leaves today.", "failed")]
+
+
 def test_a_failed_reply_is_sent_again_with_its_newest_text_and_its_writer_is_told(
     world: World, conversation: Conversation
 ) -> None:
