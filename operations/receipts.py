@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import UUID
 
 from database import database, notify
 from models import Message, MessageStatus, PostKind, uuid7
 from operations.posting import failures_lane, next_place, receipts_lane
+from operations.sql import changed
 
 # A message that leaves at once needs one reaction, not two: Slack allows about fifty a minute.
 _QUEUED_SHOWN_AFTER = timedelta(seconds=2)
@@ -42,12 +44,35 @@ def receipt_of(message: Message) -> str:
 
 def show_receipt(message: Message) -> None:
     """Have the relay show the present receipt; one row a message, so that states which were passed are never posted."""
+    place = _next_place(message)
+    if place is not None:
+        _show(message, *place)
+
+
+def hand_over_receipt(message: Message, again: Message) -> None:
+    """Show on the Slack message how far `again` got, which was queued instead of `message`; it may begin anew."""
+    # The lane first, as whoever records what was shown does: else two wait for each other.
+    place = _next_place(again)
+    changed(
+        'UPDATE slack_posts SET slot = %s, message_id = %s, payload = payload || \'{"receipt": "failed"}\' '
+        "WHERE slot = %s AND tenant_id = %s",
+        (f"receipt:{again.id}", again.id, f"receipt:{message.id}", message.tenant_id),
+    )
+    if place is not None:
+        _show(again, *place)
+
+
+def _next_place(message: Message) -> tuple[UUID, int] | None:
+    """The lane and the number in it for the present receipt; None where the message stands nowhere in Slack."""
     if message.slack_ts is None or message.slack_team_id is None or message.slack_channel_id is None:
-        return
+        return None
+    lane = failures_lane if receipt_of(message) == "failed" else receipts_lane
+    return next_place(lane(message.slack_team_id, message.slack_channel_id))
+
+
+def _show(message: Message, lane_id: UUID, seq: int) -> None:
     receipt = receipt_of(message)
     delay = _QUEUED_SHOWN_AFTER if receipt == "queued" else timedelta(0)
-    lane = (failures_lane if receipt == "failed" else receipts_lane)(message.slack_team_id, message.slack_channel_id)
-    lane_id, seq = next_place(lane)
     database.execute_sql(
         _SHOW,
         {

@@ -14,6 +14,7 @@ from models import Message
 from operations.held import NO_CHANNEL
 from operations.receipts import show_receipt
 from operations.refused_posts import Refusal, tell_of_place, tell_of_refusal
+from operations.replaying import newest_of
 from operations.sending import pause_after
 from operations.sql import changed, rows, value
 
@@ -240,15 +241,19 @@ def _remember_thread(post: LeasedPost, slack_ts: str) -> None:
 
 
 def _remember_message(post: LeasedPost, slack_ts: str) -> Message | None:
-    """A message that began with a command has its receipts on the post that shows it; returns it as it is by now."""
+    """A message that began with a command has its receipts on the post that shows it; returns it as it is by now.
+
+    Where it was replayed before it was known what shows it, the receipts are the replay's.
+    """
     if post.message_id is None or post.tenant_id is None:
         return None
+    message_id = newest_of(post.message_id, post.tenant_id)
     remembered = changed(
         "UPDATE messages SET slack_team_id = %s, slack_channel_id = %s, slack_ts = %s, slack_part = 0 "
-        "WHERE id = %s AND tenant_id = %s AND direction = 'outbound' AND slack_ts IS NULL",
-        (post.slack_team_id, post.slack_channel_id, slack_ts, post.message_id, post.tenant_id),
+        "WHERE id = %s AND tenant_id = %s AND slack_ts IS NULL",
+        (post.slack_team_id, post.slack_channel_id, slack_ts, message_id, post.tenant_id),
     )
     if not remembered:
         return None
-    message: Message = Message.get_by_id(post.message_id)
+    message: Message = Message.get_by_id(message_id)
     return message

@@ -8,8 +8,8 @@ from database import notify
 from models import Direction, Message, MessageStatus
 from operations.conversations import living, next_seq
 from operations.errors import Refused
-from operations.receipts import show_receipt
-from operations.sql import changed
+from operations.receipts import hand_over_receipt
+from operations.sql import changed, value
 
 _ORIGIN = ("slack_team_id", "slack_channel_id", "slack_ts", "slack_part")
 _SAME = ("tenant_id", "session_id", "to_msisdn", "from_msisdn", "chat_id", "message_type", "media_url")
@@ -51,15 +51,25 @@ def replay(message: Message, *, new_id: UUID, body: str | None = None, in_place:
         **origin,
         **{name: getattr(message, name) for name in (_SAME + _AGE if in_place else _SAME)},
     )
-    # The row that shows receipts goes over too, with what it knows to be shown; after a failure it may begin anew.
-    changed(
-        'UPDATE slack_posts SET slot = %s, message_id = %s, payload = payload || \'{"receipt": "failed"}\' '
-        "WHERE slot = %s AND tenant_id = %s",
-        (f"receipt:{again.id}", again.id, f"receipt:{message.id}", message.tenant_id),
-    )
-    show_receipt(again)
+    hand_over_receipt(message, again)
     notify("messages")
     return again
+
+
+def newest_of(message_id: UUID, tenant_id: UUID) -> UUID | None:
+    """The message that an outbound one was replaced by in the end, or itself; locked. None for an inbound one."""
+    newest: UUID | None = None
+    following = value(
+        "SELECT id FROM messages WHERE id = %s AND tenant_id = %s AND direction = 'outbound' FOR NO KEY UPDATE",
+        (message_id, tenant_id),
+    )
+    # Each is locked before its replay is looked for: one that was being made meanwhile is committed by then.
+    while following is not None:
+        newest = following
+        following = value(
+            "SELECT id FROM messages WHERE replay_of = %s AND tenant_id = %s FOR NO KEY UPDATE", (newest, tenant_id)
+        )
+    return newest
 
 
 def _swapped(message: Message, seq: int) -> int | None:
