@@ -12,7 +12,7 @@ from operations import delivery, dividers, routes
 from operations.afterwards import edit, reaction, revocation
 from operations.conversations import Customer, find_or_open, number_of, route_for, unite
 from operations.held import hold, keep_back
-from operations.keeping import keep, kept_message
+from operations.keeping import LONGEST_ID, keep, kept_message
 from operations.observing import observe_status
 from operations.outcomes import Early, NotYet, Parked
 from operations.posting import queue_in_thread, tell, tell_person
@@ -100,7 +100,7 @@ def handle(heard: Sequence[Heard], session_id: UUID, *, house: House) -> list[st
 
 def waits_for(session: str, message_id: str) -> str:
     """The lane of what was told of a message before the message itself."""
-    return f"{session}/about/{message_id}"
+    return f"{session}/about/{clean(message_id)[:LONGEST_ID]}"
 
 
 def _apply(heard: Heard, turn: _Turn) -> None:

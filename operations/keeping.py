@@ -13,7 +13,7 @@ from operations.outcomes import NotYet
 from operations.sql import clean, clean_json, entity
 from waha.messages import Message as WahaMessage
 
-_LONGEST_ID, _LONGEST_URL = 255, 500  # the columns'; a longer URL goes to the metadata
+LONGEST_ID, _LONGEST_URL = 255, 500  # the columns'; a longer URL goes to the metadata
 # WhatsApp's clock counts whole seconds, and what is written in one of them arrives in any order.
 _IN_ORDER_WITHIN = timedelta(seconds=2)
 
@@ -64,7 +64,7 @@ def keep(
         "status": status.value,
         "chat_id": told.chat_id,
         "body": clean(told.body),
-        "waha_message_id": told.message_id[:_LONGEST_ID],
+        "waha_message_id": told.message_id[:LONGEST_ID],
         "message_type": told.message_type,
         "written_at": told.timestamp,
         "may_be_late": may_be_late,
@@ -84,7 +84,7 @@ def kept_message(
         Message,
         "SELECT * FROM messages WHERE tenant_id = %s AND session_id = %s AND direction = %s AND waha_message_id = %s "  # noqa: S608 - words of ours
         + ("FOR NO KEY UPDATE" if lock else ""),
-        (session.tenant_id, session.id, direction.value, message_id[:_LONGEST_ID]),
+        (session.tenant_id, session.id, direction.value, message_id[:LONGEST_ID]),
     )
 
 

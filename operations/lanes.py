@@ -121,7 +121,7 @@ class Inbox(Generic[Row]):
                 raise
             if len(claimed) > 1:
                 return self._one_by_one(lane, len(claimed), handle, when_lost)
-            self._settle(claimed[0], error, when_lost)
+            self._settle_surely(claimed[0], error, when_lost)
         return len(claimed)
 
     def process_head(
@@ -179,6 +179,15 @@ class Inbox(Generic[Row]):
             f"WHERE id = ANY (%s) AND {self._open}",
             (tenant_id, [row.id for row in handled]),
         )
+
+    def _settle_surely(self, row: Row, error: Exception, when_lost: Callable[[Row, str], None] | None) -> None:
+        try:
+            self._settle(row, error, when_lost)
+        except Exception as another:
+            if not is_the_rows_fault(another):
+                raise
+            # What the row says of its end cannot be written: a failure as any other, which counts.
+            self._settle(row, another, None)
 
     def _settle(self, row: Row, error: Exception, when_lost: Callable[[Row, str], None] | None) -> None:
         if isinstance(error, NotYet):

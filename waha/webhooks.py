@@ -43,6 +43,9 @@ SUBSCRIBED_EVENTS = (
     "session.status",
 )
 
+# In bytes. WAHA's own names are far shorter, and an index of PostgreSQL takes 2,700 bytes of several together.
+_LONGEST_NAME = 255
+
 # How the id of an event begins that was read from WAHA's history: see `as_webhook`.
 HISTORY = "history_"
 
@@ -82,7 +85,8 @@ def verify(raw: bytes, signature: str | None, algorithm: str | None, key: str) -
 def envelope_of(raw: bytes) -> InboxKey | None:
     """The key of an event without looking further into it; None for what is no JSON or lacks one of the three names.
 
-    Names that PostgreSQL could not store (U+0000) count as missing.
+    Names that PostgreSQL could not store (U+0000) count as missing, and so do overlong ones of an event or a session;
+    the fingerprint of an overlong id stands for it.
     """
     try:
         event = mapping(parse_json(raw))
@@ -91,7 +95,15 @@ def envelope_of(raw: bytes) -> InboxKey | None:
     session, event_id, name = (text(event, key) for key in ("session", "id", "event"))
     if session is None or event_id is None or name is None or "\0" in session + event_id + name:
         return None
-    return InboxKey(session, event_id, name, _chat_of(name, mapping(event, "payload")))
+    if max(len(session.encode()), len(name.encode())) > _LONGEST_NAME:
+        return None
+    chat_id = _chat_of(name, mapping(event, "payload"))
+    return InboxKey(session, _short(event_id), name, _short(chat_id) if chat_id else None)
+
+
+def _short(name: str) -> str:
+    raw = name.encode()
+    return name if len(raw) <= _LONGEST_NAME else f"sha256:{hashlib.sha256(raw).hexdigest()}"
 
 
 def _chat_of(name: str, payload: Object) -> str | None:

@@ -23,7 +23,7 @@ from operations.webhook_inbox import NewWebhook
 from tests.daemon.conftest import Rows, becomes
 
 KEY = "a-key-of-main"
-LIMIT = 2_000
+LIMIT = 10_000
 Client = TestClient[Request, Application]
 
 
@@ -111,6 +111,21 @@ async def test_what_cannot_be_read_is_kept_under_its_fingerprint(client: Client,
     [(event_id, lane, body)] = await rows("SELECT event_id, lane, body FROM webhook_events")
     assert event_id == f"sha256:{hashlib.sha256(raw).hexdigest()}"
     assert lane == "main/unreadable"
+    assert bytes(body) == raw
+
+
+@pytest.mark.parametrize("field", ["event_id", "session", "chat_id"])
+async def test_a_name_that_is_too_long_for_an_index_is_kept_under_a_fingerprint(
+    client: Client, rows: Rows, field: str
+) -> None:
+    overlong = "".join(uuid.uuid4().hex for _ in range(100)) + "@c.us"
+    raw = event(**{field: overlong})
+
+    assert [await post(client, raw), await post(client, raw)] == [200, 200]
+
+    [(event_id, lane, body)] = await rows("SELECT event_id, lane, body FROM webhook_events")
+    assert "sha256:" in (lane if field == "chat_id" else event_id)
+    assert len(event_id + lane) < 255
     assert bytes(body) == raw
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -175,6 +176,18 @@ def test_what_waits_for_a_message_holds_up_no_other(
 
     assert [text[-1] for text in world.texts()] == ["1", "2"]
     assert world.value("SELECT max(attempts) FROM webhook_events") == 0
+
+
+def test_what_is_about_an_id_that_no_index_takes_holds_up_no_other(
+    world: World, session: WahaSession, conversation: Conversation
+) -> None:
+    overlong = "".join(str(uuid4()) for _ in range(300))
+    take(edited(session, "x", overlong), wrote(session, "1"))
+
+    give_up_waiting(world)
+
+    assert world.texts()[0].endswith("1")
+    assert world.value("SELECT count(*) FROM webhook_events WHERE processed_at IS NULL AND parked_at IS NULL") == 0
 
 
 def test_a_customer_known_by_one_id_is_completed_by_the_other(

@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import psycopg2
 import pytest
 
 from database import database
 from models import Conversation, WahaSession
-from operations.lanes import MOST_ATTEMPTS
-from operations.webhook_inbox import NewWebhook, store
+from operations.lanes import MOST_ATTEMPTS, Inbox, Kept
+from operations.outcomes import Early
+from operations.webhook_inbox import NewWebhook, due_lanes, store
 from tests.operations.builders import CUSTOMER, World, handle_webhooks, said, take, webhook
 from waha.webhooks import envelope_of
 
@@ -72,6 +74,25 @@ def test_an_event_that_takes_too_long_because_nothing_goes_on_is_kept_until_it_d
 
     assert parked(world) == []
     assert world.texts() == ["*+4915••••••789*: 1"]
+
+
+def test_a_row_whose_failure_cannot_be_written_down_is_parked_and_stops_nothing(
+    world: World, session: WahaSession, conversation: Conversation
+) -> None:
+    store([wrote(session, "1"), wrote(session, "2")])
+    inbox, nowhere = Inbox("webhook_events", Kept), "".join(str(uuid4()) for _ in range(300))
+
+    def step_aside(row: Kept) -> None:
+        raise Early(nowhere)
+
+    for _ in range(MOST_ATTEMPTS):
+        [lane] = due_lanes(1)
+        inbox.process_head(lane, step_aside)
+        world.sql("UPDATE webhook_events SET next_attempt_at = now()")
+    handle_webhooks()
+
+    assert len(parked(world)) == 1
+    assert [text[-1] for text in world.texts()] == ["2"]
 
 
 @pytest.mark.parametrize(
