@@ -27,6 +27,8 @@ log = get_logger(__name__)
 _LOOKS_BACK = timedelta(minutes=1)
 _MAY_BE_REPEATED = frozenset({"react", "update", "delete"})  # the second time changes nothing
 _BAD_BLOCKS = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long"})
+# Slack may fail at blocks without saying so: after so many failures the text goes alone.
+_FAILURES_WITH_BLOCKS = 3
 # Seconds: a file appears after Slack has looked for viruses in it. Later than this is left to the look-up.
 _LOOKS_FOR_SHARE = (0.2, 0.5, 1, 2, 3)
 
@@ -73,9 +75,9 @@ class Poster:
     async def make(self, post: LeasedPost) -> str | None:
         """Make the post; its ts where Slack gives one.
 
-        Blocks that Slack does not take are left out: the text says all that they say.
+        Blocks that Slack does not take, or at which it fails, are left out: the text says all that they say.
         """
-        blocks = post.payload.get("blocks")
+        blocks = post.payload.get("blocks") if post.failures < _FAILURES_WITH_BLOCKS else None
         try:
             return await self._make(post, blocks)
         except SlackRefused as error:

@@ -42,6 +42,9 @@ _THREAD_IS_GONE = frozenset({"thread_not_found", "cannot_reply_to_message", "res
 # A file that was reserved and never completed is none for Slack.
 _IS_NOT_THERE = _THREAD_IS_GONE | {"file_not_found"}
 _TRIES_OF_FILES = 5
+# Of a post at which Slack fails, while it takes others; the lane does not wait for more. Each takes a lease.
+_MOST_FAILURES = 10
+_TOOK_OTHERS_WITHIN = timedelta(minutes=2)
 _BUDGETS = {"react": Budget.REACTION, "update": Budget.UPDATE, "delete": Budget.UPDATE}
 
 
@@ -68,6 +71,8 @@ class Relay:
         self._of_receipts = of_receipts
         self._under_way: Counter[str] = Counter()
         self.wakeup = wakeup
+        # By the clock of the loop: when Slack last took something within a budget.
+        self._took_at: dict[Budget, float] = {}
         self.crew = Crew(_RECEIPTS_AT_ONCE if of_receipts else _AT_ONCE, wakeup)
 
     async def step(self) -> bool:
@@ -147,7 +152,13 @@ class Relay:
                     post, Refusal("not_shared", "Slack took the file and does not show it.", "Ask for it again.")
                 )
             case _:
-                await in_database(relaying.record_unknown, post, error.sentence)
+                await in_database(
+                    relaying.record_unknown,
+                    post,
+                    error.sentence,
+                    is_its_own=self._takes_others(post),
+                    give_up_after=self._give_up_after,
+                )
                 facts = {"post_id": post.post_id, "reason": error.sentence}
                 log.warning("outcome unknown, looked up when the lease ends", **facts)
 
@@ -157,15 +168,26 @@ class Relay:
             log.info("unknown outcome looked up", post_id=post.post_id, was_posted=True)
             await in_database(relaying.record_posted, post, found)
             return
+        if post.failures >= _MOST_FAILURES:
+            await self._park(post, Refusal("keeps_failing", "Slack fails at it again and again, and takes others."))
+            log.error("Slack fails at a post", post_id=post.post_id, kind=post.kind)
+            return
         if not await self._has_turn(post):
             return
         if not await in_database(relaying.begin, post, self._longest(post)):
             return  # what is left of the lease is too short for the call
         made = await self._made(post)
+        self._took_at[_budget_of(post)] = asyncio.get_running_loop().time()
         if post.kind == "react":
             await in_database(relaying.record_shown, post, str(made))
         else:
             await in_database(relaying.record_posted, post, made)
+
+    def _takes_others(self, post: LeasedPost) -> bool:
+        """Whether Slack lately took what is like this post: then its failure is no outage."""
+        took_at = self._took_at.get(_budget_of(post))
+        now = asyncio.get_running_loop().time()
+        return took_at is not None and now - took_at < _TOOK_OTHERS_WITHIN.total_seconds()
 
     async def _made(self, post: LeasedPost) -> str | None:
         """Its ts where Slack gives one, or the receipt that is shown now."""

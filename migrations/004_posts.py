@@ -3,7 +3,7 @@
 `lease_posts` asked every due post whether an earlier one of its lane waits: half a second where one lane holds 200,000. It
 looks at the few that are due longest now. Where these lie behind each other or must not go, it steps from lane to lane
 through `slack_posts_head_idx`, and reads one row of each. It also tells the lane that was leased, so that recording what
-became of a post reads no other.
+became of a post reads no other, and how often Slack failed at a post that may itself be why.
 """
 
 from __future__ import annotations
@@ -167,8 +167,8 @@ GRANT EXECUTE ON FUNCTION lease_posts(integer, interval, interval, text[], boole
 """
 
 _ADDED = {
-    "<and its lane>": ", lane_id uuid",
-    "<and the claimed lane>": ", p.claimed_lane_id",
+    "<and its lane>": ", lane_id uuid, failures integer",
+    "<and the claimed lane>": ", p.claimed_lane_id, p.failures",
     "<and not under way>": "\n            AND (first.lease_expires_at IS NULL OR first.lease_expires_at < clock_timestamp())",
 }
 
@@ -179,5 +179,10 @@ def _with(function: str, added: Mapping[str, str]) -> str:
     return function
 
 
-UP = _with(_DECLARED + _CHOOSE + _LEASE, _ADDED) + _GRANTED
-DOWN = _with(_DECLARED + _CHOOSE_AS_IT_WAS + _LEASE, {}) + _GRANTED
+_COUNTED = r"""
+-- Tries at which Slack failed while it took others: the post itself may be why.
+ALTER TABLE slack_posts ADD COLUMN failures integer NOT NULL DEFAULT 0;
+"""
+
+UP = _COUNTED + _with(_DECLARED + _CHOOSE + _LEASE, _ADDED) + _GRANTED
+DOWN = _with(_DECLARED + _CHOOSE_AS_IT_WAS + _LEASE, {}) + _GRANTED + "ALTER TABLE slack_posts DROP COLUMN failures;"

@@ -35,6 +35,7 @@ class SlackPost(Model):
     slack_ts = peewee.TextField(null=True)
     file_id = peewee.TextField(null=True)
     attempts = peewee.IntegerField(default=0)
+    failures = peewee.IntegerField(default=0)
     next_attempt_at = Stamp()
     lease_token = peewee.UUIDField(null=True)
     lease_expires_at = Timestamp(null=True)

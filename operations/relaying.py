@@ -23,7 +23,8 @@ from operations.sql import changed, rows, value
 class LeasedPost:
     """A post that is ours until the lease ends. `post_started_at`: an earlier try was interrupted.
 
-    `lane_id` is the lane that was leased for it; a receipt may be in another one by now.
+    `lane_id` is the lane that was leased for it; a receipt may be in another one by now. `failures`: tries at which
+    Slack failed for no reason but the post's own.
     """
 
     post_id: UUID
@@ -43,6 +44,7 @@ class LeasedPost:
     post_started_at: datetime | None
     created_at: datetime
     lane_id: UUID
+    failures: int
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def record_shown(post: LeasedPost, receipt: str) -> bool:
     with _scope(post):
         return _close(
             post,
-            "payload = payload - 'tried' || jsonb_build_object('shown', %s::text), error = NULL, "
+            "payload = payload - 'tried' || jsonb_build_object('shown', %s::text), error = NULL, failures = 0, "
             "posted_at = CASE WHEN payload->>'receipt' = %s THEN clock_timestamp() END",
             (receipt, receipt),
         )
@@ -141,13 +143,18 @@ def record_not_posted(post: LeasedPost, error: str) -> bool:
         )
 
 
-def record_unknown(post: LeasedPost, error: str) -> bool:
-    """Whether it was posted is not known. The lease runs out by itself, and then it is looked up; never before."""
+def record_unknown(post: LeasedPost, error: str, *, is_its_own: bool, give_up_after: timedelta) -> bool:
+    """Whether it was posted is not known. The lease runs out by itself, and then it is looked up; never before.
+
+    With `is_its_own` Slack takes others meanwhile. That is believed of every post which waited for `give_up_after`.
+    """
     with _scope(post):
         return bool(
             changed(
-                "UPDATE slack_posts SET attempts = attempts + 1, error = %s WHERE id = %s AND lease_token = %s",
-                (error, post.post_id, post.lease_token),
+                "UPDATE slack_posts SET attempts = attempts + 1, error = %s, failures = failures + "
+                "CASE WHEN %s OR created_at < clock_timestamp() - %s THEN 1 ELSE 0 END "
+                "WHERE id = %s AND lease_token = %s",
+                (error, is_its_own, give_up_after, post.post_id, post.lease_token),
             )
         )
 
@@ -188,7 +195,9 @@ def record_refused(post: LeasedPost, refusal: Refusal, *, operators: Collection[
     """Slack will never take it: what is behind it goes on, and somebody is told who can do something about it."""
     with _scope(post):
         reason = f"{refusal.sentence} {refusal.next_step}".strip()
-        mine = _close(post, "parked_at = clock_timestamp(), attempts = attempts + 1, error = %s", (reason,))
+        # A receipt that was parked is tried anew with the next state of its message.
+        parked = "parked_at = clock_timestamp(), attempts = attempts + 1, failures = 0, error = %s"
+        mine = _close(post, parked, (reason,))
         if mine:
             tell_of_refusal(post, refusal, operators)
         return mine

@@ -131,6 +131,57 @@ async def test_an_unknown_outcome_is_looked_up_after_the_lease_and_posted_once(
     assert len(posts_of(slack, "once")) == (1 if is_stored else 2)
 
 
+async def test_blocks_at_which_slack_keeps_failing_are_left_out(slack: SandboxSlack, relay: None, rows: Rows) -> None:
+    slack.fail("chat.postMessage", error="internal_error", times=None, when=lambda call: bool(call.get("blocks")))
+    await tell_in_lane(slack, "other", "taken", channel="alerts")
+    await becomes(rows, "SELECT posted_at IS NOT NULL FROM slack_posts", [(True,)])
+
+    await in_database(queue_with_blocks, slack)
+    await becomes(rows, "SELECT failures FROM slack_posts WHERE posted_at IS NULL", [(1,)])
+    await rows("UPDATE slack_posts SET failures = 3 WHERE posted_at IS NULL")
+
+    await becomes(rows, "SELECT count(*) FROM slack_posts WHERE posted_at IS NOT NULL", [(2,)])
+    assert texts(slack) == ["The text says it all."]
+
+
+async def test_what_slack_always_fails_at_is_parked_and_told_and_the_lane_goes_on(
+    slack: SandboxSlack, relay: None, rows: Rows
+) -> None:
+    slack.fail("chat.postMessage", status=500, times=None, when=lambda call: call.get("text") == "poison")
+    await tell(slack, "taken", "poison", "next")
+    await becomes(rows, "SELECT failures FROM slack_posts WHERE payload->>'text' = 'poison'", [(1,)])
+
+    await rows("UPDATE slack_posts SET failures = 10 WHERE payload->>'text' = 'poison'")
+
+    await becomes(rows, "SELECT parked_at IS NOT NULL FROM slack_posts WHERE payload->>'text' = 'poison'", [(True,)])
+    await slack.until(lambda: texts(slack) == ["taken", "next"], 5)
+    await slack.until(lambda: bool(slack.direct_messages("olga")), 5)
+    assert slack.calls("conversations.history")
+
+
+async def test_an_outage_of_slack_parks_nothing(slack: SandboxSlack, relay: None, rows: Rows) -> None:
+    fault = slack.fail("chat.postMessage", status=500)
+    await tell(slack, "waits")
+
+    await becomes(rows, POSTS, [("waits", True, False, 1)])
+
+    assert fault.hits == 1
+    assert await rows("SELECT failures FROM slack_posts") == [(0,)]
+
+
+def queue_with_blocks(slack: SandboxSlack) -> None:
+    section = {"type": "section", "text": {"type": "mrkdwn", "text": "The text says it all."}}
+    with transaction():
+        posting.queue_post(
+            "with blocks",
+            PostKind.POST,
+            {"text": "The text says it all.", "blocks": [section]},
+            team_id=slack.team_id,
+            channel_id=slack.channel("support").id,
+            tenant_id=None,
+        )
+
+
 async def test_nothing_is_posted_again_before_a_look_up_succeeded(slack: SandboxSlack, relay: None, rows: Rows) -> None:
     slack.fail("chat.postMessage", drop_after_storing=True)
     fault = slack.fail("conversations.history", status=500)

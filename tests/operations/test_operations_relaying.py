@@ -29,6 +29,7 @@ from tests.operations.builders import (
 )
 
 FILES = timedelta(minutes=5)
+AGES = timedelta(hours=72)
 
 
 def lease() -> list[LeasedPost]:
@@ -142,7 +143,7 @@ def test_whoever_lost_the_lease_may_not_begin_nor_record(world: World, conversat
         relaying.begin(lost, CALL),
         relaying.record_delayed(lost, timedelta(0), "no"),
         relaying.record_not_posted(lost, "no"),
-        relaying.record_unknown(lost, "no"),
+        relaying.record_unknown(lost, "no", is_its_own=True, give_up_after=AGES),
         relaying.record_postponed(lost, timedelta(0), "no"),
         relaying.record_parked(lost, "no"),
         relaying.record_posted(lost, None),
@@ -232,7 +233,7 @@ def test_an_unknown_outcome_is_looked_up_when_the_lease_has_ended_and_never_befo
 ) -> None:
     post = in_flight(conversation)
 
-    relaying.record_unknown(post, "Slack did not answer in time.")
+    relaying.record_unknown(post, "Slack did not answer in time.", is_its_own=False, give_up_after=AGES)
 
     assert lease() == []
     world.end_leases()
@@ -240,6 +241,23 @@ def test_an_unknown_outcome_is_looked_up_when_the_lease_has_ended_and_never_befo
     assert again.post_started_at is not None
     relaying.record_postponed(again, timedelta(0), "Slack cannot be asked.")
     assert lease_one().post_started_at is not None
+
+
+@pytest.mark.parametrize(
+    ("is_its_own", "age", "failures"),
+    [(True, "0 h", 1), (False, "0 h", 0), (False, "73 h", 1)],
+    ids=["Slack takes others", "Slack is away", "Slack is away for too long"],
+)
+def test_a_failure_counts_against_a_post_where_no_outage_explains_it(
+    world: World, conversation: Conversation, *, is_its_own: bool, age: str, failures: int
+) -> None:
+    post = in_flight(conversation)
+    world.sql("UPDATE slack_posts SET created_at = now() - %s::interval", age)
+
+    relaying.record_unknown(post, "Slack answered 500.", is_its_own=is_its_own, give_up_after=AGES)
+
+    world.end_leases()
+    assert lease_one().failures == failures
 
 
 def test_what_slack_will_never_take_does_not_hold_up_what_is_behind_it(
