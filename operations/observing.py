@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from database import notify, set_tenant, tenant_transaction, transaction
-from models import ServerState, SessionCheck, WahaServer, WahaSession, now_utc, uuid7
+from models import ServerState, SessionCheck, SessionStatus, WahaServer, WahaSession, now_utc, uuid7
 from operations.sql import changed, clean, first, rows
 from waha.status import status_of
 
@@ -56,6 +56,8 @@ def observe_status(session: WahaSession, waha_status: str, *, at: datetime, sour
     status = status_of(waha_status)
     if status is None or status == session.status.value:
         _keep_word(session, waha_status)
+        if status is not None and source == "webhook":
+            _seen_again(session, status, at)
         return False
     written = changed(
         "UPDATE waha_sessions SET status = %(status)s, status_observed_at = %(at)s, status_changed_at = %(at)s, "
@@ -66,6 +68,7 @@ def observe_status(session: WahaSession, waha_status: str, *, at: datetime, sour
     )
     if not written:
         return False
+    session.status = SessionStatus(status)  # the next event of the same turn is compared with it
     SessionCheck.create(
         tenant_id=session.tenant_id,
         session_id=session.id,
@@ -77,6 +80,15 @@ def observe_status(session: WahaSession, waha_status: str, *, at: datetime, sour
     notify("messages")  # the queue of a session that works again goes on
     notify("sessions")
     return True
+
+
+def _seen_again(session: WahaSession, status: str, at: datetime) -> None:
+    """What was true before and comes later, since WAHA repeats its webhooks for 36 hours, shall not win over this."""
+    changed(
+        "UPDATE waha_sessions SET status_observed_at = %(at)s WHERE id = %(id)s AND tenant_id = %(tenant)s "
+        "AND status = %(status)s AND coalesce(status_observed_at < %(at)s, true)",
+        {"status": status, "at": at, "id": session.id, "tenant": session.tenant_id},
+    )
 
 
 def _keep_word(session: WahaSession, waha_status: str) -> None:

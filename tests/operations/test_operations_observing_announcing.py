@@ -12,7 +12,8 @@ from operations import announcing, observing
 from operations.announcing import Changed
 from operations.observing import Seen, observe_status, record_poll
 from operations.sending import lease, record_held
-from tests.operations.builders import ALERTS, LEASE, OPERATOR, World, lease_one, take, together, webhook
+from operations.webhook_inbox import NewWebhook, due_lanes, process, store
+from tests.operations.builders import ALERTS, HOUSE, LEASE, OPERATOR, World, lease_one, take, together, webhook
 
 NOW = now_utc()
 EARLIER, LATER = NOW - timedelta(minutes=5), NOW - timedelta(minutes=1)
@@ -45,6 +46,28 @@ def test_a_later_observation_wins_whatever_the_order_of_arrival(world: World, se
     assert status(world) == "working"
     checks = world.sql("SELECT status, raw_status, source FROM session_checks ORDER BY observed_at")
     assert checks == [("failed", "FAILED", "poll"), ("working", "WORKING", "poll")]
+
+
+def told(session: WahaSession, waha_status: str, at: datetime) -> NewWebhook:
+    return webhook(session, "session.status", {"status": waha_status}, timestamp=int(at.timestamp() * 1000))
+
+
+def test_of_two_statuses_in_one_turn_the_later_one_stands(world: World, session: WahaSession) -> None:
+    store([told(session, "STARTING", EARLIER), told(session, "WORKING", LATER)])
+
+    [lane] = due_lanes(10)
+    process(lane, house=HOUSE)
+
+    assert status(world) == "working"
+
+
+def test_a_status_that_comes_late_does_not_win_over_the_same_one_told_again(world: World, session: WahaSession) -> None:
+    observe(session, "STARTING", EARLIER - timedelta(days=2))
+    observe(session, "WORKING", EARLIER - timedelta(days=1))
+
+    take(told(session, "WORKING", LATER), told(session, "FAILED", EARLIER))
+
+    assert status(world) == "working"
 
 
 def test_two_observations_at_once_leave_the_later_one(world: World, session: WahaSession) -> None:
