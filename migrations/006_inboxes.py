@@ -7,7 +7,7 @@ DROP INDEX webhook_events_due_idx;
 DROP INDEX slack_events_due_idx;
 """
 
-# By WhatsApp's clock, which counts whole seconds: never compared with ours.
+# By WhatsApp's clock, which counts whole seconds; what is far ahead of ours is left out.
 WRITTEN = r"""
 ALTER TABLE conversations ADD COLUMN newest_written_at timestamptz;
 """

@@ -16,6 +16,8 @@ from waha.messages import Message as WahaMessage
 LONGEST_ID, _LONGEST_URL = 255, 500  # the columns'; a longer URL goes to the metadata
 # WhatsApp's clock counts whole seconds, and what is written in one of them arrives in any order.
 _IN_ORDER_WITHIN = timedelta(seconds=2)
+# A time further ahead is none: it would make whatever is written until then late.
+_CLOCKS_DIFFER = timedelta(minutes=1)
 
 # The conversation's row stays locked until the commit, so that the order of places is the order of commits. A message
 # that another lane keeps at this moment is waited for, and then nothing is written.
@@ -23,7 +25,9 @@ _KEEP = """
     WITH place AS (
         UPDATE conversations SET
             next_message_seq = next_message_seq + 1,
-            newest_written_at = greatest(newest_written_at, %(written_at)s),
+            newest_written_at = greatest(newest_written_at,
+                CASE WHEN %(written_at)s::timestamptz < clock_timestamp() + %(clocks_differ)s
+                    THEN %(written_at)s::timestamptz END),
             last_inbound_at = CASE WHEN %(is_inbound)s THEN clock_timestamp() ELSE last_inbound_at END
         WHERE id = %(conversation_id)s AND tenant_id = %(tenant_id)s
         RETURNING next_message_seq AS seq,
@@ -69,6 +73,7 @@ def keep(
         "written_at": told.timestamp,
         "may_be_late": may_be_late,
         "tolerance": _IN_ORDER_WITHIN,
+        "clocks_differ": _CLOCKS_DIFFER,
     }
     kept = entity(Message, _KEEP, row | _numbers(told, session) | _details(told, name))
     if kept is None:

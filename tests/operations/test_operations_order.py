@@ -267,6 +267,14 @@ def test_a_message_that_was_written_before_the_one_above_it_is_marked_late(
     assert world.sql("SELECT metadata->'late' FROM messages WHERE body = 'second'") == [(True if is_late else None,)]
 
 
+def test_a_message_of_the_far_future_makes_none_behind_it_late(
+    world: World, session: WahaSession, conversation: Conversation
+) -> None:
+    take(wrote(session, "odd", timestamp=4_000_000_000), wrote(session, "second", timestamp=WRITTEN_AT))
+
+    assert world.texts()[1].startswith("*")
+
+
 def test_what_is_read_from_the_history_is_not_marked_late(
     world: World, session: WahaSession, conversation: Conversation
 ) -> None:
