@@ -11,7 +11,7 @@ from operations.buttons import Act
 from operations.outcomes import NotYet
 from operations.receipts import show_receipt
 from operations.replaying import replay
-from operations.saying import excerpt_of, say_in_thread
+from operations.saying import excerpt_of, lock_thread_of, say_in_thread
 from operations.sql import clean, entity, value
 from slack.mrkdwn import foreign
 from waha.answers import REACHOUT_TIMELOCK
@@ -165,10 +165,12 @@ def _settle(session: WahaSession, waha_message_id: str) -> Message | None:
 
 def _refuse(session: WahaSession, event: AckEvent) -> Message | None:
     """WhatsApp refused what WAHA had taken. For a chat that may not be begun now, a new message waits in its place."""
+    message_id = _ours(session, event.message_id)
+    if message_id is not None:
+        lock_thread_of(message_id, session.tenant_id)
     code = event.error.code if event.error is not None else None
     if code != str(REACHOUT_TIMELOCK):
         return _fail(session, event, "WhatsApp refused it" + (f" (code {code})" if code else "") + ".")
-    message_id = _ours(session, event.message_id)
     is_new_contact = message_id is not None and restrictions.is_to_new_contact(message_id)
     restrictions.restrict(session.tenant_id, session.id, until=restrictions.time_in(event.error))
     if not is_new_contact:

@@ -49,8 +49,8 @@ def _give_up(one: _Outdated, age: timedelta) -> None:
         reason,
     ):
         message = Message.get_by_id(one.message_id)
-        show_receipt(message)
         say_failed(message)
+        show_receipt(message)
     elif _write(
         one, age, "send_started_at IS NOT NULL", "parked_at = clock_timestamp(), hold_reason = %(why)s", UNKNOWN
     ):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from models import Direction, Message
 from operations.buttons import Act, with_buttons
 from operations.conversations import living
 from operations.posting import queue_in_thread
+from operations.sql import value
 from slack.mrkdwn import foreign
 
 _EXCERPT = 80
@@ -14,6 +17,15 @@ _EXCERPT = 80
 def excerpt_of(message: Message) -> str:
     """How people recognise the message; as mrkdwn."""
     return foreign(message.body[:_EXCERPT]) + ("…" if len(message.body) > _EXCERPT else "")
+
+
+def lock_thread_of(message_id: UUID, tenant_id: UUID) -> None:
+    """Take the message's conversation before the message: its channel stays what it is until the words are queued."""
+    value(
+        "SELECT id FROM conversations WHERE id = "
+        "(SELECT conversation_id FROM messages WHERE id = %s AND tenant_id = %s) FOR NO KEY UPDATE",
+        (message_id, tenant_id),
+    )
 
 
 def say_in_thread(message: Message, text: str, *acts: Act) -> None:

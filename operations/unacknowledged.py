@@ -16,7 +16,7 @@ from database import tenant_transaction, transaction
 from models import Message
 from operations.buttons import Act
 from operations.receipts import show_receipt
-from operations.saying import excerpt_of, say_in_thread
+from operations.saying import excerpt_of, lock_thread_of, say_in_thread
 from operations.sql import changed, rows
 from waha.acks import Receipt
 
@@ -84,15 +84,16 @@ def record_waiting(one: Unacknowledged) -> bool:
 def record_unconfirmed(one: Unacknowledged) -> bool:
     """People decide. The message goes on to `delivered` by itself where WhatsApp's word comes late."""
     with tenant_transaction(one.tenant_id):
+        lock_thread_of(one.message_id, one.tenant_id)
         given_up = _write(one, f"status = 'failed', error_message = %(why)s, {_FREE}", why=_UNCONFIRMED)
         if given_up:
             message: Message = Message.get_by_id(one.message_id)
-            show_receipt(message)
             text = (
                 f"❌ Not confirmed: “{excerpt_of(message)}”. WAHA took it, and WhatsApp has not confirmed it since. It "
                 "may still arrive: look on the phone before you send it again."
             )
             say_in_thread(message, text, Act.SEND_AGAIN, Act.EDIT, Act.DISCARD)
+            show_receipt(message)
         return given_up
 
 

@@ -16,6 +16,7 @@ from tests.operations.builders import (
     World,
     acked,
     also_known_as,
+    beside,
     handle_webhooks,
     lease_one,
     said,
@@ -313,3 +314,17 @@ def test_what_whatsapp_refuses_to_begin_keeps_its_place_and_its_age(
         "SELECT body, created_at < now() - interval '1 h' FROM messages WHERE status = 'queued' ORDER BY seq"
     )
     assert waiting == [("1", True), ("2", False), ("3", False)]
+
+
+def test_that_a_message_failed_is_said_in_the_channel_that_its_conversation_has_by_then(
+    world: World, session: WahaSession, conversation: Conversation
+) -> None:
+    message = sent(world, conversation)
+
+    with tenant_transaction(session.tenant_id):
+        Conversation.update(slack_channel_id=None).where(Conversation.id == conversation.id).execute()
+        refused = beside(partial(acknowledge, session, message, -1))
+
+    refused.result(20)
+    assert state_of(world, message) == "failed"
+    assert world.texts() == []

@@ -10,7 +10,7 @@ from models import Conversation, Message, MessageStatus, WahaSession, uuid7
 from operations import dead_letters, deciding, sending, unacknowledged
 from operations.buttons import Act
 from operations.unacknowledged import Unacknowledged
-from tests.operations.builders import ANA, CALL, LEASE, World, acked, lease_one, take, together, webhook
+from tests.operations.builders import ANA, CALL, LEASE, World, acked, beside, lease_one, take, together, webhook
 
 WAIT = timedelta(seconds=60)
 
@@ -184,3 +184,16 @@ def test_a_message_that_waits_for_whatsapp_holds_up_none_behind_it(
     later = world.message(conversation)
 
     assert lease_one().message_id == later.id
+
+
+def test_what_is_said_goes_to_the_channel_that_the_conversation_has_by_then(
+    world: World, pending: Message, conversation: Conversation
+) -> None:
+    [leased] = lease()
+
+    with tenant_transaction(pending.tenant_id):
+        Conversation.update(slack_channel_id=None).where(Conversation.id == conversation.id).execute()
+        given_up = beside(partial(unacknowledged.record_unconfirmed, leased))
+
+    assert given_up.result(20)
+    assert world.texts() == []
