@@ -85,7 +85,7 @@ class ChannelReader:
         try:
             await self._catch_up(channel, identity)
         except SlackRateLimited as error:
-            await in_database(catching_up.postpone, channel, error.sentence, pause=error.retry_after)
+            await in_database(catching_up.postpone, channel, error.sentence, pause=error.retry_after, is_asked=True)
             log.warning("Slack asks for a pause, catching up goes on after it", **facts)
         except SlackError as error:
             pause = _REFUSED_PAUSE if isinstance(error, SlackRefused) else None

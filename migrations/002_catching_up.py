@@ -17,6 +17,10 @@ CREATE TABLE catch_ups (
     requested_for text,        -- what the gap was
     attempts integer NOT NULL DEFAULT 0,
     next_attempt_at timestamptz NOT NULL DEFAULT now(),
+    not_before timestamptz,    -- Slack asked for this pause: no gap shortens it
+    tried_mark text,           -- under another one a pause is over
+    gap_since timestamptz,     -- where reading began after the last gap that none followed closely
+    gap_read_at timestamptz,   -- when that was read
     lease_token uuid,
     lease_expires_at timestamptz,
     error text,
@@ -46,7 +50,9 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     requested AS (
         INSERT INTO catch_ups AS known (id, side, place, requested_at, requested_for)
         SELECT gen_random_uuid(), side, name, clock_timestamp(), 'switchboard' FROM place ORDER BY side, name
-        ON CONFLICT (side, place) DO UPDATE SET requested_at = clock_timestamp(), requested_for = 'switchboard'
+        ON CONFLICT (side, place) DO UPDATE SET requested_at = clock_timestamp(), requested_for = 'switchboard',
+            attempts = 0,
+            next_attempt_at = greatest(least(known.next_attempt_at, clock_timestamp() + interval '2 s'), known.not_before)
         RETURNING known.id
     )
     SELECT count(*) FROM requested
@@ -83,7 +89,7 @@ BEGIN
             SELECT concat_ws('/', extract(epoch FROM s.status_changed_at), extract(epoch FROM v.state_changed_at), v.start_timestamp) AS mark
         ) seen
         WHERE c.side = 'waha' AND s.server = ANY (p_servers)
-            AND c.next_attempt_at <= clock_timestamp()
+            AND (c.next_attempt_at <= clock_timestamp() OR c.tried_mark IS DISTINCT FROM seen.mark)
             AND (c.lease_token IS NULL OR c.lease_expires_at < clock_timestamp())
             AND (c.caught_up_to IS NULL OR c.requested_at > c.caught_up_to OR c.mark IS DISTINCT FROM seen.mark
                 OR c.caught_up_to < clock_timestamp() - p_every)
@@ -92,7 +98,8 @@ BEGIN
         FOR NO KEY UPDATE OF c SKIP LOCKED
     ),
     leased AS (
-        UPDATE catch_ups c SET lease_token = gen_random_uuid(), lease_expires_at = clock_timestamp() + p_lease
+        UPDATE catch_ups c SET lease_token = gen_random_uuid(), lease_expires_at = clock_timestamp() + p_lease,
+            tried_mark = due.mark, attempts = CASE WHEN c.tried_mark IS DISTINCT FROM due.mark THEN 0 ELSE c.attempts END
         FROM due WHERE c.id = due.id
         RETURNING c.*, due.session_id, due.version, due.mark AS seen_mark
     ),

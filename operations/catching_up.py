@@ -151,8 +151,15 @@ def go_on(leased: Leased) -> bool:
         return _write(leased, "lease_token = NULL, lease_expires_at = NULL, next_attempt_at = clock_timestamp()")
 
 
-def postpone(leased: Leased, reason: str, *, pause: timedelta | None = None, operators: Collection[str] = ()) -> bool:
-    """It could not be read: later again, or after `pause` where somebody asked for one.
+def postpone(
+    leased: Leased,
+    reason: str,
+    *,
+    pause: timedelta | None = None,
+    is_asked: bool = False,
+    operators: Collection[str] = (),
+) -> bool:
+    """It could not be read: later again, or after `pause`, which a gap shortens unless it `is_asked` for by Slack.
 
     The operators are told once of what keeps failing: what was missed there reaches nobody meanwhile.
     """
@@ -160,9 +167,9 @@ def postpone(leased: Leased, reason: str, *, pause: timedelta | None = None, ope
         is_mine = _write(
             leased,
             "lease_token = NULL, lease_expires_at = NULL, attempts = attempts + 1, error = %s, next_attempt_at = "
-            "clock_timestamp() + coalesce(%s, least(interval '5 s' * 2 ^ least(attempts, 6), interval '5 min'))",
-            reason,
-            pause,
+            "clock_timestamp() + coalesce(%s, least(interval '5 s' * 2 ^ least(attempts, 6), interval '5 min')), "
+            "not_before = CASE WHEN %s THEN clock_timestamp() + %s END",
+            *(reason, pause, is_asked, pause),
         )
         if is_mine and value("SELECT attempts FROM catch_ups WHERE id = %s", (leased.catch_up_id,)) == _TOLD_AFTER:
             _tell(leased, reason, operators)

@@ -361,6 +361,35 @@ def test_a_session_that_cannot_be_read_waits_longer_each_time(world: World) -> N
     assert world.value(waits) == 10
 
 
+WAITS = "SELECT extract(epoch FROM next_attempt_at - now())::float FROM catch_ups"
+
+
+@pytest.mark.usefixtures("session")
+@pytest.mark.parametrize(
+    ("is_asked", "least", "most"), [(False, 0, 3), (True, 200, 300)], ids=["ours ends", "Slack's stays"]
+)
+def test_a_gap_ends_a_pause_that_nobody_asked_for(world: World, *, is_asked: bool, least: int, most: int) -> None:
+    leased = lease_one()
+    world.sql("UPDATE catch_ups SET attempts = 6")
+    catching_up.postpone(leased, "WAHA hangs.", pause=timedelta(minutes=5), is_asked=is_asked)
+
+    catching_up.request(servers=["main"])
+
+    assert least < world.value(WAITS) < most
+    assert world.value("SELECT attempts FROM catch_ups") == 0
+
+
+@pytest.mark.usefixtures("session")
+def test_a_server_that_was_restarted_is_read_without_waiting_for_the_pause_before(world: World) -> None:
+    catching_up.postpone(lease_one(), "WAHA hangs.", pause=timedelta(minutes=5))
+    assert lease() == []
+
+    world.sql("UPDATE waha_servers SET start_timestamp = 2")
+
+    catching_up.postpone(lease_one(), "WAHA hangs.", pause=timedelta(minutes=5))
+    assert lease() == []
+
+
 @pytest.mark.usefixtures("session")
 def test_a_daemon_that_starts_asks_for_its_servers_sessions(world: World) -> None:
     complete(lease_one())
