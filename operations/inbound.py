@@ -18,11 +18,12 @@ from operations.outcomes import Early, NotYet, Parked
 from operations.posting import queue_in_thread, tell, tell_person
 from operations.receipts import show_receipt
 from operations.relayed import relay_inbound
-from operations.sql import changed, clean, entity, try_share
+from operations.sql import changed, clean, entity, try_share, value
 from slack.mrkdwn import foreign
 from waha import events
 from waha.chat_ids import kind_of
 from waha.messages import Message as WahaMessage
+from waha.webhooks import history_id
 
 # WAHA's session carries our row's id under this name, and repeats it in every event.
 SESSION_METADATA = "switchboard.session"
@@ -144,7 +145,7 @@ def _message(heard: Heard, told: WahaMessage, turn: _Turn) -> None:
         turn.at_the_end.append(lambda: delivery.confirm(session, told))
         _divide(divider, told, turn)
         return
-    if _is_known(told, turn):
+    if _is_known(heard, told, turn):
         _divide(divider, told, turn)
         return
     conversation = turn.conversation_with(_customer(told))
@@ -166,7 +167,7 @@ def _divide(divider: str, told: WahaMessage, turn: _Turn) -> None:
         queue_in_thread(conversation, divider)
 
 
-def _is_known(told: WahaMessage, turn: _Turn) -> bool:
+def _is_known(heard: Heard, told: WahaMessage, turn: _Turn) -> bool:
     """Whether the message was kept before: events come at least once, and one message by several.
 
     Raises:
@@ -178,13 +179,24 @@ def _is_known(told: WahaMessage, turn: _Turn) -> bool:
     is_same_text = clean(told.body) in {"", kept.body, kept.metadata.get("edited_body")}
     # A customer is `@c.us` in one event and `@lid` in the next; two of one kind are two customers.
     is_twin = {kind_of(told.chat_id), kind_of(str(kept.chat_id))} == {"person", "lid"}
-    if not (is_same_text and (told.chat_id == kept.chat_id or is_twin)):
+    is_same_chat = told.chat_id == kept.chat_id or is_twin
+    # The history tells an edited message by its new text, and the webhook that WAHA repeats by the old one.
+    if not is_same_chat or not (is_same_text or heard.is_history or _was_read_from_history(told, turn.session)):
         raise Parked("Another message was kept under this message's id.")
     if is_twin:
         both = _customer(told, str(kept.chat_id))
         turn.forget_conversation()
         unite(turn.session, both)
     return True
+
+
+def _was_read_from_history(told: WahaMessage, session: WahaSession) -> bool:
+    return bool(
+        value(
+            "SELECT EXISTS (SELECT 1 FROM webhook_events WHERE server = %s AND session = %s AND event_id = %s)",
+            (session.server, session.external_session_id, history_id(told.message_id, from_me=told.from_me)),
+        )
+    )
 
 
 def _hold(message: Message, turn: _Turn) -> None:

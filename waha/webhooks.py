@@ -144,7 +144,7 @@ def as_webhook(
     if whole is None:
         raise MalformedEvent("The row tells no message id or no chat.")
     event = {
-        "id": f"{HISTORY}{'true' if whole.from_me else 'false'}_{whole.bare}",
+        "id": history_id(whole.bare, from_me=whole.from_me),
         "event": "message.any",
         "session": session,
         "metadata": dict(metadata or {}),
@@ -153,3 +153,8 @@ def as_webhook(
         "environment": {"engine": engine, "version": version},
     }
     return json.dumps(event).encode()
+
+
+def history_id(message_id: str, *, from_me: bool) -> str:
+    """The id of the event as which a message of the history comes."""
+    return f"{HISTORY}{'true' if from_me else 'false'}_{message_id}"

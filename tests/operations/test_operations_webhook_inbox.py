@@ -24,6 +24,7 @@ from tests.operations.builders import (
     together,
     webhook,
 )
+from waha.webhooks import history_id
 
 
 def wrote(session: WahaSession, body: str, message_id: str = "", chat_id: str = CUSTOMER, **more: Any) -> NewWebhook:
@@ -132,6 +133,30 @@ def test_another_message_under_a_known_id_is_parked(
     take(wrote(session, "Hi", "3A01"), wrote(session, **({"body": "Hi", "message_id": "3A01"} | other)))
 
     assert messages(world) == ["Hi"]
+    assert errors(world) == ["Another message was kept under this message's id."]
+
+
+@pytest.mark.parametrize("is_live_first", [True, False])
+def test_a_message_that_was_edited_between_its_webhook_and_the_history_is_one_message(
+    world: World, session: WahaSession, conversation: Conversation, *, is_live_first: bool
+) -> None:
+    live = wrote(session, "helo", "3A01")
+    recovered = replace(wrote(session, "hello", "3A01"), event_id=history_id("3A01", from_me=False))
+    came = [live, recovered] if is_live_first else [recovered, live]
+
+    take(*came)
+
+    assert errors(world) == []
+    assert messages(world) == ["helo" if is_live_first else "hello"]
+
+
+def test_a_message_of_the_history_under_another_customers_id_is_parked(
+    world: World, session: WahaSession, conversation: Conversation
+) -> None:
+    other = wrote(session, "Hi", "3A01", "4917700000000@c.us")
+
+    take(wrote(session, "Hi", "3A01"), replace(other, event_id=history_id("3A01", from_me=False)))
+
     assert errors(world) == ["Another message was kept under this message's id."]
 
 
