@@ -131,9 +131,9 @@ class ChannelReader:
         self, channel: LeasedChannel, threads: Mapping[str, Thread], identity: Identity
     ) -> dict[str, float]:
         """Roots and their latest replies, the latest first, where that is later than the last catch-up."""
-        if not threads:
-            return {}
-        since, oldest = channel.since.timestamp(), float(min(threads, key=float))
+        since = channel.since.timestamp()
+        # Also without threads: the first one's root may be posted and not recorded.
+        oldest = min(since, *(float(ts) for ts in threads)) if threads else since
         roots = await self._messages(channel, oldest=oldest - 1)
         latest = {
             str(root["ts"]): float(root.get("latest_reply") or 0)

@@ -111,6 +111,18 @@ async def test_people_who_talk_elsewhere_in_the_channel_are_not_read(place: Plac
     assert place.slack.calls("conversations.replies") == []
 
 
+async def test_a_reply_below_the_first_root_of_a_channel_is_read_also_before_that_is_recorded(
+    place: Place, rows: Rows
+) -> None:
+    [root] = await place.threads(1)
+    place.unheard(root)
+    await rows("UPDATE conversations SET slack_thread_ts = NULL")
+
+    await place.read()
+
+    assert await rows(STORED) == [(1,)]
+
+
 async def test_a_short_pause_is_waited_for_and_a_long_one_gives_the_channel_back(place: Place, rows: Rows) -> None:
     [root] = await place.threads(1)
     place.unheard(root)
