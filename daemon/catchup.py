@@ -23,6 +23,7 @@ from waha.messages import Message
 log = get_logger(__name__)
 
 _AT_ONCE = 2
+_MOST_FAILURES = 3
 
 
 class Interrupted(Exception):
@@ -110,7 +111,7 @@ class SessionReader:
         if is_all:
             await in_database(catching_up.complete_session, session, since=since, account=account)
         else:
-            await in_database(catching_up.go_on, session)
+            await in_database(catching_up.go_on, session, pause=catching_up.MORE_AFTER)
         if recovered or receipts:
             found = {"recovered": recovered, "receipts": receipts, "is_all": is_all}
             log.warning(
@@ -139,12 +140,20 @@ class SessionReader:
     async def _receipts(self, client: WahaClient, session: LeasedSession) -> int:
         """How far messages got that are not known to have arrived: the history tells no receipts, each is asked for."""
         found: list[Message] = []
+        failures = 0
         for message_id in await in_database(missed_messages.unacknowledged, session):
             await self.keep(session)
             try:
                 told = await client.find_message(session.external_session_id, message_id)
             except NotImplementedByEngine:
                 break
+            except WahaError as error:
+                # Receipts are no reason to read messages again: the next catch-up asks for them.
+                log.debug("receipt not found out", session_id=session.session_id, reason=error.sentence)
+                failures += 1
+                if failures >= _MOST_FAILURES:
+                    break
+                continue
             if told is not None and told.from_me:
                 found.append(told)
         return await in_database(missed_messages.store_receipts, session, found) if found else 0

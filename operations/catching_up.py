@@ -26,8 +26,10 @@ _ONCE_MORE_AFTER = _SETTLED + timedelta(seconds=1)
 _SETTLED_QUIET = timedelta(minutes=2)
 # WAHA sorts by seconds of WhatsApp's clock, and may learn of a message some minutes after it was written.
 _OVERLAP_OF_SESSIONS = timedelta(seconds=300)
-# Slack's own clock, and nothing appears behind it.
-_OVERLAP_OF_CHANNELS = timedelta(seconds=30)
+# `until` is PostgreSQL's clock, which may be ahead of Slack's; what is known is not stored again.
+_OVERLAP_OF_CHANNELS = timedelta(minutes=5)
+# The inbox handles meanwhile what was stored: the next turn reads past it from the beginning.
+MORE_AFTER = timedelta(seconds=5)
 
 # Some minutes, for a WAHA that is only just starting.
 _TOLD_AFTER = 5
@@ -145,10 +147,17 @@ def complete_channel(leased: LeasedChannel) -> bool:
         )
 
 
-def go_on(leased: Leased) -> bool:
-    """There was more than is stored at once; the rest is read at the next turn, which begins at the same place."""
+def go_on(leased: Leased, *, pause: timedelta = timedelta(0)) -> bool:
+    """It ends early: the rest is read at the next turn, which begins at the same place.
+
+    A thread may get a second divider then, for what the first one does not count.
+    """
     with transaction():
-        return _write(leased, "lease_token = NULL, lease_expires_at = NULL, next_attempt_at = clock_timestamp()")
+        return _write(
+            leased,
+            "lease_token = NULL, lease_expires_at = NULL, next_attempt_at = clock_timestamp() + %s",
+            pause,
+        )
 
 
 def postpone(

@@ -20,9 +20,8 @@ from operations.sql import clean, database_now, rows
 from operations.store import insert_many
 from operations.webhook_inbox import NewWebhook
 from waha.acks import receipt_of
-from waha.chat_ids import kind_of
+from waha.chat_ids import IGNORED_KINDS, kind_of
 from waha.events import MalformedEvent, MessageEvent
-from waha.history import IGNORED_CHATS
 from waha.loose_json import Object
 from waha.messages import Message
 from waha.webhooks import as_webhook, parse
@@ -156,7 +155,7 @@ def store_receipts(leased: LeasedSession, found: Sequence[Message]) -> int:
 
 def _missed(row: Object, otherwise: datetime) -> Missed | None:
     told = Message.parse(row)
-    if told is None or kind_of(told.chat_id) in IGNORED_CHATS or "\0" in told.chat_id + told.message_id:
+    if told is None or kind_of(told.chat_id) in IGNORED_KINDS or "\0" in told.chat_id + told.message_id:
         return None
     chat_ids = tuple(dict.fromkeys(one for one in (told.chat_id, told.alternate_chat_id) if one))
     return Missed(told.message_id[:255], told.from_me, chat_ids, told.timestamp or otherwise, told.body, row)

@@ -7,6 +7,9 @@ from typing import Literal
 
 Kind = Literal["person", "lid", "group", "newsletter", "broadcast", "other"]
 
+# Stories and channels: nobody's conversation.
+IGNORED_KINDS: frozenset[Kind] = frozenset({"broadcast", "newsletter"})
+
 _KIND_OF_SERVER: dict[str, Kind] = {
     "c.us": "person",
     "lid": "lid",

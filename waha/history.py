@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 
 from waha.calls import WahaCalls, in_path
-from waha.chat_ids import Kind, kind_of
+from waha.chat_ids import IGNORED_KINDS, kind_of
 from waha.errors import (
     MessageUnknown,
     NotImplementedByEngine,
@@ -24,8 +24,6 @@ from waha.payloads import ChatActivity, ChatOverview
 PAGE_SIZE = 100
 # WAHA leaves out reactions and the like after it has cut a page, so an empty one may stand before a full one.
 EMPTY_PAGES_AT_THE_END = 2
-# Stories and channels: nobody's conversation.
-IGNORED_CHATS: frozenset[Kind] = frozenset({"broadcast", "newsletter"})
 # What the next chat would be answered too.
 _OF_EVERY_CHAT = (WahaNotSent, WahaUnavailable, WahaKeyRefused, NotWaha, SessionNotReady)
 
@@ -159,7 +157,7 @@ class HistoryCalls(WahaCalls):
                 # A chat that tells no time is asked: it costs a call, and leaving it out might cost a message.
                 if chat.changed_at is not None and chat.changed_at < since:
                     return
-                if kind_of(chat.chat_id) not in IGNORED_CHATS:
+                if kind_of(chat.chat_id) not in IGNORED_KINDS:
                     yield chat.chat_id
             offset += PAGE_SIZE
             await turn()

@@ -253,6 +253,23 @@ async def test_receipts_of_what_was_sent_are_asked_for(session: UUID, rows: Rows
         await becomes(rows, "SELECT count(*) FROM webhook_events WHERE event_name = 'message.ack'", [(1,)])
 
 
+async def test_a_receipt_that_cannot_be_found_out_keeps_no_session_from_being_caught_up_with(
+    session: UUID, rows: Rows
+) -> None:
+    async with opened("GOWS") as place:
+        [(tenant_id,)] = await rows("SELECT id FROM tenants")
+        await rows(
+            "INSERT INTO messages (id, tenant_id, session_id, direction, status, waha_message_id, sent_at) "
+            "VALUES (%s, %s, %s, 'outbound', 'sent', '3EB0AAAAAAAAAAAAAAAAAA', now())",
+            *(uuid7(), tenant_id, session),
+        )
+        place.waha.answer("/api/*/chats/all/messages/*", status=500, body={"statusCode": 500})
+
+        await place.read()
+
+        assert await rows("SELECT caught_up_to IS NOT NULL, error FROM catch_ups") == [(True, None)]
+
+
 async def test_a_server_that_hangs_keeps_no_other_waiting(session: UUID, rows: Rows) -> None:
     async with opened("GOWS") as place:
         [(tenant_id,)] = await rows("SELECT id FROM tenants")
