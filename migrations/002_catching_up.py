@@ -114,7 +114,15 @@ BEGIN
     )
     SELECT l.id, l.lease_token, s.tenant_id, s.id, s.external_session_id::text, s.server, s.engine, l.version,
         s.ids_refused_at IS NOT NULL OR s.engine = 'WEBJS', l.account,
-        greatest(coalesce(l.begins_at, first.worked_at), l.caught_up_to - p_overlap), coalesce(s.status_changed_at, s.created_at),
+        greatest(
+            coalesce(l.begins_at, first.worked_at),
+            least(l.caught_up_to - p_overlap, CASE
+                -- WhatsApp brings what was missed some time after a gap: a gap that follows soon may swallow that.
+                WHEN l.gap_read_at > clock_timestamp() - interval '15 min'
+                    AND (l.requested_at > l.gap_read_at OR l.mark IS DISTINCT FROM l.seen_mark)
+                THEN l.gap_since
+            END)
+        ), coalesce(s.status_changed_at, s.created_at),
         clock_timestamp() - CASE WHEN l.cause = 'quiet' THEN p_settled_quiet ELSE p_settled END,
         l.cause, l.seen_mark
     FROM caused l

@@ -31,6 +31,12 @@ _OVERLAP_OF_CHANNELS = timedelta(minutes=5)
 # The inbox handles meanwhile what was stored: the next turn reads past it from the beginning.
 MORE_AFTER = timedelta(seconds=5)
 
+# A gap that none preceded closely; of those that follow each reads what this one's end may not have brought yet.
+_IS_FIRST_GAP = (
+    "(mark IS DISTINCT FROM %s OR gap_read_at IS NULL OR requested_at > gap_read_at) "
+    "AND (gap_read_at < clock_timestamp() - interval '15 min') IS NOT FALSE"
+)
+
 # Some minutes, for a WAHA that is only just starting.
 _TOLD_AFTER = 5
 
@@ -124,9 +130,12 @@ def complete_session(leased: LeasedSession, *, since: datetime, account: str | N
             "account = coalesce(%s, account), "
             "requested_at = CASE WHEN mark IS DISTINCT FROM %s THEN greatest(requested_at, %s) ELSE requested_at END, "
             "requested_for = CASE WHEN mark IS DISTINCT FROM %s THEN 'waha' ELSE requested_for END, "
-            "next_attempt_at = clock_timestamp() + %s",
+            "next_attempt_at = clock_timestamp() + %s, "
+            f"gap_since = CASE WHEN {_IS_FIRST_GAP} THEN %s ELSE gap_since END, "
+            f"gap_read_at = CASE WHEN {_IS_FIRST_GAP} THEN clock_timestamp() ELSE gap_read_at END",
             *(leased.until, leased.mark, account, since, since, account),
             *(leased.mark, leased.until + _SETTLED, leased.mark, _ONCE_MORE_AFTER),
+            *(leased.mark, since, leased.mark),
         )
         if is_mine:
             changed(

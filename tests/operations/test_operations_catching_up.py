@@ -361,6 +361,27 @@ def test_a_session_that_cannot_be_read_waits_longer_each_time(world: World) -> N
     assert world.value(waits) == 10
 
 
+@pytest.mark.usefixtures("session")
+@pytest.mark.parametrize(("minutes", "reads_again"), [(5, True), (20, False)])
+def test_a_gap_soon_after_another_is_read_from_where_that_began(
+    world: World, minutes: int, *, reads_again: bool
+) -> None:
+    complete(lease_one())
+    hours_ago = datetime.now(UTC) - timedelta(hours=2)
+    world.sql(
+        "UPDATE catch_ups SET gap_since = %s, gap_read_at = now() - %s, begins_at = now() - interval '1 day', "
+        "caught_up_to = now() - interval '2 min', requested_at = NULL",
+        *(hours_ago, timedelta(minutes=minutes)),
+    )
+
+    world.sql("UPDATE waha_servers SET start_timestamp = 2")
+    leased = lease_one()
+
+    assert (leased.since == hours_ago) is reads_again
+    complete(leased)
+    assert (world.value("SELECT gap_since FROM catch_ups") == hours_ago) is reads_again
+
+
 WAITS = "SELECT extract(epoch FROM next_attempt_at - now())::float FROM catch_ups"
 
 
