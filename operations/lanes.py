@@ -135,10 +135,18 @@ class Inbox(Generic[Row]):
         return bool(self.work_off(lane, lambda claimed: handle(claimed[0]), when_lost=when_lost))
 
     def call_back(self, about: Collection[str]) -> bool:
-        """What waits in these lanes is due: what it is about is here with the end of the running transaction."""
+        """What waits in these lanes is due: what it waits for is here with the end of the running transaction.
+
+        What failed keeps its pause. What somebody is at is left to them: they may wait for what this one has locked.
+        """
         return bool(
             changed(
-                f"UPDATE {self._table} SET next_attempt_at = clock_timestamp() WHERE lane = ANY (%s) AND {self._open}",  # noqa: S608 - names of ours
+                f"""
+                UPDATE {self._table} SET next_attempt_at = clock_timestamp() WHERE id IN (
+                    SELECT id FROM {self._table} WHERE lane = ANY (%s) AND {self._open} AND attempts = 0
+                        AND next_attempt_at > clock_timestamp() FOR NO KEY UPDATE SKIP LOCKED
+                )
+                """,  # noqa: S608 - names of ours
                 (list(about),),
             )
         )

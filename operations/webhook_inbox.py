@@ -13,7 +13,7 @@ from operations.inbound import Heard
 from operations.lanes import Inbox, Kept
 from operations.outcomes import NotYet, Parked
 from operations.posting import tell_person
-from operations.sql import database_now, first, value
+from operations.sql import database_now, first, rows
 from operations.store import insert_many
 from slack.mrkdwn import foreign
 from waha.events import MalformedEvent
@@ -113,30 +113,41 @@ def _handle(claimed: Sequence[_Webhook], house: inbound.House) -> UUID:
         if ours is not None and ours != str(owner.session_id):
             raise Parked("WAHA's session carries another row's id: it was not made by this installation.")
     set_tenant(owner.tenant_id)
-    _wait_for_other_lane(claimed, owner)
+    behind = _wait_for_other_lanes(claimed, owner)
     arrived = inbound.handle(heard, owner.session_id, house=house)
-    if arrived and _INBOX.call_back([inbound.waits_for(claimed[0].session, message_id) for message_id in arrived]):
+    about = [inbound.waits_for(claimed[0].session, message_id) for message_id in arrived]
+    if about + behind and _INBOX.call_back(about + behind):
         notify("webhooks")
     return owner.tenant_id
 
 
-def _wait_for_other_lane(claimed: Sequence[_Webhook], owner: _Owner) -> None:
+@dataclass(frozen=True)
+class _Waiting:
+    lane: str
+    position: int
+
+
+def _wait_for_other_lanes(claimed: Sequence[_Webhook], owner: _Owner) -> list[str]:
     """A customer with two chat ids has two lanes and one thread: what came first under the other id goes first.
 
     Nobody waits in a circle, since all places are different.
+
+    Returns:
+        The other lanes, where messages wait that came after these.
 
     Raises:
         NotYet: a message with an earlier place waits there.
     """
     newest = max((row.position for row in claimed if row.event_name in _MESSAGES), default=None)
     if newest is None:
-        return
-    first_elsewhere = value(
+        return []
+    elsewhere = rows(
+        _Waiting,
         """
-        SELECT min(first.position) FROM conversation_chats mine
+        SELECT first.lane, first.position FROM conversation_chats mine
         JOIN conversation_chats other ON other.conversation_id = mine.conversation_id AND other.id <> mine.id
         CROSS JOIN LATERAL (
-            SELECT position FROM webhook_events
+            SELECT lane, position FROM webhook_events
             WHERE lane = %(session)s || '/' || other.chat_id AND processed_at IS NULL AND parked_at IS NULL
                 AND event_name = ANY (%(messages)s)
             ORDER BY lane, position LIMIT 1
@@ -151,8 +162,9 @@ def _wait_for_other_lane(claimed: Sequence[_Webhook], owner: _Owner) -> None:
             "chat_id": claimed[0].lane.removeprefix(f"{claimed[0].session}/"),
         },
     )
-    if first_elsewhere is not None and first_elsewhere < newest:
+    if any(first.position < newest for first in elsewhere):
         raise NotYet("An earlier message of this customer came under their other id.")
+    return [first.lane for first in elsewhere]
 
 
 def _heard(row: _Webhook) -> Heard:

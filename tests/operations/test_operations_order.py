@@ -254,6 +254,21 @@ def test_what_a_customer_writes_under_two_chat_ids_stays_in_the_order_in_which_i
     assert world.value("SELECT max(attempts) FROM webhook_events") == 0
 
 
+def test_a_customers_two_lanes_take_turns_without_a_pause(
+    world: World, session: WahaSession, conversation: Conversation
+) -> None:
+    take(wrote(session, "0", **also_known_as(HIDDEN)))
+    store([wrote(session, str(number), chat_id=(CUSTOMER, HIDDEN)[number % 2]) for number in range(1, 9)])
+
+    while still_open(world):
+        due = due_lanes(10)
+        assert due, "both lanes wait for a pause to end"
+        for lane in due:
+            process(lane, house=HOUSE)
+
+    assert [text[-1] for text in world.texts()] == list("012345678")
+
+
 @pytest.mark.parametrize(("seconds", "is_late"), [(-60, True), (-3, True), (-2, False), (0, False), (5, False)])
 def test_a_message_that_was_written_before_the_one_above_it_is_marked_late(
     world: World, session: WahaSession, conversation: Conversation, *, seconds: int, is_late: bool
