@@ -10,6 +10,8 @@ from operations.webhook_inbox import NewWebhook
 
 # More than can be stored within WAHA's patience (8 s): it is better told to come back.
 MOST_WAITING = 2_000
+# Of all bodies together; one alone may be larger.
+MOST_BYTES_WAITING = 64 * 1024 * 1024
 # Within that patience too, where PostgreSQL stands still. What is stored after all is known when WAHA comes back.
 PATIENCE_SECONDS = 5.0
 _LARGEST_BATCH = 200
@@ -25,6 +27,7 @@ class Intake:
     def __init__(self, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self._waiting: asyncio.Queue[tuple[NewWebhook, asyncio.Future[None]]] = asyncio.Queue(MOST_WAITING)
         self._patience_seconds = patience_seconds
+        self._bytes_waiting = 0
 
     async def keep(self, webhook: NewWebhook) -> None:
         """Return when the webhook is committed.
@@ -33,12 +36,18 @@ class Intake:
             Overloaded: it was not, in time.
             Exception: it could not be stored; WAHA will post it again.
         """
+        if self._bytes_waiting and self._bytes_waiting + len(webhook.body) > MOST_BYTES_WAITING:
+            raise Overloaded
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:
             self._waiting.put_nowait((webhook, done))
+        except asyncio.QueueFull:
+            raise Overloaded from None
+        self._bytes_waiting += len(webhook.body)
+        try:
             async with asyncio.timeout(self._patience_seconds):
                 await done
-        except (asyncio.QueueFull, TimeoutError):
+        except TimeoutError:
             raise Overloaded from None
 
     async def write(self) -> None:
@@ -48,6 +57,7 @@ class Intake:
             while len(batch) < _LARGEST_BATCH and not self._waiting.empty():
                 batch.append(self._waiting.get_nowait())
             await self._store(batch)
+            self._bytes_waiting -= sum(len(webhook.body) for webhook, _ in batch)
 
     async def _store(self, batch: list[tuple[NewWebhook, asyncio.Future[None]]]) -> None:
         try:

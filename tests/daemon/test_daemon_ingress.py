@@ -186,6 +186,25 @@ async def test_more_than_can_be_stored_in_time_is_turned_away() -> None:
     await asyncio.gather(*waiting, return_exceptions=True)
 
 
+async def test_more_than_memory_shall_hold_is_turned_away_until_it_is_stored(
+    rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.intake.MOST_BYTES_WAITING", 3)
+    intake = Intake()
+    waiting = [asyncio.create_task(intake.keep(new_webhook()))]
+    await asyncio.sleep(0)
+
+    with pytest.raises(Overloaded):
+        await intake.keep(new_webhook())
+
+    writing = asyncio.create_task(intake.write())
+    await asyncio.gather(*waiting)
+    await asyncio.sleep(0)
+    await intake.keep(new_webhook())
+    writing.cancel()
+    assert await rows("SELECT count(*) FROM webhook_events") == [(2,)]
+
+
 async def test_while_postgresql_stands_still_webhooks_are_turned_away_in_time_and_stored_once(rows: Rows) -> None:
     intake = Intake(patience_seconds=0.3)
     writing = asyncio.create_task(intake.write())
