@@ -94,10 +94,14 @@ async def serving(settings: Settings) -> AsyncIterator[Sockets]:
 
 async def _ask_for_missed(team_id: str) -> None:
     """Nobody listened for a while: the daemon reads what people wrote meanwhile."""
-    try:
-        await in_database(catching_up.request, team_id=team_id)
-    except DatabaseUnavailable as error:
-        log.warning("the daemon is not told of a gap and finds it by itself, later", reason=str(error))
+    while True:
+        try:
+            await in_database(catching_up.request, team_id=team_id)
+        except DatabaseUnavailable as error:
+            log.warning("the daemon is not told of a gap yet, trying again", reason=str(error))
+        else:
+            return
+        await asyncio.sleep(RETRY_SECONDS)
 
 
 def _app(web: AsyncWebClient, identity: Identity, bot_token: str) -> AsyncApp:

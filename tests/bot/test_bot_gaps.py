@@ -7,8 +7,11 @@ from uuid import uuid4
 
 import pytest
 
+from bot import running
 from bot.running import serving
 from bot.sockets import Sockets
+from database import DatabaseUnavailable
+from operations import catching_up
 from sandbox.slack import SandboxSlack
 from tests.bot.conftest import BotSettings, Rows, becomes
 
@@ -33,6 +36,26 @@ async def channel(slack: SandboxSlack, rows: Rows) -> str:
 async def test_a_bot_that_starts_did_not_listen_before(
     bot_settings: BotSettings, channel: str, rows: Rows, slack: SandboxSlack
 ) -> None:
+    async with serving(bot_settings()):
+        await slack.connected(2)
+
+        await becomes(rows, ASKED, [(channel, "switchboard")])
+
+
+async def test_a_gap_is_told_also_when_postgresql_is_away_at_that_moment(
+    bot_settings: BotSettings, channel: str, rows: Rows, slack: SandboxSlack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request, refusals = catching_up.request, [1, 2, 3]
+
+    def away_at_first(*, team_id: str) -> None:
+        if refusals:
+            refusals.pop()
+            raise DatabaseUnavailable("PostgreSQL is away.")
+        request(team_id=team_id)
+
+    monkeypatch.setattr(catching_up, "request", away_at_first)
+    monkeypatch.setattr(running, "RETRY_SECONDS", 0.1)
+
     async with serving(bot_settings()):
         await slack.connected(2)
 
