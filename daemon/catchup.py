@@ -123,9 +123,12 @@ class SessionReader:
         pages = client.all_messages(
             session.external_session_id, since=since, until=session.until, turn=partial(self.keep, session)
         )
+        size = 0
         async for page in pages:
-            missed += await in_database(missed_messages.unknown, session, page)
-            if len(missed) >= missed_messages.MOST_AT_ONCE:
+            found = await in_database(missed_messages.unknown, session, page)
+            missed += found
+            size += sum(one.size for one in found)
+            if len(missed) >= missed_messages.MOST_AT_ONCE or size >= missed_messages.MOST_BYTES_AT_ONCE:
                 return False
         return True
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from operator import itemgetter
+from typing import Any, TypeVar
 
 from daemon.catchup import Interrupted
 from daemon.loops import Crew, until
@@ -22,6 +23,8 @@ from slack.errors import SlackError, SlackRateLimited, SlackRefused
 from slack.pacing import Bucket, Rate
 
 log = get_logger(__name__)
+
+T = TypeVar("T")
 
 _A_PAGE = 999
 # Tier 3, fifty a minute for each method, less what the relay needs to look posts up.
@@ -134,36 +137,46 @@ class ChannelReader:
         since = channel.since.timestamp()
         # Also without threads: the first one's root may be posted and not recorded.
         oldest = min(since, *(float(ts) for ts in threads)) if threads else since
-        roots = await self._messages(channel, oldest=oldest - 1)
-        latest = {
-            str(root["ts"]): float(root.get("latest_reply") or 0)
-            for root in roots
+
+        def changed(root: dict[str, Any]) -> tuple[str, float] | None:
+            latest = float(root.get("latest_reply") or 0)
             # A root of ours whose post is not recorded yet will be a conversation's.
-            if (root["ts"] in threads or root.get("user") == identity.user_id) and not _is_ours_alone(root, identity)
-        }
-        newest_first = sorted(latest, key=latest.__getitem__, reverse=True)
-        return {thread_ts: latest[thread_ts] for thread_ts in newest_first if latest[thread_ts] > since}
+            is_ours = root["ts"] in threads or root.get("user") == identity.user_id
+            is_changed = is_ours and not _is_ours_alone(root, identity) and latest > since
+            return (str(root["ts"]), latest) if is_changed else None
+
+        found = await self._picked(changed, channel, oldest=oldest - 1)
+        return dict(sorted(found, key=itemgetter(1), reverse=True))
 
     async def _written(self, channel: LeasedChannel, thread_ts: str) -> list[dict[str, Any]]:
         """What was written in a thread since the last catch-up, up to where this one ends."""
+
+        def written(message: dict[str, Any]) -> dict[str, Any] | None:
+            return message if float(message["ts"]) <= channel.until.timestamp() else None
+
         try:
-            found = await self._messages(channel, oldest=channel.since.timestamp(), thread_ts=thread_ts)
+            return await self._picked(written, channel, oldest=channel.since.timestamp(), thread_ts=thread_ts)
         except SlackRefused as error:
             if error.reason != "thread_not_found":
                 raise
             return []  # deleted since its root was read
-        return [message for message in found if float(message["ts"]) <= channel.until.timestamp()]
 
-    async def _messages(
-        self, channel: LeasedChannel, *, oldest: float, thread_ts: str | None = None
-    ) -> list[dict[str, Any]]:
+    async def _picked(
+        self,
+        pick: Callable[[dict[str, Any]], T | None],
+        channel: LeasedChannel,
+        *,
+        oldest: float,
+        thread_ts: str | None = None,
+    ) -> list[T]:
+        """What `pick` keeps of each message: a channel's roots are too many to be held as a whole."""
         turn = self._turn(channel, "history" if thread_ts is None else "replies")
         while True:
             pages = self._slack.history(
                 channel.slack_channel_id, oldest=f"{oldest:.6f}", thread_ts=thread_ts, limit=_A_PAGE, turn=turn
             )
             try:
-                return [message async for message in pages]
+                return [kept async for message in pages if (kept := pick(message)) is not None]
             except SlackRateLimited as error:
                 if error.retry_after > _LONGEST_WAIT:
                     raise

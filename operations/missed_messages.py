@@ -31,6 +31,7 @@ _MOST_RECEIPTS = 100
 
 # What is held in memory before it is stored; the rest is read at the next turn.
 MOST_AT_ONCE = 5_000
+MOST_BYTES_AT_ONCE = 32 * 1024 * 1024
 
 Key = tuple[bool, str]
 
@@ -45,6 +46,7 @@ class Missed:
     at: datetime
     text: str
     row: Object = field(repr=False)
+    size: int = 0
 
     @property
     def key(self) -> Key:
@@ -158,7 +160,8 @@ def _missed(row: Object, otherwise: datetime) -> Missed | None:
     if told is None or kind_of(told.chat_id) in IGNORED_KINDS or "\0" in told.chat_id + told.message_id:
         return None
     chat_ids = tuple(dict.fromkeys(one for one in (told.chat_id, told.alternate_chat_id) if one))
-    return Missed(told.message_id[:255], told.from_me, chat_ids, told.timestamp or otherwise, told.body, row)
+    at, size = told.timestamp or otherwise, len(json.dumps(row))
+    return Missed(told.message_id[:255], told.from_me, chat_ids, at, told.body, row, size)
 
 
 def _known(leased: LeasedSession, told: Sequence[Missed]) -> set[Key]:

@@ -15,7 +15,7 @@ from daemon.servers import Server
 from database import in_database, tenant_transaction
 from database.notifications import Wakeup
 from models import SessionStatus, Tenant, WahaSession, uuid7
-from operations import catching_up
+from operations import catching_up, missed_messages
 from sandbox.waha import SandboxWaha
 from sandbox.whatsapp import WhatsApp
 from tests.daemon.conftest import Rows, becomes
@@ -268,6 +268,21 @@ async def test_a_receipt_that_cannot_be_found_out_keeps_no_session_from_being_ca
         await place.read()
 
         assert await rows("SELECT caught_up_to IS NOT NULL, error FROM catch_ups") == [(True, None)]
+
+
+async def test_no_more_is_held_in_memory_than_a_few_bytes_of_budget_allow(
+    session: UUID, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(missed_messages, "MOST_BYTES_AT_ONCE", 1)
+    async with opened("GOWS") as place:
+        await place.written(CARLA, *(f"Message {number}" for number in range(150)), minutes_ago=30)
+
+        await place.read()
+        stored = await rows(STORED)
+        await rows("UPDATE catch_ups SET next_attempt_at = now()")
+        await place.read()
+
+        assert (stored, await rows(STORED)) == ([(100,)], [(150,)])
 
 
 async def test_a_server_that_hangs_keeps_no_other_waiting(session: UUID, rows: Rows) -> None:
