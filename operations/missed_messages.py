@@ -31,6 +31,7 @@ _MOST_RECEIPTS = 100
 
 # What is held in memory before it is stored; the rest is read at the next turn.
 MOST_AT_ONCE = 5_000
+_BODIES_AT_ONCE = 20
 MOST_BYTES_AT_ONCE = 32 * 1024 * 1024
 
 Key = tuple[bool, str]
@@ -68,6 +69,7 @@ class _Kept:
 class _Event:
     event_id: str
     body: memoryview
+    position: int = 0
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,8 @@ def store(leased: LeasedSession, group: Sequence[Missed]) -> int:
     """
     with tenant_transaction(leased.tenant_id):
         chat_ids = sorted({chat_id for one in group for chat_id in one.chat_ids})
-        known = _known(leased, group) | _on_their_way(leased, chat_ids)
+        # In this order: what is handled in between is known.
+        known = _on_their_way(leased, chat_ids) | _known(leased, group)
         fresh = [one for one in group if one.key not in known]
         if not fresh:
             return 0
@@ -186,13 +189,16 @@ def _known(leased: LeasedSession, told: Sequence[Missed]) -> set[Key]:
 
 def _on_their_way(leased: LeasedSession, chat_ids: Sequence[str]) -> set[Key]:
     """The messages of live webhooks that are stored, and will be handled before anything that is stored now."""
-    waiting = rows(
+    lanes, keys, after = [_lane(leased, chat_id) for chat_id in chat_ids], set[Key](), 0
+    while waiting := rows(
         _Event,
-        "SELECT event_id, body FROM webhook_events WHERE lane = ANY (%s) AND event_name = ANY (%s) "
-        "AND processed_at IS NULL AND parked_at IS NULL",
-        ([_lane(leased, chat_id) for chat_id in chat_ids], _MESSAGES),
-    )
-    return {key for one in waiting if (key := _key_in(bytes(one.body))) is not None}
+        "SELECT event_id, body, position FROM webhook_events WHERE lane = ANY (%s) AND event_name = ANY (%s) "
+        "AND processed_at IS NULL AND parked_at IS NULL AND position > %s ORDER BY position LIMIT %s",
+        (lanes, _MESSAGES, after, _BODIES_AT_ONCE),
+    ):
+        keys |= {key for one in waiting if (key := _key_in(bytes(one.body))) is not None}
+        after = waiting[-1].position
+    return keys
 
 
 def _key_in(body: bytes) -> Key | None:
