@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
@@ -65,7 +66,8 @@ class Relay:
         self._pacing = pacing
         self._call = timedelta(seconds=delivery.slack_timeout_seconds)
         # A look-up and the post itself, with the opening of a direct conversation before it.
-        self._lease = 3 * self._call + timedelta(seconds=delivery.lease_margin_seconds)
+        self._margin = timedelta(seconds=delivery.lease_margin_seconds)
+        self._lease = 3 * self._call + self._margin
         self._give_up_after = timedelta(hours=delivery.give_up_after_hours)
         self._operators = operators
         self._of_receipts = of_receipts
@@ -174,8 +176,12 @@ class Relay:
             return
         if not await self._has_turn(post):
             return
+        asked_at = time.monotonic()
         if not await in_database(relaying.begin, post, self._longest(post)):
             return  # what is left of the lease is too short for the call
+        if time.monotonic() - asked_at > self._margin.total_seconds():
+            log.warning("this process stood still, a post is left to the look-up", post_id=post.post_id)
+            return
         made = await self._made(post)
         self._took_at[_budget_of(post)] = asyncio.get_running_loop().time()
         if post.kind == "react":

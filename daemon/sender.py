@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
@@ -120,8 +121,12 @@ class Sender:
         )
 
     async def _send(self, message: Leased, server: Server) -> None:
+        asked_at = time.monotonic()
         if not await in_database(sending.begin, message, self._call):
             return  # what is left of the lease is too short for the call
+        if time.monotonic() - asked_at > (self._lease - self._call).total_seconds():
+            log.warning("this process stood still, a message is left to the look-up", message_id=message.message_id)
+            return
         try:
             sent = await server.client.send_text(
                 message.external_session_id, message.chat_id, message.body, message_id=message.waha_message_id

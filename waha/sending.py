@@ -4,6 +4,7 @@ from typing import Any
 
 from waha.calls import WahaCalls, expected, in_path
 from waha.chat_ids import checked
+from waha.errors import WahaUnreadable
 from waha.loose_json import mapping, text
 from waha.payloads import NumberCheck, SentMessage
 
@@ -28,6 +29,7 @@ class SendingCalls(WahaCalls):
 
         Raises:
             BadRecipient: `chat_id` is none.
+            WahaUnreadable: what answered may be something before WAHA, so that nobody knows what became of it.
         """
         body: dict[str, Any] = {
             "session": session,
@@ -39,7 +41,10 @@ class SendingCalls(WahaCalls):
             body["id"] = message_id
         if reply_to is not None:
             body["reply_to"] = reply_to
-        return SentMessage.parse(await self.call("POST", "/api/sendText", body=body, seconds=self.timeouts.send))
+        answer = await self.call("POST", "/api/sendText", body=body, seconds=self.timeouts.send)
+        if isinstance(answer, str):
+            raise WahaUnreadable("Something that is not WAHA answered.")
+        return SentMessage.parse(answer)
 
     async def send_seen(self, session: str, chat_id: str, *, message_ids: list[str] | None = None) -> None:
         """Mark written-out `message_ids` as read; without them, what is unread of the last 7 days."""

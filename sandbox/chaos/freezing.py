@@ -17,7 +17,7 @@ from sandbox.waha.faults import Fault
 _SEND = "/api/send*"
 _THROTTLED = 429
 # Seconds from the first refusal; a lease of the sandbox's lasts six.
-_STOPPED, _NO_MORE_REFUSALS, _ANSWERS_LOST, _GOES_ON, _OVER = 0.7, 2.5, 7.0, 11.2, 12.0
+_STOPPED, _NO_MORE_REFUSALS, _ANSWERS_LOST, _GOES_ON, _OVER = 0.7, 2.5, 7.0, 11.2, 18.0
 
 
 async def freeze(process: Process, waha: SandboxWaha) -> None:
@@ -33,9 +33,10 @@ async def freeze(process: Process, waha: SandboxWaha) -> None:
         for refusal in refusals:
             refusal.heal()
         await asyncio.sleep(_ANSWERS_LOST - _NO_MORE_REFUSALS)
-        lost = waha.faults.lose_answer(_SEND)
+        lost = [waha.faults.lose_answer(_SEND), waha.webhook_faults.late(_OVER - _ANSWERS_LOST)]
         await asyncio.sleep(_GOES_ON - _ANSWERS_LOST)
     finally:
         process.send(signal.SIGCONT)
+    lost[0].heal()
     await asyncio.sleep(_OVER - _GOES_ON)
-    lost.heal()
+    lost[1].heal()
