@@ -342,7 +342,7 @@ async def test_messages_that_are_not_there_and_ids_that_are_none_are_explained(a
     none = await ask("ana", "message show 0198c2a4-7d1e-7c3a-9a51-3f2b8c6d1e00")
 
     assert none == "There is no such message in this tenant; `/wa message list` shows the newest."
-    assert "`/wa message list` shows them" in await ask("ana", "message show 12")
+    assert "`/wa message list` and `/wa message failed` show them" in await ask("ana", "message show 12")
     assert (await ask("ana", "message list --status lost")).startswith("`lost` is no status.")
 
 
