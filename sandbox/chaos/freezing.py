@@ -16,12 +16,12 @@ from sandbox.waha.faults import Fault
 
 _SEND = "/api/send*"
 _THROTTLED = 429
-# Seconds from the first refusal; a lease of the sandbox's lasts six.
-_STOPPED, _NO_MORE_REFUSALS, _ANSWERS_LOST, _GOES_ON, _OVER = 0.7, 2.5, 7.0, 11.2, 18.0
+# Seconds from the first refusal; a lease of these daemons lasts ten.
+_STOPPED, _NO_MORE_REFUSALS, _ANSWERS_LOST, _GOES_ON, _OVER = 0.7, 2.5, 11.0, 15.2, 25.0
 
 
 async def freeze(process: Process, waha: SandboxWaha) -> None:
-    """Stop the process for about ten seconds, and let it go on where it was."""
+    """Stop the process for about fifteen seconds, and let it go on where it was."""
     refusals = [
         waha.faults.delay(_SEND, (0.8, 1.2)),
         waha.faults.add(Fault(kind="answer", path=_SEND, status=_THROTTLED)),

@@ -23,6 +23,9 @@ from sandbox.whatsapp import WhatsApp
 OPERATOR = "olga"
 # WAHA's and Slack's own waits run at this part of their length.
 PACE = 0.05
+# The simulators share the machine with all the rest: what stands still there for longer than this has effects after the
+# end of a lease, which no lease can exclude.
+LEASE_MARGIN_SECONDS = 6
 # The first server's ids are trusted; each has its webhooks posted to a daemon of its own.
 SERVERS = ("gows", "webjs")
 DAEMONS = {"daemon a": "gows", "daemon b": "webjs"}
@@ -140,7 +143,7 @@ class House:
                 for server, waha in self.wahas.items()
             },
             "daemon": {"port": self.ports.get(name, 0), "poll_seconds": 2},
-            "delivery": HASTY_DELIVERY,
+            "delivery": HASTY_DELIVERY | {"lease_margin_seconds": LEASE_MARGIN_SECONDS},
             "log": {"format": "json"},
         }
 
