@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, Self
 from uuid import UUID, uuid5
 
-from bot.incoming import Body
+from operations.slack_events import Body
 from operations.slack_inbox import NewSlackEvent
 from operations.standing import Person
 

@@ -16,13 +16,13 @@ from bot.commands.carrying_out import carry_out, check
 from bot.commands.command import Prepare
 from bot.commands.parsing import parse
 from bot.commands.users import way_in
-from bot.incoming import incoming
 from bot.interactions import NOTHING_TO_SAY, Work, with_origin, work_of
 from database import DatabaseUnavailable, in_database, transaction
 from operations import slack_inbox
 from operations.errors import NoRole, Refused
 from operations.permissions import Permission
 from operations.posting import tell_person
+from operations.slack_events import incoming
 from operations.slack_inbox import Answer, Outcome, Teller, Unanswered
 from operations.standing import Person
 from operations.wording import with_root

@@ -10,10 +10,10 @@ from uuid import UUID
 
 from bot.buttons import BY_ACTION, BY_FORM, Button, Form, press
 from bot.call import Call, click_of, submission_of
-from bot.incoming import Body
 from database import in_database, transaction
 from operations import slack_inbox
 from operations.errors import Refused
+from operations.slack_events import Body
 from operations.slack_inbox import Answer
 from settings.logs import get_logger
 from slack.blocks import Block, plain, section

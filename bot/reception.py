@@ -15,11 +15,11 @@ from slack_bolt.response import BoltResponse
 from bot.call import Call
 from bot.desk import Desk, new_error_id, went_wrong
 from bot.in_flight import InFlight
-from bot.incoming import incoming, team_of
 from bot.interactions import errors_in, notice
 from database import DatabaseUnavailable, in_database
 from models import SlackEventKind
 from operations import slack_inbox
+from operations.slack_events import incoming, team_of
 from operations.slack_inbox import NewSlackEvent
 from settings.logs import get_logger
 

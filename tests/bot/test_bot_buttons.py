@@ -13,7 +13,6 @@ import pytest
 
 from bot.buttons import BUTTONS, Button
 from bot.buttons.deciding import RETRY_ALL
-from bot.incoming import incoming
 from bot.running import serving
 from bot.sockets import Sockets
 from database import connection, in_database
@@ -23,6 +22,7 @@ from operations import slack_inbox
 from operations.buttons import Act, with_buttons
 from operations.hold_reasons import UNKNOWN
 from operations.permissions import Permission
+from operations.slack_events import incoming
 from operations.standing import Person
 from sandbox.slack import Answer, Message, SandboxSlack, Wait, payloads
 from slack.blocks import button, section

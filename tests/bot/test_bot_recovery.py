@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from bot.incoming import incoming
 from bot.running import serving
 from database import in_database
 from operations import slack_inbox
+from operations.slack_events import incoming
 from sandbox.slack import SandboxSlack, Wait, payloads
 from tests.bot.conftest import Ask, BotSettings, Rows, becomes
 

@@ -13,7 +13,6 @@ from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
-from bot.incoming import incoming
 from database import connection, database, tenant_transaction
 from models import (
     ChannelRoute,
@@ -32,6 +31,7 @@ from models import (
 )
 from operations import sending, slack_inbox, webhook_inbox
 from operations.inbound import House
+from operations.slack_events import incoming
 from operations.sql import value
 from operations.standing import Person
 from operations.webhook_inbox import NewWebhook

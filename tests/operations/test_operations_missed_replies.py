@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from bot.incoming import incoming
 from database import transaction
 from models import Conversation, Tenant
 from operations import catching_up, missed_replies, slack_inbox
 from operations.catching_up import LeasedChannel
 from operations.missed_replies import Found
+from operations.slack_events import incoming
 from tests.operations.builders import ANA, SUPPORT, TEAM, World, beside, handle_slack_events, hear, slack_reply
 
 EVERY, ASK_AFTER = timedelta(minutes=10), timedelta(minutes=30)

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from bot.incoming import incoming
 from database import tenant_transaction
 from models import Conversation, Tenant, UserRole, WahaSession
 from operations import relaying, slack_inbox
 from operations.lanes import MOST_ATTEMPTS
 from operations.posting import queue_in_thread
+from operations.slack_events import incoming
 from operations.standing import Person
 from tests.operations.builders import (
     ANA,

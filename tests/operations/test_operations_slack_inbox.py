@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from bot.incoming import incoming
 from database import transaction
 from operations import slack_inbox
+from operations.slack_events import incoming
 from operations.slack_inbox import NewSlackEvent, Teller
 from tests.operations.builders import LEASE, SUPPORT, TEAM, World, beside, together
 
