@@ -7,11 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from bot import running
 from bot.running import serving
 from bot.sockets import Sockets
-from database import DatabaseUnavailable
-from operations import catching_up
 from sandbox.slack import SandboxSlack
 from tests.bot.conftest import BotSettings, Rows, becomes
 
@@ -42,19 +39,27 @@ async def test_a_bot_that_starts_did_not_listen_before(
         await becomes(rows, ASKED, [(channel, "switchboard")])
 
 
+# A sequence counts what is taken back too.
+GOES_DOWN_FOR_A_WHILE = """
+    CREATE SEQUENCE failures;
+    GRANT USAGE ON SEQUENCE failures TO PUBLIC;
+    CREATE FUNCTION go_down() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF nextval('failures') = 1 THEN
+            RAISE EXCEPTION 'the database system is shutting down' USING ERRCODE = '57P03';
+        END IF;
+        RETURN NEW;
+    END
+    $$;
+    CREATE TRIGGER goes_down BEFORE INSERT ON catch_ups FOR EACH ROW EXECUTE FUNCTION go_down();
+    SELECT 1
+"""
+
+
 async def test_a_gap_is_told_also_when_postgresql_is_away_at_that_moment(
-    bot_settings: BotSettings, channel: str, rows: Rows, slack: SandboxSlack, monkeypatch: pytest.MonkeyPatch
+    bot_settings: BotSettings, channel: str, rows: Rows, slack: SandboxSlack
 ) -> None:
-    request, refusals = catching_up.request, [1, 2, 3]
-
-    def away_at_first(*, team_id: str) -> None:
-        if refusals:
-            refusals.pop()
-            raise DatabaseUnavailable("PostgreSQL is away.")
-        request(team_id=team_id)
-
-    monkeypatch.setattr(catching_up, "request", away_at_first)
-    monkeypatch.setattr(running, "RETRY_SECONDS", 0.1)
+    await rows(GOES_DOWN_FOR_A_WHILE)
 
     async with serving(bot_settings()):
         await slack.connected(2)
