@@ -24,7 +24,7 @@ DIRECTORY = Path(os.environ.get("SWITCHBOARD_CHAOS_DIR", "var/chaos"))
 @click.option("--pace", type=click.Choice(["on", "off"]), default="off", show_default=True, help="Slack's limits.")
 @click.option("--conversations", default=200, show_default=True, help="Customers who write.")
 @click.option("--sabotage", default="", help="A safeguard to switch off: the run must be red.")
-@click.option("--freeze", is_flag=True, help="Also stop daemons for longer than a lease.")
+@click.option("--freeze", is_flag=True, help="Instead, let daemons stand still for longer than a lease.")
 def main(
     messages: int, seed: int, minutes: float, pace: str, conversations: int, sabotage: str, *, freeze: bool
 ) -> None:

@@ -74,7 +74,8 @@ class Havoc:
             end: End = self._house.postgres.go_on
         elif fault.name in FREEZES:
             self._note(words)
-            await freeze(self._house.processes[fault.name.removesuffix(" frozen")].process, self._house.wahas["gows"])
+            frozen = self._house.processes[fault.name.removesuffix(" frozen")].process
+            await freeze(frozen, self._house.postgres, self._house.wahas["gows"])
             return
         elif fault.name.startswith("slack"):
             self._note(f"{words} for {fault.seconds:.1f} s")

@@ -11,7 +11,7 @@ from sandbox.chaos.house import OPERATOR, House
 from sandbox.qr_image import qr_value
 from sandbox.slack import Wait
 from sandbox.waha.session import Status
-from sandbox.whatsapp import Phone
+from sandbox.whatsapp import Phone, PhoneError
 
 AGENTS = ("ana", "ben")
 # Sessions of each server. Most of the load goes over the ids that are trusted.
@@ -86,12 +86,24 @@ async def _open_session(house: House, server: str, session: str, shop: Phone) ->
     await house.until(lambda: len(waha.sessions.all()) > known, f"{session} on WAHA", 30)
     await _ask(house, "ana", session, f"/wa session qr {session}", "direct message")
     await house.until(lambda: len(_pictures(house)) > pictures, f"the QR code of {session}", 30)
-    with tempfile.NamedTemporaryFile(suffix=".png") as picture:
-        picture.write(_pictures(house)[-1])
-        picture.flush()
-        await shop.scan(qr_value(picture.name))
+    await _scan_newest(house, shop)
     paired = waha.sessions.all()[-1]
     await house.until(lambda: paired.status is Status.WORKING, f"{session} to work", 30)
+
+
+async def _scan_newest(house: House, shop: Phone) -> None:
+    """A code lives for seconds, and in here, where waits are short, for much less: the newest may be too old."""
+    while True:
+        with tempfile.NamedTemporaryFile(suffix=".png") as picture:
+            picture.write(_pictures(house)[-1])
+            picture.flush()
+            try:
+                await shop.scan(qr_value(picture.name))
+            except PhoneError:
+                shown = len(_pictures(house))
+                await house.until(lambda: len(_pictures(house)) > shown, "a newer QR code", 30)  # noqa: B023 - awaited here
+            else:
+                return
 
 
 def _pictures(house: House) -> list[bytes]:

@@ -15,7 +15,7 @@ UNKNOWN_OF_FULL_SIZE = 200
 class Options:
     """`messages` each way. `paced`: Slack's limits are enforced, and ours are on. `minutes` is the longest offer.
 
-    `freezes`: daemons are also stopped for longer than a lease, and go on where they were.
+    `freezes`: instead of all other faults daemons stand still for longer than a lease, and go on where they were.
     """
 
     directory: Path
@@ -29,7 +29,7 @@ class Options:
 
     @property
     def kills_needed(self) -> int:
-        return min(KILLS_OF_FULL_SIZE, KILLS_OF_FULL_SIZE * self.messages // FULL_SIZE)
+        return 0 if self.freezes else min(KILLS_OF_FULL_SIZE, KILLS_OF_FULL_SIZE * self.messages // FULL_SIZE)
 
     @property
     def unknown_needed(self) -> int:

@@ -10,6 +10,8 @@ from typing import Any
 
 import psycopg2
 
+_SERVING = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE %s"
+
 
 class Postgres:
     """The cluster in `data_dir`, whose path must be short enough to hold its socket."""
@@ -50,13 +52,32 @@ class Postgres:
         """Stop all its processes where they are: connections stay open and nothing answers, as on a disk that hangs."""
         pid = self.pid
         for one in [pid, *_children(pid)] if pid is not None else []:
-            if _send(one, signal.SIGSTOP):
-                self._stalled.append(one)
+            self._stop(one)
+
+    def stall_idle(self, *, client: int | None) -> None:
+        """Stop those that serve this process and are in no transaction, where they would keep locks from others.
+
+        To be called again for those that are in one, or are new.
+        """
+        named = f"switchboard/%:{client}"
+        with contextlib.suppress(psycopg2.Error):
+            found = [pid for (pid,) in self.rows(_SERVING, (named,)) if pid not in self._stalled]
+            for pid in found:
+                self._stop(pid)
+            # Meanwhile one may have begun.
+            idle = {pid for (pid,) in self.rows(f"{_SERVING} AND state = 'idle'", (named,))}
+            for pid in set(found) - idle:
+                self._stalled.remove(pid)
+                _send(pid, signal.SIGCONT)
 
     def go_on(self) -> None:
         """Let everything that was stopped run again."""
         while self._stalled:
             _send(self._stalled.pop(), signal.SIGCONT)
+
+    def _stop(self, pid: int) -> None:
+        if _send(pid, signal.SIGSTOP):
+            self._stalled.append(pid)
 
     def rows(self, statement: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """What a query finds, as the superuser: row-level security hides nothing.

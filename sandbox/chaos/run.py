@@ -66,7 +66,8 @@ async def run(options: Options) -> int:
 
 async def _shake(course: Course) -> None:
     began, options = time.monotonic(), course.house.options
-    faults = asyncio.create_task(course.havoc.run(schedule.faults(options.seed, freezes=options.freezes)))
+    planned = schedule.freezes() if options.freezes else schedule.faults(options.seed)
+    faults = asyncio.create_task(course.havoc.run(planned))
     progress = asyncio.create_task(_show_progress(course))
     try:
         await course.load.run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,8 +14,10 @@ SHORTEST, LONGEST = 1.0, 5.0
 
 # Who is killed, and how often in comparison.
 KILLS = {"bot": 4, "daemon a": 5, "daemon b": 5, "postgres stopped": 2, "postgres crashed": 2, "keeper": 1}
-# Longer than any lease: whoever was frozen finds its work with somebody else. Only on demand, see docs/chaos.md.
-FREEZES = {"daemon a frozen": 8, "daemon b frozen": 8}
+# Longer than any lease: whoever was frozen finds its work with somebody else. Only on demand, see docs/chaos.md, and
+# alone: a process that is killed meanwhile has no outcome left that comes too late.
+FREEZES = ("daemon a frozen", "daemon b frozen")
+FREEZE_EVERY = 36.0
 TROUBLES = (
     "postgres stalled",
     "slack latency",
@@ -71,15 +74,14 @@ class Fault:
         return self.name in KILLS
 
 
-def faults(seed: int, *, freezes: bool = False) -> Iterator[Fault]:
+def faults(seed: int) -> Iterator[Fault]:
     """All faults of a seed, in order, without end."""
-    ends = KILLS | FREEZES if freezes else KILLS
     source = random.Random(f"faults of {seed}")
     next_kill, next_trouble = source.uniform(0, KILL_EVERY), source.uniform(0, FAULT_EVERY)
     unused: list[str] = []
     while True:
         if next_kill <= next_trouble:
-            [name] = source.choices(list(ends), weights=list(ends.values()))
+            [name] = source.choices(list(KILLS), weights=list(KILLS.values()))
             yield Fault(next_kill, name, 0.0, source.random())
             next_kill += source.uniform(0.5, 1.5) * KILL_EVERY
             continue
@@ -87,3 +89,9 @@ def faults(seed: int, *, freezes: bool = False) -> Iterator[Fault]:
         unused = unused or source.sample(TROUBLES, k=len(TROUBLES))
         yield Fault(next_trouble, unused.pop(), source.uniform(SHORTEST, LONGEST), source.random())
         next_trouble += source.uniform(0.5, 1.5) * FAULT_EVERY
+
+
+def freezes() -> Iterator[Fault]:
+    """One daemon after the other, each when the last is over, without end."""
+    for number in itertools.count():
+        yield Fault(3.0 + number * FREEZE_EVERY, FREEZES[number % len(FREEZES)], 0.0, 0.0)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.chaos import schedule
+from sandbox.chaos import freezing, schedule
 from sandbox.chaos.comparison import Verdict, compare, inverted
 from sandbox.chaos.ledger import Ledger, Offer, Way
 from sandbox.chaos.opening import Conversation
@@ -185,10 +185,11 @@ def test_every_kill_and_every_trouble_has_its_turn() -> None:
     assert names == {*schedule.KILLS, *schedule.TROUBLES}
 
 
-def test_daemons_are_frozen_on_demand_only() -> None:
-    frozen = {fault.name for fault in islice(schedule.faults(3, freezes=True), 400)} & set(schedule.FREEZES)
+def test_daemons_are_frozen_on_demand_only_one_after_the_other() -> None:
+    first, second = islice(schedule.freezes(), 2)
 
-    assert frozen == set(schedule.FREEZES)
+    assert [first.name, second.name] == [*schedule.FREEZES]
+    assert second.at - first.at > freezing.OVER
     assert not {fault.name for fault in islice(schedule.faults(3), 400)} & set(schedule.FREEZES)
 
 
