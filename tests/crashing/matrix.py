@@ -150,6 +150,7 @@ class Play:
             passed.update({room: Counter(life.trace_from(began[room])) for room, life in self.theatre.lives.items()})
 
         await self.theatre.settled()
+        await self.theatre.caught_up()
         await journey(self._act(begin, over))
         return passed
 
