@@ -16,12 +16,13 @@ import psycopg2
 from sandbox.chaos import logs, opening, persons, rows, schedule, seen
 from sandbox.chaos.comparison import Tally, Verdict, compare
 from sandbox.chaos.havoc import Havoc
-from sandbox.chaos.house import House
+from sandbox.chaos.house import LEASE_MARGIN_SECONDS, House
 from sandbox.chaos.ledger import Ledger
 from sandbox.chaos.load import Load
 from sandbox.chaos.logs import Told
 from sandbox.chaos.opening import Conversation
 from sandbox.chaos.options import Options
+from sandbox.chaos.pulse import Pulse
 from sandbox.chaos.timeline import timeline
 
 GREEN, RED, VOID = 0, 1, 2
@@ -42,19 +43,20 @@ class Course:
     ledger: Ledger
     havoc: Havoc
     load: Load
+    pulse: Pulse
 
 
 async def run(options: Options) -> int:
     """Play a run; the code to exit with."""
     shutil.rmtree(options.directory, ignore_errors=True)
     started = time.monotonic()
-    async with House(options) as house:
+    async with House(options) as house, Pulse() as pulse:
         await house.start()
         _say(f"processes are up after {time.monotonic() - started:.1f} s; logs in {house.directory}")
         conversations = await opening.furnish(house)
         _say(f"{len(conversations)} conversations stand after {time.monotonic() - started:.1f} s; the load begins")
         ledger = Ledger()
-        course = Course(house, conversations, ledger, Havoc(house), Load(house, conversations, ledger))
+        course = Course(house, conversations, ledger, Havoc(house), Load(house, conversations, ledger), pulse)
         await _shake(course)
         await _settle(course)
         if clicks := await persons.decide(house, conversations):
@@ -152,6 +154,9 @@ def _report(course: Course, verdict: Verdict, told: Told) -> int:
         _say(f"{end.process} ended by itself with {end.code}")
     for event, count in told.errors.most_common(10):
         _say(f"logged as an error {count} times: {event}")
+    _say(f"the simulators stood still for {course.pulse.longest:.1f} s at most; leases leave {LEASE_MARGIN_SECONDS} s")
+    if not verdict.is_clean and course.pulse.longest > LEASE_MARGIN_SECONDS:
+        _say("this machine is too busy: what a simulator does that late, no lease can exclude. Run it alone.")
     faults = len(havoc.struck) - havoc.kills
     is_void = havoc.kills < options.kills_needed or told.unknown < options.unknown_needed
     if verdict.is_clean and is_void:

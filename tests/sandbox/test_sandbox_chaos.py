@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from itertools import islice
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from sandbox.chaos.comparison import Verdict, compare, inverted
 from sandbox.chaos.ledger import Ledger, Offer, Way
 from sandbox.chaos.opening import Conversation
 from sandbox.chaos.options import Options
+from sandbox.chaos.pulse import Pulse
 from sandbox.chaos.rows import Rows
 from sandbox.chaos.seen import Seen, note_post
 from sandbox.whatsapp import WhatsApp
@@ -198,3 +201,12 @@ def test_a_smaller_run_needs_its_share_of_kills(tmp_path: Path, messages: int, k
     options = Options(directory=tmp_path, messages=messages)
 
     assert (options.kills_needed, options.unknown_needed) == (kills, unknown)
+
+
+async def test_it_is_seen_how_long_the_simulators_stood_still() -> None:
+    async with Pulse() as pulse:
+        while pulse.longest < 0.2:
+            time.sleep(0.3)  # noqa: ASYNC251 - so that nothing else goes on
+            await asyncio.sleep(0)
+
+    assert 0.2 <= pulse.longest < 5
