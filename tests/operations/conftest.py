@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 
@@ -32,3 +33,10 @@ def session(world: World, tenant: Tenant) -> WahaSession:
 def conversation(world: World, session: WahaSession) -> Conversation:
     """A customer with a thread in #support."""
     return world.conversation(session, CUSTOMER)
+
+
+@pytest.fixture
+def server(world: World) -> None:
+    """The session's server answers."""
+    columns = "id, name, state, start_timestamp, state_changed_at"
+    world.sql(f"INSERT INTO waha_servers ({columns}) VALUES (%s, 'main', 'up', 1, now())", uuid4())  # noqa: S608
