@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from sandbox.slack import Message, Wait
+from sandbox.slack.controls import find
 from sandbox.whatsapp import Phone
 from tests.acceptance.acting import Scene, Team
 from tests.crashing.supervised import Theatre
 
 DELIVERED, READ, FAILED = "white_check_mark", "eyes", "x"
+# A form comes at once, or Slack has not taken it in time.
+_FORM_SECONDS = 4.0
+# Whoever clicks sees no answer in Slack's own window: what comes of it is looked for elsewhere.
+_AT_ONCE = Wait(seconds=0)
 
 
 @dataclass
@@ -64,6 +70,46 @@ class Act:
             if self.commands_kept() == kept:
                 await self.scene.ask(user, line, channel=channel, expect=expect)
         await self.until(lambda: self.told(user, expect) > before, f"the answer to {line!r}, not {answer.text!r}")
+
+    async def type(self, user: str, line: str, *, channel: str = "support") -> None:
+        """Type a command without waiting for what comes of it; again if it was not taken."""
+        slack, kept = self.scene.stage.slack, self.commands_kept()
+        answer = await slack.command(user, channel, f"/wa {line}", _AT_ONCE)
+        if answer.error is not None:
+            await self.theatre.ready()
+            if self.commands_kept() == kept:
+                again = await slack.command(user, channel, f"/wa {line}", _AT_ONCE)
+                assert again.error is None, again.error
+
+    async def click(self, user: str, shown: Message, label: str) -> None:
+        """Click a button, and once more if Slack says that it was not taken and it is still there."""
+        answer = await self.scene.stage.slack.click(user, shown, label, wait=_AT_ONCE)
+        if answer.error is not None:
+            await self.over()
+            if find(shown.blocks, label) is not None:
+                again = await self.scene.stage.slack.click(user, shown, label, wait=_AT_ONCE)
+                assert again.error is None, again.error
+
+    async def open_form(self, user: str, shown: Message, label: str) -> None:
+        """Click a button that opens a form, and once more if none came."""
+        slack = self.scene.stage.slack
+        await slack.click(user, shown, label, wait=_AT_ONCE)
+        with suppress(AssertionError):
+            await self.scene.stage.until(lambda: slack.modal(user), "the form", _FORM_SECONDS)
+        if slack.modal(user) is None:
+            await self.over()
+        if slack.modal(user) is None:
+            await slack.click(user, shown, label, wait=_AT_ONCE)
+            await self.until(lambda: slack.modal(user), "the form")
+
+    async def submit(self, user: str, **entries: str) -> None:
+        """Fill in the form that is open, and once more if Slack says that it was not taken: then it stays open."""
+        slack = self.scene.stage.slack
+        answer = await slack.submit(user, entries, wait=_AT_ONCE)
+        if answer.error is not None:
+            await self.over()
+            again = await slack.submit(user, entries, wait=_AT_ONCE)
+            assert again.error is None, again.error
 
     def see_answered(self, user: str, expect: str, before: int) -> None:
         # A response leaves nothing to look it up by: interrupted, it is given twice rather than not at all.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+
 from tests.crashing.act import DELIVERED, Act
+from tests.crashing.choke_points import AFTER_BYTES
 
 
 async def a_command_writes_first(act: Act) -> None:
@@ -95,6 +98,33 @@ async def a_code_is_asked_for(act: Act) -> None:
     act.see_answered("ana", "direct message", answered)
     await act.scene.ask("ana", f"session stop {name}")
     await act.until_told(name, "stopped")
+
+
+async def an_answer_is_taken_over(act: Act) -> None:
+    """The bot dies while it tells it; the next one waits for the end of its turn, which comes at once here."""
+    slack, expect = act.scene.stage.slack, act.cast.acme.session
+    bot, before = act.theatre.lives["bot"], act.told("ana", expect)
+    hung, began = slack.fail("response_url", hang=True), bot.traced
+
+    def is_telling() -> bool:
+        told = f"/response · {AFTER_BYTES}"
+        return bool(hung.hits) and any(passed.endswith(told) for passed in bot.trace_from(began))
+
+    act.begin()
+    await act.type("ana", "session list")
+    await act.until(is_telling, "the answer on its way")
+    # Whoever dies of that very step is not killed twice.
+    await act.until(lambda: bot.has_orders or bot.starts >= bot.due_starts, "the bot")
+    await act.theatre.ready()
+    await bot.end(signal.SIGKILL)
+    slack.heal()
+    act.scene.rows(
+        "UPDATE slack_events SET lease_expires_at = clock_timestamp() WHERE answered_at IS NULL AND kind = 'command'"
+    )
+    await act.until(lambda: act.told("ana", expect) > before, "the answer")
+    await act.over()
+
+    act.see_answered("ana", expect, before)
 
 
 async def a_report_is_asked_for(act: Act) -> None:

@@ -6,7 +6,7 @@ only then the process has died and its successor has done what it would do.
 
 from __future__ import annotations
 
-from tests.crashing import asking, everyday, trouble
+from tests.crashing import asking, deciding, everyday, trouble
 from tests.crashing.act import Journey
 
 # The first is what both processes do all the time.
@@ -23,6 +23,7 @@ JOURNEYS: tuple[Journey, ...] = (
     asking.a_session_is_added,
     asking.a_session_is_stopped,
     asking.a_code_is_asked_for,
+    asking.an_answer_is_taken_over,
     asking.a_report_is_asked_for,
     asking.a_channel_is_linked_late,
     trouble.a_reply_is_refused,
@@ -34,8 +35,14 @@ JOURNEYS: tuple[Journey, ...] = (
     trouble.a_post_is_never_taken,
     trouble.a_thread_is_gone,
     trouble.a_channel_is_closed_for_a_while,
+    trouble.a_private_word_is_lost,
     trouble.a_session_is_in_trouble,
     trouble.a_server_was_away,
+    trouble.slack_is_away,
+    deciding.a_failed_reply_is_sent_again,
+    deciding.a_failed_reply_is_sent_in_other_words,
+    deciding.a_late_reply_is_still_wanted,
+    deciding.a_reply_may_have_left,
     everyday.the_daemon_starts,
     everyday.the_bot_starts,
     everyday.the_daemon_catches_up,

@@ -127,6 +127,57 @@ async def _goes_on_in_order(act: Act, *, taken: bool = True) -> None:
     assert act.texts_in("support", f"({act.number})") == [act.text("One"), *([second] if taken else []), third]
 
 
+async def slack_is_away(act: Act) -> None:
+    """Nothing can be connected to for a moment: neither for posting nor for listening."""
+    team, customer, slack = act.cast.acme, act.customer(), act.scene.stage.slack
+    await act.scene.written(team, customer, act.text("One"))
+    second, third = act.text("Two"), act.text("Three")
+
+    act.begin()
+    await slack.go_down()
+    try:
+        await customer.write(second, to=team.phone)
+        await act.until_row(
+            "SELECT count(*) FROM slack_posts WHERE posted_at IS NULL AND error LIKE 'No connection%'", "a post to fail"
+        )
+    finally:
+        await slack.come_back()
+    await customer.write(third, to=team.phone)
+    await act.until(lambda: act.texts_in("support", third), "the message after it")
+    await act.theatre.ready()
+    await act.theatre.caught_up()
+    await act.over()
+
+    assert act.texts_in("support", f"({act.number})") == [act.text("One"), second, third]
+
+
+async def a_private_word_is_lost(act: Act) -> None:
+    """Slack shows it and answers nothing. It keeps no trace of such words, so they are shown at most once."""
+    team, customer, slack = act.cast.acme, act.customer(), act.scene.stage.slack
+    root = await act.scene.written(team, customer, act.text("Who are you?"))
+    slack.fail("chat.postEphemeral", drop_after_storing=True)
+
+    def told() -> int:
+        return sum("you have no role here" in one.text for one in slack.ephemerals("ben") if one.thread_ts == root.ts)
+
+    act.begin()
+    slack.say("ben", "support", act.text("Ben"), root.ts)
+    await act.until_row(
+        "SELECT bool_or(posted_at IS NOT NULL OR parked_at IS NOT NULL) FROM slack_posts "  # noqa: S608 - a time of ours
+        f"WHERE kind = 'ephemeral' AND thread_ts = '{root.ts}'",
+        "the end of the private word",
+    )
+    await act.over()
+    slack.heal()
+
+    before = told()
+    assert before <= 1
+    slack.say("ben", "support", act.text("Really"), root.ts)
+    await act.until(lambda: told() > before, "the next private word")
+    assert told() == before + 1
+    assert act.received(customer, team) == []
+
+
 async def a_session_is_in_trouble(act: Act) -> None:
     name, words = act.cast.unpaired, "waits for its phone"
     await act.scene.ask("ana", f"session start {name}")
