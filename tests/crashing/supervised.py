@@ -40,16 +40,16 @@ _LEASES = """
 """
 
 _OPEN = """
-    SELECT 'webhook ' || event_name || coalesce(': ' || error, '') FROM webhook_events
+    SELECT 'webhook ' || event_name || coalesce(': ' || error, '') || ' ' || id FROM webhook_events
         WHERE processed_at IS NULL AND parked_at IS NULL
-    UNION ALL SELECT 'slack event' || coalesce(': ' || error, '') FROM slack_events
+    UNION ALL SELECT 'slack event' || coalesce(': ' || error, '') || ' ' || id FROM slack_events
         WHERE kind = 'event' AND processed_at IS NULL AND parked_at IS NULL
-    UNION ALL SELECT 'command' FROM slack_events WHERE kind <> 'event' AND answered_at IS NULL
-    UNION ALL SELECT 'message ' || body FROM messages
+    UNION ALL SELECT 'command ' || id FROM slack_events WHERE kind <> 'event' AND answered_at IS NULL
+    UNION ALL SELECT 'message ' || body || ' ' || id FROM messages
         WHERE direction = 'outbound' AND status = 'queued' AND parked_at IS NULL
-    UNION ALL SELECT 'post ' || kind || coalesce(': ' || error, '') FROM slack_posts
+    UNION ALL SELECT 'post ' || kind || coalesce(': ' || error, '') || ' ' || id FROM slack_posts
         WHERE posted_at IS NULL AND parked_at IS NULL
-    UNION ALL SELECT 'action ' || kind FROM waha_actions WHERE done_at IS NULL AND parked_at IS NULL
+    UNION ALL SELECT 'action ' || kind || ' ' || id FROM waha_actions WHERE done_at IS NULL AND parked_at IS NULL
 """
 _GAPS = """
     SELECT place FROM catch_ups WHERE lease_expires_at > clock_timestamp()
@@ -149,14 +149,15 @@ class Life:
             if code != -signal.SIGKILL and not (code == 0 and self._is_told_to_end):
                 self.unasked.append(f"the {self.room} ended by itself with {code}\n{self.process.last_words(40)}")
                 await asyncio.sleep(0.5)
-            if self.room == "daemon":
-                self._end_leases()
+            self._end_leases()
             self._is_told_to_end = False
             self.give_next_order()
             await self.start()
 
     def _end_leases(self) -> None:
-        for table, column in self._rows(_LEASES):
+        # The bot has turns at answers; all else is the daemon's.
+        mine = [one for one in self._rows(_LEASES) if (one[0] == "slack_events") == (self.room == "bot")]
+        for table, column in mine:
             self._rows(_END_LEASES.format(table=table, column=column))
 
     async def end(self, number: signal.Signals) -> None:
