@@ -16,6 +16,8 @@ from tests.crashing.supervised import Theatre
 DELIVERED, READ, FAILED = "white_check_mark", "eyes", "x"
 # A form comes at once, or Slack has not taken it in time.
 _FORM_SECONDS = 4.0
+# The longest lease is 75 s: of an action, when the answer to its COMMIT was lost and nobody knows that it is leased.
+_PATIENCE_SECONDS = 90.0
 # Whoever clicks sees no answer in Slack's own window: what comes of it is looked for elsewhere.
 _AT_ONCE = Wait(seconds=0)
 
@@ -47,7 +49,7 @@ class Act:
         return f"{words} ({self.number})"
 
     async def until(self, condition: Callable[[], Any], what: str) -> None:
-        await self.scene.stage.until(condition, what, 30)
+        await self.scene.stage.until(condition, what, _PATIENCE_SECONDS)
 
     async def until_row(self, sql: str, what: str) -> None:
         await self.until(lambda: any(row[0] for row in self.scene.rows(sql)), what)
@@ -153,6 +155,12 @@ class Act:
         changed = "status_changed_at = status_changed_at - interval '1 min'"
         self.scene.rows(f"UPDATE waha_sessions SET {changed} WHERE name = '{session}'")  # noqa: S608
         await self.until_row(f"SELECT announced_status = status FROM waha_sessions WHERE name = '{session}'", "news")  # noqa: S608
+
+    async def at_rest(self, session: str) -> None:
+        """It is stopped, whatever an earlier row left of it."""
+        if not self.scene.rows(f"SELECT 1 FROM waha_sessions WHERE name = '{session}' AND status = 'stopped'"):  # noqa: S608
+            await self.scene.ask("ana", f"session stop {session}")
+        await self.until_told(session, "stopped")
 
     def on_waha(self, session: str) -> list[str]:
         """What a session of ours is called there."""

@@ -66,6 +66,7 @@ async def a_session_is_added(act: Act) -> None:
 
 async def a_session_is_stopped(act: Act) -> None:
     name = act.cast.unpaired
+    await act.at_rest(name)
     await act.scene.ask("ana", f"session start {name}")
     await act.until_status(name, "scan_qr")
     await act.theatre.settled()
@@ -84,7 +85,7 @@ async def a_session_is_stopped(act: Act) -> None:
 async def a_code_is_asked_for(act: Act) -> None:
     """Before there is one: it follows when there is."""
     slack, name = act.scene.stage.slack, act.cast.unpaired
-    await act.until_status(name, "stopped")
+    await act.at_rest(name)
     before, answered = _pictures(act), act.told("ana", "direct message")
 
     act.begin()

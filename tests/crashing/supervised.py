@@ -240,7 +240,7 @@ class Theatre:
             life.withdraw_orders()
             raise NotPassed(f"nothing passed {left}")
 
-    async def settled(self, seconds: float = 30.0) -> None:
+    async def settled(self, seconds: float = 90.0) -> None:
         """Both processes are up, nothing waits in a table, and neither Slack nor WAHA has anything to tell again."""
         await self.ready()
         deadline = asyncio.get_running_loop().time() + seconds

@@ -34,7 +34,9 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(7200
 WANTED = os.environ.get("CRASHES", "")
 _SAMPLE_JOURNEYS = (everyday.nothing_happens, everyday.a_customer_writes, everyday.an_agent_replies)
 _SAMPLE_ROWS = 12
-_STAGES = 3
+_STAGES = 5
+# Of all rows: those by the clock, such as a receipt that only sometimes is found by reading and not told.
+_MOST_ALIVE = 0.03
 
 
 @pytest.fixture(scope="module")
@@ -115,12 +117,13 @@ async def test_the_far_ends_are_the_same_wherever_a_process_dies(plays: list[Pla
 
     results = await _played(plays, every if WANTED == "all" else [row for row in every if WANTED in str(row)])
 
-    met = {result.row.point for result in results if not result.wrong}
-    # What goes by the clock may be passed in one journey and, the next time, in another.
-    wrong = [result for result in results if result.wrong and not (result.is_alive and result.row.point in met)]
+    # Where nobody died, nothing was shown: of such a row nothing is said but that.
+    alive = [result for result in results if result.is_alive]
+    wrong = [result for result in results if result.wrong and not result.is_alive]
     _say(f"no journey comes to: {', '.join(unplayed(name for _, name in plays[0].passed))}")
-    _say(f"crashes: {len(results)} points, {len(wrong)} wrong")
+    _say(f"crashes: {len(results) - len(alive)} points, {len(wrong)} wrong, {len(alive)} not passed a second time")
     assert not wrong, _table(wrong)
+    assert len(alive) <= len(results) * _MOST_ALIVE, _table(alive)
 
 
 async def _played(plays: list[Play], rows: list[Row]) -> list[Result]:

@@ -180,6 +180,7 @@ async def a_private_word_is_lost(act: Act) -> None:
 
 async def a_session_is_in_trouble(act: Act) -> None:
     name, words = act.cast.unpaired, "waits for its phone"
+    await act.at_rest(name)
     await act.scene.ask("ana", f"session start {name}")
     await act.until_told(name, "scan_qr")
     before = len(act.scene.in_channel("alerts", words))
