@@ -88,10 +88,14 @@ async def a_code_is_asked_for(act: Act) -> None:
     await act.at_rest(name)
     before, answered = _pictures(act), act.told("ana", "direct message")
 
+    def code_has_come() -> bool:
+        _end_leases_of_nobody(act)
+        return _pictures(act) > before
+
     act.begin()
     await act.scene.ask("ana", f"session start {name}")
     await act.ask("ana", f"session qr {name}", "direct message")
-    await act.until(lambda: _pictures(act) > before, "the code in a direct message")
+    await act.until(code_has_come, "the code in a direct message")
     await act.over()
 
     assert _pictures(act) == before + 1
@@ -159,6 +163,12 @@ async def a_channel_is_linked_late(act: Act) -> None:
 
     assert act.texts_in(team.channel, f"({act.number})") == texts
     act.see_answered(team.admin, "waited for a channel", answered)
+
+
+def _end_leases_of_nobody(act: Act) -> None:
+    """Whoever lost the answer to its COMMIT leaves one of 75 s, and a session waits less long for its phone."""
+    soon = "clock_timestamp() + interval '3 s'"
+    act.scene.rows(f"UPDATE waha_actions SET lease_expires_at = {soon} WHERE lease_expires_at > {soon}")  # noqa: S608
 
 
 def _pictures(act: Act) -> int:

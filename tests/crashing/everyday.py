@@ -50,24 +50,28 @@ async def the_daemon_stops(act: Act) -> None:
 
 
 async def the_daemon_catches_up(act: Act) -> None:
-    """What a customer and an agent wrote while nobody told us of it."""
+    """What a customer and an agent wrote, and what the customer read, while nobody told us of it."""
     team, customer, stage = act.cast.acme, act.customer(), act.scene.stage
     root = await act.scene.written(team, customer, act.text("Are you open?"))
-    missed, unheard = act.text("Hello?"), act.text("We are")
+    told, missed, unheard = act.text("From eight"), act.text("Hello?"), act.text("We are")
+    read = act.scene.reply(team, root, told)
+    await act.until_shown(DELIVERED, read)
     await act.theatre.settled()
 
     act.begin()
     stage.waha.webhook_faults.lose("message*", session=team.waha_session)
+    await customer.read()
     await customer.write(missed, to=team.phone)
     said = stage.slack.say(team.admin, team.channel, unheard, root.ts, heard=False)
     stage.waha.heal()
     await act.theatre.lives["daemon"].end(signal.SIGKILL)
     await act.until(lambda: act.texts_in("support", missed), "what the customer wrote")
     await act.until_shown(DELIVERED, said)
+    await act.until_shown(READ, read)
     await act.over()
 
     assert len(act.texts_in("support", missed)) == 1
-    assert act.received(customer, team) == [unheard]
+    assert act.received(customer, team) == [told, unheard]
 
 
 async def a_report_is_due(act: Act) -> None:
