@@ -39,6 +39,7 @@ JOURNEYS: tuple[Journey, ...] = (
     trouble.a_session_is_in_trouble,
     trouble.a_server_was_away,
     trouble.slack_is_away,
+    trouble.a_new_chat_may_not_be_begun,
     deciding.a_failed_reply_is_sent_again,
     deciding.a_failed_reply_is_sent_in_other_words,
     deciding.a_late_reply_is_still_wanted,

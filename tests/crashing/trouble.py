@@ -127,6 +127,30 @@ async def _goes_on_in_order(act: Act, *, taken: bool = True) -> None:
     assert act.texts_in("support", f"({act.number})") == [act.text("One"), *([second] if taken else []), third]
 
 
+async def a_new_chat_may_not_be_begun(act: Act) -> None:
+    """WhatsApp refuses it (463) until the customer writes, which is said once."""
+    team, customer, text = act.cast.acme, act.customer(), act.text("Your parcel is here")
+
+    def said() -> int:
+        return len(act.scene.in_channel("support", f"Not sent yet: “{text}”"))
+
+    team.phone.restrict()
+    try:
+        act.begin()
+        await act.type("ana", f"send --session {team.session} +{customer.number} {text}")
+        await act.until(said, "the reason in the thread")
+        assert act.received(customer, team) == []
+        await customer.write(act.text("Hello"), to=team.phone)
+        await act.until(lambda: act.received(customer, team), "the message on the phone")
+        await act.over()
+    finally:
+        team.phone.lift_restriction()
+        act.scene.rows("UPDATE waha_sessions SET restricted_until = NULL")
+
+    assert act.received(customer, team) == [text]
+    assert said() == 1
+
+
 async def slack_is_away(act: Act) -> None:
     """Nothing can be connected to for a moment: neither for posting nor for listening."""
     team, customer, slack = act.cast.acme, act.customer(), act.scene.stage.slack
