@@ -46,11 +46,13 @@ CHANNEL = "support"
 GAP = timedelta(minutes=20)
 LIMIT_SECONDS = 1_800.0
 
-# As if all had been there for an hour, and had last been read when the gap began.
+# As if all had been there for an hour, and had last been read when the gap began; what is being read just now, before
+# anything back-dated stands there, has no last word.
 AGE = """
     UPDATE session_checks SET observed_at = observed_at - interval '1 hour';
     UPDATE channel_routes SET created_at = created_at - interval '1 hour';
-    UPDATE catch_ups SET begins_at = begins_at - interval '1 hour', requested_at = NULL, caught_up_to = now() - %s;
+    UPDATE catch_ups SET begins_at = begins_at - interval '1 hour', requested_at = NULL, caught_up_to = now() - %s,
+        lease_token = NULL, lease_expires_at = NULL;
 """
 CAUGHT_UP = "SELECT bool_and(coalesce(caught_up_to >= coalesce(requested_at, caught_up_to), false)) FROM catch_ups"
 

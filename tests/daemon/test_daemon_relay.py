@@ -237,9 +237,8 @@ async def test_posts_for_a_channel_without_the_bot_wait_and_somebody_is_told_onc
     slack.remove_app("support")
     await tell(slack, "one")
     await tell(slack, "two")
-    await becomes(
-        rows, "SELECT attempts > 0, parked_at IS NULL FROM slack_posts WHERE kind = 'post' LIMIT 1", [(True,) * 2]
-    )
+    waits = "SELECT bool_or(attempts > 0), bool_and(parked_at IS NULL) FROM slack_posts WHERE kind = 'post'"
+    await becomes(rows, waits, [(True, True)])
     await slack.until(lambda: bool(slack.direct_messages("olga")), 5)
 
     slack.invite_app("ana", "support")
