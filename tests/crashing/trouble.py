@@ -207,6 +207,7 @@ async def a_session_is_in_trouble(act: Act) -> None:
     await act.at_rest(name)
     await act.scene.ask("ana", f"session start {name}")
     await act.until_told(name, "scan_qr")
+    await act.theatre.settled()
     before = len(act.scene.in_channel("alerts", words))
 
     act.begin()
