@@ -41,11 +41,13 @@ class SessionReader:
         *,
         every: timedelta,
         operators: Collection[str] = (),
+        most_bytes: int = missed_messages.MOST_BYTES_AT_ONCE,
     ) -> None:
         self._servers = servers
         self._stopping = stopping
         self._every = every
         self._operators = operators
+        self._most_bytes = most_bytes
         self._has_asked = False
         self.wakeup = wakeup
         self._busy: Counter[str] = Counter()
@@ -128,7 +130,7 @@ class SessionReader:
             found = await in_database(missed_messages.unknown, session, page)
             missed += found
             size += sum(one.size for one in found)
-            if len(missed) >= missed_messages.MOST_AT_ONCE or size >= missed_messages.MOST_BYTES_AT_ONCE:
+            if len(missed) >= missed_messages.MOST_AT_ONCE or size >= self._most_bytes:
                 return False
         return True
 

@@ -24,9 +24,10 @@ class Overloaded(Exception):
 class Intake:
     """One writer: it takes whatever has gathered while it was writing, and adds no delay when alone."""
 
-    def __init__(self, patience_seconds: float = PATIENCE_SECONDS) -> None:
+    def __init__(self, patience_seconds: float = PATIENCE_SECONDS, most_bytes: int = MOST_BYTES_WAITING) -> None:
         self._waiting: asyncio.Queue[tuple[NewWebhook, asyncio.Future[None]]] = asyncio.Queue(MOST_WAITING)
         self._patience_seconds = patience_seconds
+        self._most_bytes = most_bytes
         self._bytes_waiting = 0
 
     async def keep(self, webhook: NewWebhook) -> None:
@@ -36,7 +37,7 @@ class Intake:
             Overloaded: it was not, in time.
             Exception: it could not be stored; WAHA will post it again.
         """
-        if self._bytes_waiting and self._bytes_waiting + len(webhook.body) > MOST_BYTES_WAITING:
+        if self._bytes_waiting and self._bytes_waiting + len(webhook.body) > self._most_bytes:
             raise Overloaded
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:

@@ -42,6 +42,7 @@ class PoolFigures:
     min_size: int = 5
     acquire_seconds: float = 30.0
     idle_seconds: float = 30.0
+    trusted_seconds: float = TRUSTED_SECONDS
     connect_seconds: float = CONNECT_SECONDS
     silence_seconds: float = SILENCE_SECONDS
 
@@ -139,7 +140,7 @@ class ConnectionPool:
     def _checked(self, resting: _Idle) -> BoundedConnection | None:
         """The connection, or None when it died at rest; then the others are gone too and are not asked one by one."""
         connection = resting.connection
-        trusted = time.monotonic() - resting.since < TRUSTED_SECONDS
+        trusted = time.monotonic() - resting.since < self.figures.trusted_seconds
         if not connection.closed and (trusted or connection.answers(self.figures.connect_seconds)):
             return connection
         self._discard(connection)

@@ -15,7 +15,6 @@ from daemon.servers import Server
 from database import in_database, tenant_transaction
 from database.notifications import Wakeup
 from models import SessionStatus, Tenant, WahaSession, uuid7
-from operations import missed_messages
 from sandbox.waha import SandboxWaha
 from sandbox.whatsapp import WhatsApp
 from tests.daemon.conftest import Rows, becomes
@@ -48,7 +47,7 @@ class Place:
 
 
 @asynccontextmanager
-async def opened(engine: str, version: str = "2026.9.1") -> AsyncIterator[Place]:
+async def opened(engine: str, version: str = "2026.9.1", **figures: int) -> AsyncIterator[Place]:
     whatsapp = WhatsApp()
     async with AsyncExitStack() as stack:
         waha = await stack.enter_async_context(SandboxWaha(whatsapp, engine=engine, version=version, pace=0.01))  # type: ignore[arg-type]
@@ -56,7 +55,8 @@ async def opened(engine: str, version: str = "2026.9.1") -> AsyncIterator[Place]
         await client.create_session("sales", STORE, start=True)
         await waha.pair("sales", whatsapp.phone(SHOP, name="Acme"))
         servers = {name: Server(name, client, "http://127.0.0.1:1/", "key") for name in ("main", "other")}
-        reader = SessionReader(servers, Wakeup(), asyncio.Event(), every=timedelta(minutes=10), operators=("T1/U1",))
+        every = timedelta(minutes=10)
+        reader = SessionReader(servers, Wakeup(), asyncio.Event(), every=every, operators=("T1/U1",), **figures)
         yield Place(waha, whatsapp, reader)
 
 
@@ -278,11 +278,8 @@ async def test_a_receipt_that_cannot_be_found_out_keeps_no_session_from_being_ca
         assert await rows("SELECT caught_up_to IS NOT NULL, error FROM catch_ups") == [(True, None)]
 
 
-async def test_no_more_is_held_in_memory_than_a_few_bytes_of_budget_allow(
-    session: UUID, rows: Rows, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(missed_messages, "MOST_BYTES_AT_ONCE", 1)
-    async with opened("GOWS") as place:
+async def test_no_more_is_held_in_memory_than_a_few_bytes_of_budget_allow(session: UUID, rows: Rows) -> None:
+    async with opened("GOWS", most_bytes=1) as place:
         await place.written(CARLA, *(f"Message {number}" for number in range(150)), minutes_ago=30)
 
         await place.read()

@@ -186,11 +186,8 @@ async def test_more_than_can_be_stored_in_time_is_turned_away() -> None:
     await asyncio.gather(*waiting, return_exceptions=True)
 
 
-async def test_more_than_memory_shall_hold_is_turned_away_until_it_is_stored(
-    rows: Rows, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("daemon.intake.MOST_BYTES_WAITING", 3)
-    intake = Intake()
+async def test_more_than_memory_shall_hold_is_turned_away_until_it_is_stored(rows: Rows) -> None:
+    intake = Intake(most_bytes=3)
     waiting = [asyncio.create_task(intake.keep(new_webhook()))]
     await asyncio.sleep(0)
 

@@ -160,13 +160,10 @@ def test_a_refusal_for_good_is_not_waited_for(make_pool: MakePool, postgres: Ser
         pool.acquire()
 
 
-def test_a_connection_that_died_at_rest_is_not_handed_out(
-    make_pool: MakePool, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pool = make_pool(proxy.url, figures=replace(QUICK, idle_seconds=30))
+def test_a_connection_that_died_at_rest_is_not_handed_out(make_pool: MakePool, proxy: FaultProxy) -> None:
+    pool = make_pool(proxy.url, figures=replace(QUICK, idle_seconds=30, trusted_seconds=0.0))
     before = ask(pool)
     proxy.break_connections()
-    monkeypatch.setattr("database.pool.TRUSTED_SECONDS", 0.0)
 
     assert ask(pool) != before
 
