@@ -17,6 +17,27 @@ class UserRole(StrEnum):
     AUDITOR = "AUDITOR"
 
 
+class Outside(StrEnum):
+    """Why Slack does not count somebody as one of the workspace's own people."""
+
+    GUEST = "guest"
+    STRANGER = "stranger"  # of another company, met in a shared channel
+    DEACTIVATED = "deactivated"
+    BOT = "bot"
+
+
+class PagePurpose(StrEnum):
+    SET_PASSWORD = "set_password"  # noqa: S105 - a purpose
+    LOG_IN = "log_in"
+
+
+class LoginProof(StrEnum):
+    """What proves to a tenant who somebody is: Slack's own sign-in, or a password as well."""
+
+    SLACK = "slack"
+    PASSWORD = "password"  # noqa: S105 - a word
+
+
 class Engine(StrEnum):
     """WAHA's WhatsApp engines that we know; GOWS is the one that WAHA recommends."""
 

@@ -28,6 +28,8 @@ class User(OwnedByTenant):
     role = Words(UserRole)
     is_active = peewee.BooleanField(default=True)
     last_login_at = Timestamp(null=True)
+    failed_logins = peewee.IntegerField(default=0)
+    locked_until = Timestamp(null=True)
     preferences = Json(default=dict)
 
     class Meta:

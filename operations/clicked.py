@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from database import set_tenant
-from models import Message, TenantStatus, UserRole
+from models import Message, TenantStatus
 from operations.conversations import living
 from operations.deciding import tenant_of
 from operations.errors import NotAllowed, NotFound
@@ -32,13 +32,14 @@ def stand_before(person: Person, message_ids: Sequence[UUID], permission: Permis
     membership = next((one for one in memberships(person) if {one.tenant_id} == tenant_ids), None)
     if membership is None:
         raise NotFound(NOT_YOURS)
-    role = UserRole(membership.role) if membership.is_active else None
+    if reason := membership.closed_because:
+        raise NotAllowed(reason)
     standing = Standing(
         person=person,
         tenant_id=membership.tenant_id,
         tenant_name=membership.tenant_name,
         tenant_status=TenantStatus(membership.tenant_status),
-        role=role,
+        role=membership.role_held,
         user_id=membership.user_id,
         is_operator=False,
     )

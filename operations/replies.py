@@ -10,7 +10,7 @@ from typing import Any, cast
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from database import set_tenant
-from models import Conversation, ConversationChat, Message, SlackIdentity, User, UserRole, WahaSession, uuid7
+from models import Conversation, ConversationChat, Message, SlackIdentity, User, WahaSession, uuid7
 from operations import deciding, editions, edits
 from operations.conversations import living
 from operations.editions import INTERNAL, Reply, reply_of
@@ -19,7 +19,7 @@ from operations.permissions import Permission, may, who_may
 from operations.posting import tell_privately, waiting_in
 from operations.queueing import SlackOrigin, queue
 from operations.sql import clean, first
-from operations.standing import Membership, memberships, routes_of
+from operations.standing import memberships, routes_of
 from slack import references
 from slack.mrkdwn import escape, to_whatsapp
 
@@ -146,10 +146,11 @@ def _refusal(reply: Reply, tenant_id: UUID) -> str | None:
             "Not sent to the customer: you have no role here. Ask an administrator of this tenant to run "
             f"`user add <@{writer.user_id}> AGENT`, or begin a reply with `{INTERNAL}` to talk among yourselves."
         )
-    if not may(Permission.MESSAGE_SEND, _role(membership), is_operator=False):
+    if reason := membership.closed_because:
+        return f"Not sent to the customer: {reason}"
+    if not may(Permission.MESSAGE_SEND, membership.role_held, is_operator=False):
         return (
-            f"Not sent to the customer: that needs {who_may(Permission.MESSAGE_SEND)}, and you are {membership.role}"
-            f"{'' if membership.is_active else ', deactivated'}. "
+            f"Not sent to the customer: that needs {who_may(Permission.MESSAGE_SEND)}, and you are {membership.role}. "
             f"Ask an administrator of *{escape(membership.tenant_name)}*."
         )
     if membership.tenant_status != "active":
@@ -157,10 +158,6 @@ def _refusal(reply: Reply, tenant_id: UUID) -> str | None:
     if reply.has_files:
         return "Not sent to the customer: files cannot be sent yet. Send the text alone, or the file from the phone."
     return None
-
-
-def _role(membership: Membership) -> UserRole | None:
-    return UserRole(membership.role) if membership.is_active else None
 
 
 def _send(reply: Reply, thread: _Thread) -> str | None:

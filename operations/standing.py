@@ -36,6 +36,34 @@ class Membership:
     user_id: UUID
     role: str
     is_active: bool
+    is_chosen: bool
+    needs_login: bool
+    outside: str
+
+    @property
+    def role_held(self) -> UserRole | None:
+        """The role that counts now: none while something keeps the person out."""
+        return None if self.closed_because else UserRole(self.role)
+
+    @property
+    def closed_because(self) -> str:
+        """Why the person is not let in although they have a role, and what would be right; "" when they are."""
+        tenant = escape(self.tenant_name)
+        if self.outside:
+            return f"{_OUTSIDE[self.outside]}. Ask an administrator of this Slack workspace for a full account."
+        if not self.is_active:
+            return f"Your account in *{tenant}* is deactivated. Ask one of its administrators."
+        if self.needs_login:
+            return f"*{tenant}* asks for your password. Run `login --tenant {quoted(tenant)}`, then do this again."
+        return ""
+
+
+_OUTSIDE = {
+    "guest": "You are a guest in this Slack workspace, and guests are not let in",
+    "stranger": "You belong to another company's Slack workspace, and are not let in here",
+    "deactivated": "Your Slack account is deactivated",
+    "bot": "Bots are not let in",
+}
 
 
 @dataclass(frozen=True)
@@ -123,16 +151,14 @@ def stand(person: Person, *, channel_id: str, tenant_name: str | None, operators
         )
     chosen = _chosen(person, mine, channel_id, tenant_name, is_operator=is_operator)
     membership = next((one for one in mine if one.tenant_id == chosen.tenant_id), None)
-    if membership is not None and not membership.is_active and not is_operator:
-        raise NotAllowed(
-            f"Your account in *{escape(chosen.tenant_name)}* is deactivated. Ask one of its administrators."
-        )
+    if membership is not None and not is_operator and (reason := membership.closed_because):
+        raise NotAllowed(reason)
     return Standing(
         person=person,
         tenant_id=chosen.tenant_id,
         tenant_name=chosen.tenant_name,
         tenant_status=TenantStatus(chosen.tenant_status),
-        role=UserRole(membership.role) if membership and membership.is_active else None,
+        role=membership.role_held if membership else None,
         user_id=membership.user_id if membership else None,
         is_operator=is_operator,
     )

@@ -31,7 +31,7 @@ def check(command: Command, asked: Asked, installation: Installation) -> None:
 def _standing(command: Command, asked: Asked, installation: Installation) -> Standing | None:
     if command.is_for_operators:
         _require_operator(command, asked.person, installation.operators)
-    if not command.is_for_a_tenant or command.permission is None:
+    if not command.is_for_a_tenant:
         return None
     standing = stand(
         asked.person,

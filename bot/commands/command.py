@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from models.requests import explain
 from operations.errors import BadInput
-from operations.permissions import ROLES_OF, Permission
+from operations.permissions import ROLES_OF, WITHOUT_TENANT, Permission
 from operations.slack_inbox import Answer
 from operations.standing import Person, Standing
 from settings import ReportSettings
@@ -92,6 +92,7 @@ TENANT = Option("tenant", "NAME", "Acme")
 """Every command takes it: which tenant is meant, where the channel or the person does not say."""
 
 Run = Callable[[Turn], Answer]
+Confirm = Callable[[Turn], str]
 Prepare = Callable[[Asked, SlackClient], Awaitable[Asked]]
 
 
@@ -101,7 +102,8 @@ class Command:
 
     Args:
         verb: empty where the noun is all, as in `help` and `send`.
-        permission: None: everybody may.
+        permission: who may; without one nothing starts.
+        confirm: what is about to be destroyed, as a question with its consequences; it is asked before `run`.
         needs: names of the words that must follow; `takes`: of those that may.
         text: name of the free text at the end, taken exactly as it was typed; options then stand before the words.
         prepare: asks Slack what must be known, before the transaction.
@@ -113,12 +115,17 @@ class Command:
     summary: str
     example: str
     run: Run
-    permission: Permission | None
+    permission: Permission
     needs: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
     options: tuple[Option, ...] = ()
     text: str = ""
     prepare: Prepare | None = None
+    confirm: Confirm | None = None
+
+    def __post_init__(self) -> None:
+        if self.permission not in ROLES_OF:
+            raise ValueError(f"Nobody may run {self.name}: its permission is not in the table.")
 
     @property
     def name(self) -> str:
@@ -143,11 +150,11 @@ class Command:
 
     @property
     def is_for_operators(self) -> bool:
-        return self.permission is not None and not ROLES_OF[self.permission]
+        return not ROLES_OF[self.permission]
 
     @property
     def is_for_a_tenant(self) -> bool:
-        return self.permission is not None and not self.is_for_operators
+        return self.permission not in WITHOUT_TENANT
 
 
 def request_of(command: Command, kind: type[R], **fields: object) -> R:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from bot.commands.command import Command, Turn
 from models import UserRole
 from operations.errors import BadInput, NoRole
-from operations.permissions import may, who_may
+from operations.permissions import Permission, may, who_may
 from operations.slack_inbox import Answer
 from operations.standing import memberships
 from slack.mrkdwn import escape
@@ -26,7 +26,7 @@ def help_command(table: Sequence[Command]) -> Command:
         takes=("TOPIC", "COMMAND"),
         summary="what can be asked for",
         example="help session add",
-        permission=None,
+        permission=Permission.ONESELF,
         run=run,
     )
 
@@ -41,11 +41,11 @@ def _askable(turn: Turn, table: Sequence[Command]) -> list[Command]:
     if not operators:
         return list(table)  # the refusal of a command for operators says how to become one
     is_operator = person.key in operators
-    roles: list[UserRole | None] = [UserRole(one.role) for one in memberships(person) if one.is_active]
+    roles: list[UserRole | None] = [one.role_held for one in memberships(person)]
 
     def is_askable(command: Command) -> bool:
         permission = command.permission
-        return permission is None or any(may(permission, role, is_operator=is_operator) for role in roles or [None])
+        return any(may(permission, role, is_operator=is_operator) for role in roles or [None])
 
     found = [command for command in table if is_askable(command)]
     if not found:
@@ -78,8 +78,8 @@ def _about(topic: Sequence[str], table: Sequence[Command]) -> str:
 
 
 def _lines(command: Command) -> str:
-    who = f" For {who_may(command.permission)}." if command.permission is not None else ""
-    return f"• `{command.usage}`: {command.summary}.{who}\n      For example: `{command.example}`"
+    who = who_may(command.permission)
+    return f"• `{command.usage}`: {command.summary}. For {who}.\n      For example: `{command.example}`"
 
 
 def _nouns(table: Sequence[Command]) -> list[str]:

@@ -19,7 +19,7 @@ def _intro(root: str) -> Iterator[str]:
 
 
 def _section(command: Command, root: str) -> Iterator[str]:
-    who = who_may(command.permission) if command.permission is not None else "everybody"
+    who = who_may(command.permission)
     yield f"## {command.name}"
     yield ""
     yield f"{command.summary[0].upper()}{command.summary[1:]}. For {who}."

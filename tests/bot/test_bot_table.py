@@ -34,7 +34,7 @@ def test_names_are_used_once() -> None:
 
 
 def test_every_permission_has_a_command() -> None:
-    assert {command.permission for command in COMMANDS} == {*Permission, None}
+    assert {command.permission for command in COMMANDS} == set(Permission)
 
 
 @by_name

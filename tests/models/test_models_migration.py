@@ -19,7 +19,16 @@ from tests.models.catalog import read_catalog
 
 ROOT = Path(__file__).parents[2]
 ROLES = ["switchboard_bot", "switchboard_daemon"]
-BOTH_MAY_CALL = {"tenants_of", "route_of", "list_tenants", "tenant_of_message", "request_catch_ups"}
+BOTH_MAY_CALL = {
+    "tenants_of",
+    "route_of",
+    "list_tenants",
+    "tenant_of_message",
+    "request_catch_ups",
+    "choose_tenant",
+    "chosen_tenant",
+    "tenant_of_invitation",
+}
 # Whatever a migration can leave in a database, by its name; the table of what was migrated stays.
 EVERYTHING = """
 SELECT kind || ' ' || name FROM (

@@ -191,7 +191,7 @@ def test_names_and_references_are_written_out_for_the_customer(
         ("DELETE FROM slack_identities", "you have no role here"),
         ("UPDATE slack_identities SET deleted_at = now()", "you have no role here"),
         ("UPDATE users SET role = 'AUDITOR'", "that needs TENANT_ADMIN, MANAGER or AGENT, and you are AUDITOR"),
-        ("UPDATE users SET is_active = false", "you are AGENT, deactivated"),
+        ("UPDATE users SET is_active = false", "Your account in *Acme* is deactivated"),
         ("UPDATE tenants SET status = 'inactive'", "*Acme* is deactivated"),
         ("UPDATE tenants SET deleted_at = now()", "you have no role here"),
         ("UPDATE waha_sessions SET deleted_at = now()", "the session of this conversation was removed"),

@@ -1,0 +1,36 @@
+"""What a tenant decides about itself: the value of `tenants.settings`, checked whole."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.enums import LoginProof
+
+# A message is kept at least until nothing that it takes part in can still happen to it.
+Days = Annotated[int, Field(ge=7, le=36_500)]
+
+
+class TenantSettings(BaseModel):
+    """Every setting with its default. A key that is not here is not a setting.
+
+    Args:
+        login: what proves who somebody is: Slack's sign-in, or a password as well, which does for `login_hours`.
+        keep_messages_days: when messages are deleted with their texts; None: never.
+        keep_audit_days: the same for entries of the audit.
+        encrypted_fields: JSON fields whose values are encrypted at rest, as `table.column`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    login: LoginProof = LoginProof.SLACK
+    login_hours: Annotated[int, Field(ge=1, le=720)] = 12
+    keep_messages_days: Days | None = None
+    keep_audit_days: Days | None = None
+    encrypted_fields: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, stored: dict[str, object]) -> Self:
+        """From the column, where only what differs from the defaults stands."""
+        return cls.model_validate(stored)
