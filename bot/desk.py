@@ -110,13 +110,21 @@ class Desk:
                 log.warning("commands wait for the database", reason=str(error))
 
     async def say(
-        self, response_url: str, text: str, *, blocks: Sequence[Block] | None = None, thread_ts: str | None = None
+        self,
+        response_url: str,
+        text: str,
+        *,
+        blocks: Sequence[Block] | None = None,
+        thread_ts: str | None = None,
+        replaces: bool = False,
     ) -> bool:
         """Tell the person something at once, which nobody else sees; False when Slack did not take it."""
         shown = self._shown(text)
         over = [self._shown_block(block) for block in blocks] if blocks else sections(shown)
         try:
-            await self._slack.respond(response_url, shown, blocks=over[:MOST_BLOCKS], thread_ts=thread_ts)
+            await self._slack.respond(
+                response_url, shown, blocks=over[:MOST_BLOCKS], thread_ts=thread_ts, replace_original=replaces
+            )
         except SlackError as error:
             log.warning("answer was not taken by Slack", reason=str(error))
             return False
@@ -181,7 +189,13 @@ class Desk:
         if answer == NOTHING_TO_SAY or (
             call.response_url
             and not call.is_late
-            and await self.say(call.response_url, answer.text, blocks=answer.blocks, thread_ts=call.thread_ts)
+            and await self.say(
+                call.response_url,
+                answer.text,
+                blocks=answer.blocks,
+                thread_ts=call.thread_ts,
+                replaces=answer.replaces,
+            )
         ):
             await in_database(slack_inbox.answered, call.event_id)
         else:

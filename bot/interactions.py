@@ -58,8 +58,8 @@ async def with_origin(call: Call) -> Call:
     """
     if call.submission is None or (origin_id := _uuid(call.submission.origin)) is None:
         return call
-    origin = await in_database(slack_inbox.body_of, origin_id)
-    if origin is None or _clicker(origin) != call.person.user_id:
+    kept = await in_database(slack_inbox.kept, origin_id)
+    if kept is None or _clicker(origin := kept.body) != call.person.user_id:
         return call
     channel_id = str(_mapping(origin.get("channel")).get("id") or "")
     return replace(
@@ -78,7 +78,7 @@ def notice(text: str) -> Block:
     return {"type": "modal", "title": plain("WhatsApp"), "close": plain("Close"), "blocks": [section(text)]}
 
 
-def _clicked(button: Button, call: Call) -> Answer:
+def _clicked(button: Button[Any], call: Call) -> Answer:
     if isinstance(button.does, Form):
         raise TypeError(f"{button.action_id} opens a form.")
     return button.does(press(button, call))
@@ -93,7 +93,7 @@ def _submitted(call: Call) -> Answer:
     return button.form.run(press(button, call), call.submission.values)
 
 
-def _view(form: Form, button: Button, call: Call) -> Block:
+def _view(form: Form[Any], button: Button[Any], call: Call) -> Block:
     with transaction():
         return form.view(press(button, call))
 

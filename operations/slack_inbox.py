@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from database import notify, transaction
@@ -40,13 +40,21 @@ class NewSlackEvent:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command answers: complete `text`, and `blocks` over it."""
+    """What a command or a click answers: complete `text`, and `blocks` over it.
+
+    What `replaces` stands in place of the message that was clicked.
+    """
 
     text: str
     blocks: list[dict[str, Any]] | None = None
+    replaces: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        return {"text": self.text, "blocks": self.blocks}
+        return {"text": self.text, "blocks": self.blocks, "replaces": self.replaces}
+
+    @classmethod
+    def of(cls, kept: dict[str, Any]) -> Self:
+        return cls(kept["text"], kept["blocks"], bool(kept.get("replaces")))
 
 
 def store(event: NewSlackEvent) -> bool:
@@ -134,15 +142,49 @@ def _outcome(event_id: UUID, teller: Teller) -> Outcome:
     kept = first(_Asked, "SELECT answer FROM slack_events WHERE id = %s", (event_id,))
     if kept is None or kept.answer is None:
         raise LookupError("Nothing is kept of what was asked.")
-    return Outcome(Answer(kept.answer["text"], kept.answer["blocks"]), bool(is_ours))
+    return Outcome(Answer.of(kept.answer), bool(is_ours))
 
 
-def body_of(event_id: UUID) -> dict[str, Any] | None:
-    """A click as it arrived; None when it is not kept, or is none."""
+@dataclass(frozen=True)
+class KeptCall:
+    """A command, a click or a form that is taken up again later."""
+
+    body: dict[str, Any]
+    age: timedelta
+
+
+def kept(event_id: UUID) -> KeptCall | None:
+    """A command, a click or a form as it arrived; None when it is not kept, or is something else."""
     with transaction():
-        body = value("SELECT body FROM slack_events WHERE id = %s AND kind = 'interaction'", (event_id,))
-    found: dict[str, Any] | None = json.loads(bytes(body)) if body is not None else None
-    return found
+        found = first(
+            _KeptBody,
+            "SELECT body, clock_timestamp() - created_at AS age FROM slack_events WHERE id = %s AND kind <> 'event'",
+            (event_id,),
+        )
+    return KeptCall(json.loads(bytes(found.body)), found.age) if found is not None else None
+
+
+@dataclass(frozen=True)
+class _KeptBody:
+    body: memoryview
+    age: timedelta
+
+
+def settle(event_id: UUID, word: str) -> str:
+    """Write down that what was asked is decided, in the running transaction; what it was before, "" if it was not.
+
+    Two who decide at once wait for each other, and the second finds the word of the first.
+
+    Raises:
+        LookupError: nothing was asked back, so there is nothing to decide.
+    """
+    answer = value("SELECT answer FROM slack_events WHERE id = %s FOR NO KEY UPDATE", (event_id,))
+    if answer is None:
+        raise LookupError("This was not answered with a question.")
+    if before := answer.get("settled", ""):
+        return str(before)
+    changed("UPDATE slack_events SET answer = %s WHERE id = %s", (json.dumps(answer | {"settled": word}), event_id))
+    return ""
 
 
 def answered(event_id: UUID) -> None:

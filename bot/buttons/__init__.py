@@ -1,9 +1,13 @@
 """The one table of buttons: what is not in it does nothing, and what is in it is checked at each click."""
 
-from bot.buttons.button import Button, Form, Press, press
-from bot.buttons.deciding import BUTTONS
+from typing import Any
 
-BY_ACTION: dict[str, Button] = {button.action_id: button for button in BUTTONS}
-BY_FORM: dict[str, Button] = {button.form.callback_id: button for button in BUTTONS if button.form is not None}
+from bot.buttons import deciding
+from bot.buttons.button import Button, Form, Press, press
+
+BUTTONS: tuple[Button[Any], ...] = (*deciding.BUTTONS,)
+
+BY_ACTION: dict[str, Button[Any]] = {button.action_id: button for button in BUTTONS}
+BY_FORM: dict[str, Button[Any]] = {button.form.callback_id: button for button in BUTTONS if button.form is not None}
 
 __all__ = ["BUTTONS", "BY_ACTION", "BY_FORM", "Button", "Form", "Press", "press"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bot.buttons.button import Errors, Form, Press
+from bot.buttons.button import Errors, Form
+from bot.buttons.written_over import OnMessages, decided
 from operations import deciding
 from operations.buttons import LABELS, Act
 from operations.errors import BadInput, Refused
@@ -17,13 +18,13 @@ LONGEST = 3000
 _TEXT = "text"
 
 
-def view(press: Press) -> Block:
+def view(press: OnMessages) -> Block:
     """The form.
 
     Raises:
         Refused: there is nothing to edit any more, or the text does not fit into Slack's field.
     """
-    message = press.message
+    message = press.about[0]
     if Act.EDIT not in deciding.acts_of(message):
         raise Refused(f"Nothing was changed. {deciding.state_of(message).value}")
     text = deciding.text_of(message)
@@ -65,11 +66,11 @@ def errors(values: Mapping[str, str]) -> Errors:
     return {}
 
 
-def send(press: Press, values: Mapping[str, str]) -> Answer:
+def send(press: OnMessages, values: Mapping[str, str]) -> Answer:
     # A form's text is plain: only its emoji are written as in a message.
     text = to_whatsapp(escape(values[_TEXT]))
-    said = deciding.edit(press.message.id, text, user_id=press.actor, new_id=press.call.new_id("message"))
-    press.decided(LABELS[Act.EDIT])
+    said = deciding.edit(press.about[0].id, text, user_id=press.actor, new_id=press.call.new_id("message"))
+    decided(press, LABELS[Act.EDIT])
     return Answer(said)
 
 

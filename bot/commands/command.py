@@ -17,6 +17,7 @@ from operations.standing import Person, Standing
 from settings import ReportSettings
 from slack.answers import Channel
 from slack.answers import Person as SlackPerson
+from slack.blocks import Block, button
 from slack.client import SlackClient
 from slack.command_text import Word
 
@@ -35,7 +36,13 @@ class Installation:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a person typed, sorted; and what Slack knows of the person or channel that it names."""
+    """What a person typed, sorted; and what Slack knows of the person or channel that it names.
+
+    Args:
+        tenant_id: the tenant that was chosen by a button or in a form; it is checked like one that was typed.
+        is_confirmed: the question of `Command.confirm` was answered with yes.
+        cursor: where the page begins that was asked for by a button; "" is the first.
+    """
 
     event_id: UUID
     person: Person
@@ -45,6 +52,9 @@ class Asked:
     text: str = ""
     slack_person: SlackPerson | None = None
     slack_channel: Channel | None = None
+    tenant_id: UUID | None = None
+    is_confirmed: bool = False
+    cursor: str = ""
 
     def new_id(self, of: str) -> UUID:
         """An id for a row that this command makes: the same one however often the command is carried out."""
@@ -78,6 +88,15 @@ class Turn:
     def actor(self) -> str:
         return self.asked.person.key
 
+    def page_button(self, label: str, cursor: str) -> Block:
+        """Shows another page of the answer in place of this one: `run` gets the cursor in `asked`."""
+        return button(label, f"{PAGE}.{cursor}"[:255], value=self.button_value(cursor))
+
+    def button_value(self, rest: str = "") -> str:
+        """What a button below the answer carries: what was asked, of which tenant, and a word more."""
+        tenant_id = self.known_standing.tenant_id if self.known_standing is not None else "-"
+        return f"{self.asked.event_id} {tenant_id} {rest}".strip()
+
 
 @dataclass(frozen=True)
 class Option:
@@ -91,6 +110,9 @@ class Option:
 TENANT = Option("tenant", "NAME", "Acme")
 """Every command takes it: which tenant is meant, where the channel or the person does not say."""
 
+PAGE = "command.page"
+"""How the action ids of `page_button` begin."""
+
 Run = Callable[[Turn], Answer]
 Confirm = Callable[[Turn], str]
 Prepare = Callable[[Asked, SlackClient], Awaitable[Asked]]
@@ -103,7 +125,11 @@ class Command:
     Args:
         verb: empty where the noun is all, as in `help` and `send`.
         permission: who may; without one nothing starts.
-        confirm: what is about to be destroyed, as a question with its consequences; it is asked before `run`.
+        confirm: what is about to be destroyed, as a question with its consequences; it is asked before `run`. "" asks
+            nothing, as for a dry run.
+        request: what the fields of its form are checked against while it is open, by the names that the words and
+            options have in small letters.
+        pages: whether its answer has pages; then it changes nothing, since turning one carries it out again.
         needs: names of the words that must follow; `takes`: of those that may.
         text: name of the free text at the end, taken exactly as it was typed; options then stand before the words.
         prepare: asks Slack what must be known, before the transaction.
@@ -122,10 +148,14 @@ class Command:
     text: str = ""
     prepare: Prepare | None = None
     confirm: Confirm | None = None
+    request: type[BaseModel] | None = None
+    pages: bool = False
 
     def __post_init__(self) -> None:
         if self.permission not in ROLES_OF:
             raise ValueError(f"Nobody may run {self.name}: its permission is not in the table.")
+        if self.pages and self.confirm is not None:
+            raise ValueError(f"{self.name} changes something, so its answer has no pages.")
 
     @property
     def name(self) -> str:
