@@ -11,6 +11,7 @@ import click
 from daemon.program import Daemon
 from database import ConnectionRefused, EmbeddedPostgresFailed, MigrationRefused, close_database
 from database.starting import open_migrated_database
+from operations.keys import open_keys
 from settings import CONFIGURATION_ERROR, Settings, SettingsError, check_for_daemon, load_or_exit
 from settings.logs import configure, get_logger
 
@@ -33,6 +34,7 @@ def _run(settings: Settings) -> int:
         log.critical("cannot start", reason=str(error))
         return CONFIGURATION_ERROR
     try:
+        open_keys(settings)
         asyncio.run(Daemon(settings).run())
     except SettingsError as error:
         log.critical("cannot start", reason=str(error))

@@ -27,9 +27,9 @@ from daemon.servers import Server, open_servers
 from daemon.unacknowledged import Unconfirmed
 from database import DatabaseUnavailable, in_database
 from database.notifications import Listener, Wakeup
+from operations import encryption, slack_inbox, webhook_inbox
 from operations import servers as server_rows
-from operations import slack_inbox, webhook_inbox
-from operations.encryption import CannotDecrypt, KeyRing, keys_beside
+from operations.encryption import CannotDecrypt, KeyRing
 from operations.inbound import House
 from operations.sql import value
 from settings import Settings, SettingsError
@@ -98,7 +98,7 @@ class Daemon:
                 log.warning("Slack cannot be reached, posts wait", reason=error.sentence)
 
     async def _start(self, stack: AsyncExitStack) -> web.AppRunner | None:
-        ring = KeyRing(self._encryption_keys())
+        ring = encryption.keys()
         servers = await self._open_servers(ring, stack)
         roles = self._settings.daemon.roles
         # First of all: where the address is taken, no worker has begun anything that would have to be taken back.
@@ -116,10 +116,6 @@ class Daemon:
             self._begin(Scheduler(self._stopping, keep=timedelta(days=self._settings.daemon.keep_days)).run())
         log.info("daemon works", roles=list(roles))
         return runner
-
-    def _encryption_keys(self) -> list[bytes]:
-        keys = list(self._settings.security.raw_keys)
-        return keys or keys_beside(self._settings.database.data_dir)
 
     async def _open_servers(self, ring: KeyRing, stack: AsyncExitStack) -> dict[str, Server]:
         configured = self._settings.waha.servers

@@ -27,6 +27,7 @@ from models.enums import (
 )
 from models.ids import uuid7
 from models.inboxes import SlackEvent, WebhookEvent
+from models.keys import KeyInUse
 from models.messages import Message
 from models.outbox import PostLane, SlackPost
 from models.people import SlackIdentity, Tenant, User
@@ -59,6 +60,7 @@ ALL: tuple[type[Model], ...] = (
     ReportSchedule,
     AuditEntry,
     Template,
+    KeyInUse,
 )
 """Every table, parents before children."""
 
@@ -103,6 +105,7 @@ __all__ = [
     "Direction",
     "Engine",
     "Invitation",
+    "KeyInUse",
     "Login",
     "LoginProof",
     "Message",

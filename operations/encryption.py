@@ -9,13 +9,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+VERSION = "v1."
 _NONCE_BYTES = 12
 
 
@@ -29,16 +29,25 @@ class KeyRing:
     def __init__(self, keys: Sequence[bytes]) -> None:
         if not keys:
             raise ValueError("At least one encryption key is needed.")
-        self._ciphers = {_key_id(key): AESGCM(key) for key in keys}
+        self._ciphers = ciphers_of(keys)
 
     def __repr__(self) -> str:
-        return f"KeyRing({len(self._ciphers)} keys)"
+        return f"{type(self).__name__}({len(self.current())} keys)"
+
+    def current(self) -> Mapping[str, AESGCM]:
+        """The keys by their ids, the one that encrypts first."""
+        return self._ciphers
+
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """What envelopes and people call the keys; nothing of a key shows in its id."""
+        return tuple(self.current())
 
     def encrypt(self, secret: bytes, *, table: str, column: str, row: UUID) -> str:
-        key_id, cipher = next(iter(self._ciphers.items()))
+        key_id, cipher = next(iter(self.current().items()))
         nonce = os.urandom(_NONCE_BYTES)
         sealed = nonce + cipher.encrypt(nonce, secret, _bound_to(table, column, row))
-        return f"v1.{key_id}.{base64.b64encode(sealed).decode()}"
+        return f"{VERSION}{key_id}.{base64.b64encode(sealed).decode()}"
 
     def decrypt(self, envelope: str, *, table: str, column: str, row: UUID) -> bytes:
         """The secret in an envelope.
@@ -48,37 +57,58 @@ class KeyRing:
         """
         version, _, rest = envelope.partition(".")
         key_id, _, sealed = rest.partition(".")
-        cipher = self._ciphers.get(key_id)
-        if version != "v1" or cipher is None:
-            raise CannotDecrypt(f"No encryption key of the settings opens {table}.{column}.")
+        cipher = self.current().get(key_id)
+        if f"{version}." != VERSION or cipher is None:
+            raise CannotDecrypt(f"No encryption key of the settings opens {table}.{column} of row {row}.")
         try:
             raw = base64.b64decode(sealed, validate=True)
             return cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], _bound_to(table, column, row))
         except (InvalidTag, ValueError) as error:
-            raise CannotDecrypt(f"{table}.{column} was changed, or moved from another row.") from error
+            raise CannotDecrypt(f"{table}.{column} of row {row} was changed, or moved from another row.") from error
 
 
-def keys_beside(data_dir: Path) -> list[bytes]:
-    """The key of an installation with the embedded PostgreSQL: made once, beside its data, for its owner's eyes."""
-    path = data_dir.parent / f"{data_dir.name}.key"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Made whole under another name first: two processes may start at once, and neither may read half a key.
-    draft = path.with_suffix(f".{os.getpid()}.{os.urandom(4).hex()}")
-    draft.touch(mode=0o600)
-    with draft.open("wb") as file:
-        file.write(base64.b64encode(os.urandom(32)))
-        file.flush()
-        os.fsync(file.fileno())  # what it encrypts is in the database, which survives a power cut
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
-    return [base64.b64decode(path.read_bytes())]
+_ring: KeyRing | None = None
 
 
-def _key_id(key: bytes) -> str:
+def use_keys(ring: KeyRing | None) -> None:
+    """From here on this process seals and opens with these keys; None: with none any more."""
+    global _ring  # noqa: PLW0603 - one a process, like `database`
+    _ring = ring
+
+
+def keys() -> KeyRing:
+    """The keys of this process.
+
+    Raises:
+        RuntimeError: the process has not said which they are.
+    """
+    if _ring is None:
+        raise RuntimeError("No encryption keys are open: a process calls operations.keys.open_keys when it starts.")
+    return _ring
+
+
+def seal(secret: str, *, table: str, column: str, row: UUID) -> str:
+    """The envelope of a secret, for the column of this row alone.
+
+    `operations.sealed_columns` names every column that holds one, so that a change of keys finds it.
+    """
+    return keys().encrypt(secret.encode(), table=table, column=column, row=row)
+
+
+def unseal(envelope: str, *, table: str, column: str, row: UUID) -> str:
+    """What `seal` was given.
+
+    Raises:
+        CannotDecrypt: no key of this process fits, or the envelope was sealed for another place.
+    """
+    return keys().decrypt(envelope, table=table, column=column, row=row).decode()
+
+
+def ciphers_of(keys: Sequence[bytes]) -> dict[str, AESGCM]:
+    return {key_id_of(key): AESGCM(key) for key in keys}
+
+
+def key_id_of(key: bytes) -> str:
     return hashlib.sha256(b"switchboard key id" + key).hexdigest()[:8]
 
 

@@ -1,22 +1,31 @@
-"""What Slack sends, stored before it is acknowledged. The bot answers commands and clicks, the daemon takes events."""
+"""What Slack sends, stored before it is acknowledged. The bot answers commands and clicks, the daemon takes events.
+
+Commands, clicks, forms and their answers are kept encrypted: they hold response_urls, links that open a page, and what
+people typed into a form, such as a token.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Self
 from uuid import UUID
 
 from database import notify, transaction
 from operations import replies
+from operations.encryption import CannotDecrypt
+from operations.envelopes import opened_body, opened_json, sealed_body, sealed_json
 from operations.lanes import Inbox, Kept
 from operations.sql import changed, first, lock, rows, value
 from operations.store import insert_many
+from settings.logs import get_logger
 
 # Commands and clicks are the bot's.
 _INBOX = Inbox("slack_events", Kept, "kind = 'event'")
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -62,10 +71,22 @@ def store(event: NewSlackEvent) -> bool:
     with transaction():
         if event.kind == "event":
             arrive_in_turn(event.lane)
-        is_new = bool(insert_many("slack_events", [event]))
+        is_new = bool(insert_many("slack_events", [_as_kept(event)]))
         if is_new and event.kind == "event":
             notify("slack_events")
         return is_new
+
+
+def _as_kept(event: NewSlackEvent) -> NewSlackEvent:
+    """What an event tells stands in Slack as well; anything else was said to us alone."""
+    if event.kind == "event":
+        return event
+    return replace(event, body=sealed_body(event.body, table="slack_events", row=event.id))
+
+
+def _body(kept: bytes | memoryview, event_id: UUID) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(opened_body(kept, table="slack_events", row=event_id))
+    return found
 
 
 def arrive_in_turn(lane: str) -> None:
@@ -128,8 +149,16 @@ def take_over(event_id: UUID, teller: Teller) -> Outcome:
 def _keep(event_id: UUID, given: Answer) -> None:
     changed(
         "UPDATE slack_events SET answer = %s, processed_at = clock_timestamp() WHERE id = %s AND answer IS NULL",
-        (json.dumps(given.as_json()), event_id),
+        (_sealed_answer(given.as_json(), event_id), event_id),
     )
+
+
+def _sealed_answer(given: dict[str, Any], event_id: UUID) -> str:
+    return json.dumps(sealed_json(given, table="slack_events", column="answer", row=event_id))
+
+
+def _answer(kept: Any, event_id: UUID) -> Any:
+    return opened_json(kept, table="slack_events", column="answer", row=event_id)
 
 
 def _outcome(event_id: UUID, teller: Teller) -> Outcome:
@@ -142,7 +171,11 @@ def _outcome(event_id: UUID, teller: Teller) -> Outcome:
     kept = first(_Asked, "SELECT answer FROM slack_events WHERE id = %s", (event_id,))
     if kept is None or kept.answer is None:
         raise LookupError("Nothing is kept of what was asked.")
-    return Outcome(Answer.of(kept.answer), bool(is_ours))
+    return Outcome(Answer.of(_answer(kept.answer, event_id)), bool(is_ours))
+
+
+DONE, CANCELLED = "done", "cancelled"
+"""What became of something that was asked back."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +194,7 @@ def kept(event_id: UUID) -> KeptCall | None:
             "SELECT body, clock_timestamp() - created_at AS age FROM slack_events WHERE id = %s AND kind <> 'event'",
             (event_id,),
         )
-    return KeptCall(json.loads(bytes(found.body)), found.age) if found is not None else None
+    return KeptCall(_body(found.body, event_id), found.age) if found is not None else None
 
 
 @dataclass(frozen=True)
@@ -178,12 +211,14 @@ def settle(event_id: UUID, word: str) -> str:
     Raises:
         LookupError: nothing was asked back, so there is nothing to decide.
     """
-    answer = value("SELECT answer FROM slack_events WHERE id = %s FOR NO KEY UPDATE", (event_id,))
-    if answer is None:
+    kept = value("SELECT answer FROM slack_events WHERE id = %s FOR NO KEY UPDATE", (event_id,))
+    if kept is None:
         raise LookupError("This was not answered with a question.")
+    answer = _answer(kept, event_id)
     if before := answer.get("settled", ""):
         return str(before)
-    changed("UPDATE slack_events SET answer = %s WHERE id = %s", (json.dumps(answer | {"settled": word}), event_id))
+    settled = _sealed_answer(answer | {"settled": word}, event_id)
+    changed("UPDATE slack_events SET answer = %s WHERE id = %s", (settled, event_id))
     return ""
 
 
@@ -194,11 +229,10 @@ def answered(event_id: UUID) -> None:
 
 @dataclass(frozen=True)
 class Unanswered:
-    """A command or click whose answer a crash swallowed."""
+    """A command or click whose answer a crash swallowed; whether there is an `answer` says how far it came."""
 
     id: UUID
-    kind: str
-    body: memoryview
+    body: bytes | memoryview
     answer: dict[str, Any] | None
     age_seconds: float
 
@@ -209,14 +243,24 @@ def unanswered(within: timedelta, older_than: timedelta = timedelta(0)) -> list[
     What is not `older_than` that is most likely being answered, by this process or another.
     """
     with transaction():
-        return rows(
+        found = rows(
             Unanswered,
-            "SELECT id, kind, body, answer, extract(epoch FROM clock_timestamp() - created_at)::float AS age_seconds "
+            "SELECT id, body, answer, extract(epoch FROM clock_timestamp() - created_at)::float AS age_seconds "
             "FROM slack_events WHERE kind <> 'event' AND answered_at IS NULL "
             "AND created_at > clock_timestamp() - %s "
             "AND coalesce(lease_expires_at, created_at + %s) <= clock_timestamp() ORDER BY position",
             (within, older_than),
         )
+    return [opened for one in found if (opened := _opened(one)) is not None]
+
+
+def _opened(one: Unanswered) -> Unanswered | None:
+    """None where its key is gone: what nobody can read holds up nothing behind it."""
+    try:
+        return replace(one, body=opened_body(one.body, table="slack_events", row=one.id))
+    except CannotDecrypt as error:
+        log.error("command cannot be read any more", event_id=one.id, reason=str(error))  # noqa: TRY400
+        return None
 
 
 def due_lanes(limit: int, *, after: str = "", busy: Collection[str] = ()) -> list[str]:

@@ -25,9 +25,12 @@ from pydantic import SecretStr
 from database import as_owner, close_database, connection, database, migrations, open_database
 from database.embedded import EmbeddedPostgres
 from database.opening import Role
+from operations.encryption import KeyRing, use_keys
 from settings import DatabaseSettings
 
 SERVER_VARIABLE = "SWITCHBOARD_TEST_URL"
+# What the processes of a test in this process encrypt with.
+TEST_KEY = b"k" * 32
 
 
 def _refuse_outside(event: str, arguments: tuple[Any, ...]) -> None:
@@ -155,7 +158,9 @@ def migrated_database(
     _delete_rows(postgres, urlsplit(_shared_database).path.removeprefix("/"))
     migrated = MigratedDatabase(_shared_database, role)
     open_database(migrated.settings, role, "tests")
+    use_keys(KeyRing([TEST_KEY]))
     yield migrated
+    use_keys(None)
     close_database()
 
 

@@ -57,7 +57,7 @@ def test_every_departure_from_the_specification_has_its_decision(departure: Depa
     "change",
     [
         "ALTER TABLE users DROP COLUMN last_login_at",
-        "ALTER TABLE messages DROP COLUMN raw_payload",
+        "ALTER TABLE messages DROP COLUMN raw_payload CASCADE",
         "ALTER TABLE messages ALTER media_url TYPE varchar(499)",
         "ALTER TABLE messages ALTER body TYPE varchar(4096)",
         "ALTER TABLE tenants ALTER settings TYPE json USING settings::json",

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from models import uuid7
 from operations import servers
-from operations.encryption import CannotDecrypt, KeyRing, keys_beside
+from operations.encryption import CannotDecrypt, KeyRing
+from operations.keys import keys_beside
 from tests.operations.builders import World, together
 
 ROW = UUID("0198c2a4-7d1e-7c3a-9a51-3f2b8c6d1e00")
