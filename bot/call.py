@@ -19,7 +19,7 @@ RESPONSE_URL_LIVES = timedelta(minutes=29)
 
 @dataclass(frozen=True)
 class Click:
-    """A button that was clicked; `value` is the client's word.
+    """A button that was clicked, or a menu from which something was chosen; `value` is the client's word.
 
     `text` is what the message with the button says, empty where only one person sees it. `message_ts` is empty in a
     form.
@@ -27,7 +27,6 @@ class Click:
 
     action_id: str
     value: str
-    trigger_id: str
     message_ts: str
     thread_ts: str | None
     text: str
@@ -46,7 +45,8 @@ class Submission:
 class Call:
     """A command, a click or a form, and how its person is reached.
 
-    One of `typed`, `click` and `submission` is there, or none for what nobody handles. After `respond_until`, on the
+    One of `typed`, `click` and `submission` is there, or none for what nobody handles. A form opens with the
+    `trigger_id` within 3 s, and once. After `respond_until`, on the
     clock of `time.monotonic`, the response_url is dead.
     """
 
@@ -55,6 +55,7 @@ class Call:
     channel_id: str
     response_url: str
     respond_until: float
+    trigger_id: str = ""
     typed: str | None = None
     click: Click | None = None
     submission: Submission | None = None
@@ -68,6 +69,12 @@ class Call:
     def thread_ts(self) -> str | None:
         """Where the answer to a click stands: beside what was clicked."""
         return self.click.thread_ts if self.click is not None else None
+
+    @property
+    def source(self) -> str:
+        """Through which door it came, for the audit: `command:T1/C1`."""
+        door = "command" if self.typed is not None else "form" if self.submission is not None else "button"
+        return f"{door}:{self.person.team_id}/{self.channel_id}"
 
     def new_id(self, of: str) -> UUID:
         """An id for a row that this makes: the same one however often it is carried out."""
@@ -83,6 +90,7 @@ class Call:
             channel_id=row.slack_channel_id,
             response_url=str(body.get("response_url") or ""),
             respond_until=time.monotonic() + (RESPONSE_URL_LIVES - age).total_seconds(),
+            trigger_id=str(body.get("trigger_id") or ""),
             typed=str(body.get("text") or "") if "command" in body else None,
             click=click_of(body) if body.get("type") == "block_actions" else None,
             submission=submission_of(body) if body.get("type") == "view_submission" else None,
@@ -95,8 +103,7 @@ def click_of(body: Body) -> Click | None:
     container, message = _mapping(body.get("container")), _mapping(body.get("message"))
     return Click(
         action_id=str(action.get("action_id") or ""),
-        value=str(action.get("value") or ""),
-        trigger_id=str(body.get("trigger_id") or ""),
+        value=_entered({"": action}),
         message_ts=str(container.get("message_ts") or ""),
         thread_ts=str(container.get("thread_ts") or message.get("thread_ts") or "") or None,
         text=str(message.get("text") or ""),
@@ -114,9 +121,12 @@ def submission_of(body: Body) -> Submission:
 
 
 def _entered(fields: Any) -> str:
-    """What stands in the one field of a block."""
+    """What stands in the one field of a block: what was written, or the value or id that was chosen."""
     [field, *_] = [*_mapping(fields).values(), {}]
-    return str(_mapping(field).get("value") or "")
+    found = _mapping(field)
+    chosen = _mapping(found.get("selected_option")).get("value")
+    others = (found.get(f"selected_{what}") for what in ("user", "channel", "conversation"))
+    return str(next((one for one in (found.get("value"), chosen, *others) if one), ""))
 
 
 def _mapping(found: Any) -> Mapping[str, Any]:

@@ -26,6 +26,7 @@ class AuditEntry(Model):
     action = peewee.TextField()
     subject_table = peewee.TextField()
     subject_id = peewee.UUIDField(null=True)
+    subject_name = peewee.TextField(default="")
     before = Json(null=True)
     after = Json(null=True)
     source = peewee.TextField(default="")

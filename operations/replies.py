@@ -11,7 +11,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from database import set_tenant
 from models import Conversation, ConversationChat, Message, SlackIdentity, User, WahaSession, uuid7
-from operations import deciding, editions, edits
+from operations import audit, deciding, editions, edits
 from operations.conversations import living
 from operations.editions import INTERNAL, Reply, reply_of
 from operations.outcomes import NotYet
@@ -52,7 +52,8 @@ def handle(payload: dict[str, Any], *, stored_at: datetime) -> UUID | None:
     if thread is None:
         return None
     set_tenant(thread.tenant_id)
-    answer = _answer(reply, thread, stored_at, is_former=is_former)
+    with audit.coming_from(f"reply:{reply.team_id}/{reply.channel_id}/{reply.thread_ts}"):
+        answer = _answer(reply, thread, stored_at, is_former=is_former)
     if answer is not None:
         _tell(reply, answer, thread.tenant_id)
     return thread.tenant_id

@@ -7,6 +7,7 @@ value, since libraries put addresses and answers into their own sentences and ex
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -43,6 +44,11 @@ _SECRET_VALUES = (
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """A structlog processor; it runs after exceptions were made text, so that those are covered too."""
     return {key: _value(key, value) for key, value in event.items()}
+
+
+def redacted(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts as they may be kept beside a name: by the same rules as in a log."""
+    return {key: _value(key, value) for key, value in facts.items()}
 
 
 def redacted_text(text: str) -> str:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from bot.commands.command import Command, Turn
-from operations import reports
+from operations import audit, reports
 from operations.errors import NotFound
 from operations.permissions import Permission
 from operations.slack_inbox import Answer
@@ -15,6 +15,8 @@ def now(turn: Turn) -> Answer:
             f"*{escape(turn.standing.tenant_name)}* has no channel to post a report in. "
             "Run `channel link --for reports` in one."
         )
+    after = {"channel": route.slack_channel_id}
+    audit.record(turn.actor, "report.now", route, tenant_id=turn.standing.tenant_id, after=after)
     return Answer(
         f"The health report of *{escape(turn.standing.tenant_name)}* is on its way to <#{route.slack_channel_id}>."
     )

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bot.commands.command import Asked, Command, Option, Turn
 from models import SessionStatus, TenantStatus, WahaSession
-from operations import queueing, sessions
+from operations import audit, queueing, sessions
 from operations.errors import BadInput, NotAllowed, NotFound
 from operations.permissions import Permission
 from operations.slack_inbox import Answer
@@ -43,6 +43,7 @@ def send(turn: Turn) -> Answer:
     message, conversation = queueing.start(
         session, chat_id=chat_id, body=asked.text, message_id=asked.new_id("message"), writer_id=asked.person.user_id
     )
+    audit.record(turn.actor, "message.send", message, tenant_id=standing.tenant_id, after={"session": session.name})
     wait = (
         "" if session.status == SessionStatus.WORKING else f" It waits until session `{foreign(session.name)}` works."
     )
