@@ -47,8 +47,9 @@ EVENTS = (
 )
 
 
-def manifest(root: str) -> dict[str, Any]:
-    """The manifest with `root` as the slash command."""
+def manifest(root: str, *, request_url: str = "") -> dict[str, Any]:
+    """The manifest with `root` as the slash command; Slack posts to `request_url`, or without one uses sockets."""
+    address = {"request_url": request_url} if request_url else {}
     return {
         "_metadata": {"major_version": 2, "minor_version": 1},
         "display_information": {
@@ -67,6 +68,7 @@ def manifest(root: str) -> dict[str, Any]:
             "slash_commands": [
                 {
                     "command": root,
+                    **({"url": request_url} if request_url else {}),
                     "description": "WhatsApp sessions, tenants and messages",
                     "usage_hint": usage_hint(),
                     "should_escape": True,
@@ -75,10 +77,10 @@ def manifest(root: str) -> dict[str, Any]:
         },
         "oauth_config": {"scopes": {"bot": list(SCOPES)}},
         "settings": {
-            "event_subscriptions": {"bot_events": list(EVENTS)},
-            "interactivity": {"is_enabled": True},
+            "event_subscriptions": {**address, "bot_events": list(EVENTS)},
+            "interactivity": {"is_enabled": True, **address},
             "org_deploy_enabled": False,
-            "socket_mode_enabled": True,
+            "socket_mode_enabled": not request_url,
             "token_rotation_enabled": False,
         },
     }
@@ -90,14 +92,10 @@ def usage_hint() -> str:
     return "[" + " | ".join(noun if noun == "help" else f"{noun} …" for noun in nouns) + "]"
 
 
-def manifest_text(root: str) -> str:
+def manifest_text(root: str, *, request_url: str = "") -> str:
     """As YAML, whose scalars may be written as in JSON."""
-    return (
-        "\n".join(
-            ["# Made by `make manifest` from the table of commands; change that instead.", *_yaml(manifest(root))]
-        )
-        + "\n"
-    )
+    heading = "# Made by `make manifest` from the table of commands; change that instead."
+    return "\n".join([heading, *_yaml(manifest(root, request_url=request_url))]) + "\n"
 
 
 def _yaml(mapping: dict[str, Any], indent: str = "") -> Iterator[str]:

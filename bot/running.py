@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import TypeAlias
 
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
@@ -14,12 +15,14 @@ from yarl import URL
 
 from bot.commands import Installation
 from bot.desk import Desk, unanswered
+from bot.http_mode import HttpMode, Signer
 from bot.in_flight import InFlight
 from bot.reception import Reception
 from bot.sockets import Sockets
 from database import DatabaseUnavailable, in_database
 from operations import catching_up
-from settings import Settings, SettingsError
+from operations.sql import value
+from settings import Settings, SettingsError, SlackSettings
 from settings.keys import variable_of
 from settings.logs import get_logger
 from slack.addresses import is_loopback
@@ -29,6 +32,10 @@ from slack.errors import SlackError, SlackTokenRefused
 from slack.wire import new_session
 
 RETRY_SECONDS = 3.0
+READY_WITHIN_SECONDS = 2.0
+
+WayIn: TypeAlias = Sockets | HttpMode
+"""How what happens in Slack reaches the bot."""
 
 log = get_logger(__name__)
 _bolt_log = logging.getLogger("bot.bolt")
@@ -41,6 +48,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     Raises:
         SettingsError: Slack refuses a token.
         NoSocket: Slack could not be reached for too long.
+        OSError: the address for Slack's requests is taken.
     """
     bot = asyncio.create_task(_serve(settings))
     stopping = asyncio.create_task(stop.wait())
@@ -53,12 +61,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def _serve(settings: Settings) -> None:
-    async with serving(settings) as sockets:
-        await sockets.watch()
+    async with serving(settings) as way_in:
+        await way_in.watch()
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[Sockets]:
+async def serving(settings: Settings) -> AsyncIterator[WayIn]:
     """A bot that listens, over a database that is open. At the end it takes nothing more and finishes what it took."""
     in_flight = InFlight()
     async with new_session(CALL_TIMEOUT) as session:
@@ -76,20 +84,37 @@ async def serving(settings: Settings) -> AsyncIterator[Sockets]:
             def ask_for_missed() -> None:
                 in_flight.start(_ask_for_missed(identity.team_id))
 
-            sockets = Sockets(app, table.app_token.get_secret_value(), after_gap=ask_for_missed)
+            way_in = _way_in(settings.slack, app, ask_for_missed)
             left = await unanswered()
             in_flight.start(desk.answer_all(left))
             leftovers = asyncio.create_task(desk.answer_leftovers())
             try:
-                await sockets.connect()
+                await way_in.connect()
                 ask_for_missed()
                 log.info("bot listens", team_id=identity.team_id, command=table.command, answered_late=len(left))
-                yield sockets
+                yield way_in
             finally:
                 leftovers.cancel()
-                await sockets.close()
+                await way_in.close()
                 unfinished = await in_flight.finish(settings.daemon.shutdown_seconds)
                 log.info("bot stopped", left_for_the_next_start=unfinished)
+
+
+def _way_in(slack: SlackSettings, app: AsyncApp, after_gap: Callable[[], object]) -> WayIn:
+    if slack.mode == "socket":
+        return Sockets(app, slack.app_token.get_secret_value(), after_gap=after_gap)
+    own = Signer(slack.signing_secret.get_secret_value(), lambda _team_id: True)
+    return HttpMode(app, lambda: [own], host=slack.host, port=slack.port, missing=_missing, after_gap=after_gap)
+
+
+async def _missing() -> list[str]:
+    """What the bot cannot work without, and has not now."""
+    try:
+        async with asyncio.timeout(READY_WITHIN_SECONDS):
+            await in_database(value, "SELECT 1")
+    except Exception as error:  # noqa: BLE001 - whatever it is, what arrives now cannot be kept
+        return [f"PostgreSQL: {type(error).__name__}"]
+    return []
 
 
 async def _ask_for_missed(team_id: str) -> None:
@@ -115,7 +140,14 @@ def _app(web: AsyncWebClient, identity: Identity, bot_token: str) -> AsyncApp:
             bot_user_id=identity.user_id,
         )
 
-    return AsyncApp(client=web, authorize=authorize, logger=_bolt_log, name="switchboard")
+    return AsyncApp(
+        client=web,
+        authorize=authorize,
+        # `bot.http_mode` does it: Bolt knows one app's secret, and logs the bodies that it refuses.
+        request_verification_enabled=False,
+        logger=_bolt_log,
+        name="switchboard",
+    )
 
 
 async def _identity(slack: SlackClient) -> Identity:

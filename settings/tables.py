@@ -65,10 +65,14 @@ class SecuritySettings(Table):
 
 
 class SlackSettings(Table):
+    """`host` and `port` are where the bot listens in http mode; port 0 is any free one."""
+
     mode: Literal["socket", "http"] = "socket"
     bot_token: SecretStr = SecretStr("")
     app_token: SecretStr = SecretStr("")
     signing_secret: SecretStr = SecretStr("")
+    host: str = "127.0.0.1"
+    port: int = Field(default=3001, ge=0, le=65535)
     api_url: ApiAddress = "https://slack.com/api/"
     command: SlashCommand = "/wa"
     teams: Annotated[tuple[TeamId, ...], LENIENT] = ()

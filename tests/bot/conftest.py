@@ -6,19 +6,24 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from pydantic import SecretStr
 
-from bot.running import serving
-from bot.sockets import Sockets
+from bot.http_mode import HttpMode
+from bot.running import WayIn, serving
 from database import database, in_database
 from sandbox.slack import Answer, SandboxSlack, Wait
 from settings import Settings, SlackSettings, WahaServer, WahaSettings
 from tests.conftest import MigratedDatabase
 
 DEADLINE_SECONDS = 15
+SIGNING_SECRET = "sandbox-signing-secret"
+
+Mode = Literal["socket", "http"]
+both_modes = pytest.mark.parametrize("mode", ["socket", "http"])
+"""For what has to be the same however Slack reaches the bot."""
 SERVER = WahaServer(url="http://127.0.0.1:1", webhook_url="http://127.0.0.1:2")
 
 
@@ -35,11 +40,20 @@ class BotSettings:
     slack: SandboxSlack
     database: MigratedDatabase
 
-    def __call__(self, *, operators: tuple[str, ...] = ("olga",), servers: tuple[str, ...] = ("main",)) -> Settings:
+    def __call__(
+        self,
+        *,
+        operators: tuple[str, ...] = ("olga",),
+        servers: tuple[str, ...] = ("main",),
+        mode: Mode = "socket",
+    ) -> Settings:
         return Settings(
             slack=SlackSettings(
+                mode=mode,
                 bot_token=SecretStr(self.slack.bot_token),
                 app_token=SecretStr(self.slack.app_token),
+                signing_secret=SecretStr(SIGNING_SECRET),
+                port=0,
                 api_url=self.slack.api_url,
                 operators=tuple(f"{self.slack.team_id}/{self.slack.person(name).id}" for name in operators),
             ),
@@ -54,10 +68,23 @@ def bot_settings(slack: SandboxSlack, migrated_database: MigratedDatabase) -> Bo
 
 
 @pytest.fixture
-async def bot(bot_settings: BotSettings, slack: SandboxSlack) -> AsyncIterator[Sockets]:
-    async with serving(bot_settings()) as sockets:
+def mode() -> Mode:
+    return "socket"
+
+
+@pytest.fixture
+async def bot(bot_settings: BotSettings, slack: SandboxSlack, mode: Mode) -> AsyncIterator[WayIn]:
+    async with serving(bot_settings(mode=mode)) as way_in:
+        await reachable(slack, way_in)
+        yield way_in
+
+
+async def reachable(slack: SandboxSlack, way_in: WayIn) -> None:
+    """Slack reaches the bot from now on."""
+    if isinstance(way_in, HttpMode):
+        slack.deliver_by_http(way_in.address, SIGNING_SECRET)
+    else:
         await slack.connected(2)
-        yield sockets
 
 
 Ask = Callable[..., Awaitable[str]]
@@ -65,7 +92,7 @@ Rows = Callable[..., Awaitable[list[tuple[Any, ...]]]]
 
 
 @pytest.fixture
-def ask(slack: SandboxSlack, bot: Sockets) -> Ask:
+def ask(slack: SandboxSlack, bot: WayIn) -> Ask:
     """Type a command and read the answer: `await ask("ana", "session list", channel="support")`."""
 
     async def typed(user: str, text: str, *, channel: str = "general") -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ import yaml
 
 from bot.commands import COMMANDS
 from bot.commands.reference import reference
+from bot.http_mode import PATH
 from bot.manifest import manifest, manifest_text, usage_hint
 
 MANIFEST = Path(__file__).parents[2] / "manifest.yaml"
@@ -82,6 +86,47 @@ def test_the_command_is_escaped_and_within_slacks_limits(made: dict[str, Any]) -
     assert len(command["description"]) <= 2000
     assert len(command["usage_hint"]) <= 1000
     assert made["settings"]["socket_mode_enabled"] is True
+
+
+def test_in_http_mode_slack_posts_everything_to_one_address() -> None:
+    url = "https://switchboard.example.com/slack/events"
+
+    made = manifest("/wa", request_url=url)
+
+    assert made["settings"]["socket_mode_enabled"] is False
+    assert made["settings"]["event_subscriptions"]["request_url"] == url
+    assert made["settings"]["interactivity"]["request_url"] == url
+    assert [command["url"] for command in made["features"]["slash_commands"]] == [url]
+    assert yaml.safe_load(manifest_text("/wa", request_url=url)) == made
+
+
+@pytest.mark.parametrize(
+    ("environ", "code", "said"),
+    [
+        (
+            {"SWITCHBOARD_SECURITY__PUBLIC_URL": "https://switchboard.example.com/"},
+            0,
+            f"https://switchboard.example.com{PATH}\n",
+        ),
+        ({}, 78, "security.public_url is empty, and Slack posts there: set SWITCHBOARD_SECURITY__PUBLIC_URL=https://"),
+    ],
+)
+def test_the_manifest_of_http_mode_needs_the_address_that_slack_reaches(
+    environ: dict[str, str], code: int, said: str
+) -> None:
+    environ = {"PATH": os.defpath, "SWITCHBOARD_SLACK__MODE": "http", **environ}
+
+    done = subprocess.run(
+        [sys.executable, "-m", "bot", "manifest"],
+        cwd=MANIFEST.parent,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == code
+    assert said in done.stdout.replace('"', "") + done.stderr
 
 
 def test_another_command_is_written_as_it_is_set() -> None:

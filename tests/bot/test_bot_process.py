@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import psycopg2
 
 from sandbox.slack import SandboxSlack, Wait
@@ -134,16 +136,74 @@ async def test_an_app_token_that_slack_refuses_is_named_and_ends_with_78(
     assert "Traceback" not in log
 
 
-async def test_a_mode_that_is_not_served_is_said(
-    slack: SandboxSlack, new_database: Callable[..., str], template_database: str
+async def test_in_http_mode_a_kill_9_loses_nothing_and_the_end_is_clean(
+    slack: SandboxSlack, new_database: Callable[..., str]
 ) -> None:
-    url = new_database(template_database)
-    http = {"SWITCHBOARD_SLACK__MODE": "http", "SWITCHBOARD_SLACK__SIGNING_SECRET": "secret"}
+    url, port = new_database(), free_port()
+    http = {
+        "SWITCHBOARD_SLACK__MODE": "http",
+        "SWITCHBOARD_SLACK__APP_TOKEN": "",
+        "SWITCHBOARD_SLACK__SIGNING_SECRET": "secret",
+        "SWITCHBOARD_SLACK__PORT": str(port),
+    }
+    slack.deliver_by_http(f"http://127.0.0.1:{port}/slack/events", "secret")
+    slack.fail("response_url", hang=True)
     async with bot_process(slack, url, **http) as process:
+        await answers(port)
+        answered = Wait(DEADLINE_SECONDS, until=lambda one: bool(one.text))
+        asking = asyncio.create_task(slack.command("olga", "general", "/wa tenant create Acme", answered))
+        await eventually(lambda: slack.calls("response_url"))
+        process.kill()
+        await process.wait()
+    slack.heal()
+    said = slack.say("ana", "support", "while nobody listens")
+    delivery = slack.state.events.deliveries[-1]
+
+    async with bot_process(slack, url, **http) as process:
+        answer = await asking
+        await answers(port)
+        await slack.until(lambda: delivery.acknowledged or delivery.given_up)
+        process.send_signal(signal.SIGTERM)
         code, log = await ended(process)
 
-    assert code == 78
-    assert "slack.mode http is not served yet" in log
+    assert answer.text.startswith("Tenant *Acme* was created.")
+    assert said.text not in log
+    assert code == 0, log
+    assert "Traceback" not in log
+
+
+async def test_an_address_that_is_taken_is_said_and_tried_again(
+    slack: SandboxSlack, new_database: Callable[..., str], template_database: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        http = {
+            "SWITCHBOARD_SLACK__MODE": "http",
+            "SWITCHBOARD_SLACK__SIGNING_SECRET": "secret",
+            "SWITCHBOARD_SLACK__PORT": port,
+        }
+        async with bot_process(slack, new_database(template_database), **http) as process:
+            code, log = await ended(process)
+
+    assert code == 1
+    assert "the bot cannot listen for Slack" in log
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+async def answers(port: int) -> None:
+    """Wait until the bot is ready."""
+    async with asyncio.timeout(DEADLINE_SECONDS), aiohttp.ClientSession() as session:
+        while True:
+            try:
+                async with session.get(f"http://127.0.0.1:{port}/readyz") as response:
+                    if response.ok:
+                        return
+            except aiohttp.ClientConnectorError:
+                await asyncio.sleep(0.05)
 
 
 async def test_it_can_be_stopped_while_it_waits_for_slack(

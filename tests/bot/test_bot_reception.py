@@ -15,7 +15,7 @@ from bot.running import serving
 from bot.sockets import Sockets
 from database import database, transaction
 from sandbox.slack import SandboxSlack, Wait
-from tests.bot.conftest import Ask, BotSettings, Rows, becomes, eventually
+from tests.bot.conftest import Ask, BotSettings, Rows, becomes, both_modes, eventually
 from tests.conftest import MigratedDatabase, Server
 
 pytestmark = pytest.mark.database_role("switchboard_bot")
@@ -42,6 +42,7 @@ def locked_inbox(migrated: MigratedDatabase) -> Iterator[None]:
         holder.join()
 
 
+@both_modes
 async def test_a_message_is_a_row_before_it_is_acknowledged(slack: SandboxSlack, bot: Sockets, rows: Rows) -> None:
     said = slack.say("ana", "support", "hello")
     [delivery] = slack.state.events.deliveries
@@ -72,6 +73,7 @@ async def test_replies_edits_and_deletions_of_a_thread_share_its_lane(
     assert {lane for (lane,) in lanes} == {f"{slack.team_id}/{slack.channel('support').id}/{root.ts}"}
 
 
+@both_modes
 async def test_a_message_that_arrives_under_two_event_ids_is_one_row_and_acknowledged_twice(
     slack: SandboxSlack, bot: Sockets, rows: Rows
 ) -> None:
@@ -84,6 +86,7 @@ async def test_a_message_that_arrives_under_two_event_ids_is_one_row_and_acknowl
     assert await rows("SELECT count(*) FROM slack_events") == [(1,)]
 
 
+@both_modes
 async def test_an_event_that_cannot_be_kept_in_time_is_not_acknowledged_and_comes_again(
     slack: SandboxSlack, bot: Sockets, rows: Rows, migrated_database: MigratedDatabase
 ) -> None:
@@ -98,6 +101,7 @@ async def test_an_event_that_cannot_be_kept_in_time_is_not_acknowledged_and_come
     assert await rows("SELECT count(*) FROM slack_events") == [(1,)]
 
 
+@both_modes
 async def test_a_command_that_cannot_be_kept_in_time_is_promised_nothing_and_answered_later(
     slack: SandboxSlack, bot: Sockets, rows: Rows, migrated_database: MigratedDatabase
 ) -> None:
@@ -125,6 +129,7 @@ def refusing(postgres: Server, migrated: MigratedDatabase) -> Iterator[None]:
         postgres.run(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
 
 
+@both_modes
 async def test_without_a_database_nothing_is_acknowledged_and_nothing_is_lost(
     slack: SandboxSlack, bot: Sockets, rows: Rows, postgres: Server, migrated_database: MigratedDatabase
 ) -> None:
@@ -145,6 +150,7 @@ async def test_without_a_database_nothing_is_acknowledged_and_nothing_is_lost(
     )
 
 
+@both_modes
 async def test_a_command_is_acknowledged_silently(slack: SandboxSlack, bot: Sockets) -> None:
     answer = await slack.command("ana", "support", "/wa help", Wait(until=lambda answer: bool(answer.messages)))
 
@@ -186,6 +192,7 @@ async def test_another_workspace_is_acknowledged_and_nothing_of_it_is_kept(
     assert await rows("SELECT count(*) FROM slack_events") == [(0,)]
 
 
+@both_modes
 async def test_clicks_shortcuts_and_reactions_that_nobody_handles_are_acknowledged(
     slack: SandboxSlack, bot: Sockets, rows: Rows
 ) -> None:
@@ -210,6 +217,7 @@ async def test_the_bot_listens_with_two_sockets_and_again_after_they_were_cut(
     await slack.until(lambda: delivery.acknowledged)
 
 
+@both_modes
 async def test_a_form_that_cannot_be_kept_in_time_promises_nothing_and_is_answered_later(
     slack: SandboxSlack, bot: Sockets, rows: Rows, migrated_database: MigratedDatabase
 ) -> None:
@@ -226,6 +234,7 @@ async def test_a_form_that_cannot_be_kept_in_time_promises_nothing_and_is_answer
     await becomes(rows, "SELECT slack_channel_id FROM slack_posts WHERE kind = 'direct'", [(ana.id,)])
 
 
+@both_modes
 async def test_a_click_that_cannot_be_kept_in_time_promises_nothing_and_is_answered_later(
     slack: SandboxSlack, bot: Sockets, rows: Rows, migrated_database: MigratedDatabase
 ) -> None:
