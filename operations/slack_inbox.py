@@ -51,19 +51,21 @@ class NewSlackEvent:
 class Answer:
     """What a command or a click answers: complete `text`, and `blocks` over it.
 
-    What `replaces` stands in place of the message that was clicked.
+    What `replaces` stands in place of the message that was clicked. What `is_secret` is shown where it was asked for or
+    nowhere: it becomes no direct message, which would be a row that people of the database can read.
     """
 
     text: str
     blocks: list[dict[str, Any]] | None = None
     replaces: bool = False
+    is_secret: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        return {"text": self.text, "blocks": self.blocks, "replaces": self.replaces}
+        return {"text": self.text, "blocks": self.blocks, "replaces": self.replaces, "is_secret": self.is_secret}
 
     @classmethod
     def of(cls, kept: dict[str, Any]) -> Self:
-        return cls(kept["text"], kept["blocks"], bool(kept.get("replaces")))
+        return cls(kept["text"], kept["blocks"], bool(kept.get("replaces")), bool(kept.get("is_secret")))
 
 
 def store(event: NewSlackEvent) -> bool:

@@ -8,11 +8,14 @@ from collections.abc import Iterable
 # What the daemon's sentences mention. The bot has the whole table, and a test holds these against it.
 MENTIONED = (
     "channel link",
+    "login",
+    "logout",
     "message list",
     "session list",
     "session qr",
     "session show",
     "user add",
+    "user forget-password",
 )
 
 
