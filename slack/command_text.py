@@ -95,6 +95,10 @@ class CommandText:
         self._skip_space()
         return self._value() if self._at < len(self._text) else None
 
+    def is_at_option(self) -> bool:
+        """Whether the next word is an option such as `--name`."""
+        return _OPTION.match(self._text, self._skip_space()) is not None
+
     def rest(self) -> str:
         """Everything that is left, as Slack sent it: quotes, spaces, line breaks, markup and entities untouched.
 
@@ -150,7 +154,7 @@ class CommandText:
                 "Put the second one after the last word that belongs together."
             )
         self._at = found.end()
-        return Word(_plain(_ESCAPED.sub(r"\1", found[1])))
+        return Word(plain(_ESCAPED.sub(r"\1", found[1])))
 
     def _skip_space(self) -> int:
         self._at = len(self._text) - len(self._text[self._at :].lstrip())
@@ -159,7 +163,7 @@ class CommandText:
 
 def _word(raw: str) -> Word:
     if not re.fullmatch(references.PATTERN, raw):
-        return Word(_plain(raw))
+        return Word(plain(raw))
     reference = references.parse(raw)
     text = _typed(reference)
     match reference.kind:
@@ -173,7 +177,7 @@ def _word(raw: str) -> Word:
             return Word(text)
 
 
-def _plain(raw: str) -> str:
+def plain(raw: str) -> str:
     """Text with brackets in it as it was typed: `see <http://example.com|example.com>` -> `see example.com`."""
     pieces = re.split(f"({references.PATTERN})", raw)
     return "".join(

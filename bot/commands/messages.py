@@ -1,17 +1,22 @@
 from __future__ import annotations
 
 from bot.commands.command import Command, Option, Turn
+from bot.commands.moments import SINCE, ago
 from models import Direction, Message, MessageStatus
-from operations import messages, sessions
+from operations import messages, searching, sessions
 from operations.errors import BadInput
 from operations.message_ids import find, short
 from operations.permissions import Permission
+from operations.searching import Found
 from operations.slack_inbox import Answer
-from slack.mrkdwn import escape, foreign, local_time
+from slack.blocks import actions, sections
+from slack.command_text import plain
+from slack.mrkdwn import escape, foreign, link, local_time
 
 _STATUSES = "|".join(MessageStatus)
 _EXCERPT = 60
 _LONGEST = 2500
+_WHOLE_WORDS = "Only whole words are found."
 
 
 def list_(turn: Turn) -> Answer:
@@ -38,6 +43,38 @@ def show(turn: Turn) -> Answer:
     if message.body:
         lines.append(f">>> {foreign(message.body[:_LONGEST])}")
     return Answer("\n".join(lines))
+
+
+def search(turn: Turn) -> Answer:
+    asked, tenant_id = turn.asked, turn.standing.tenant_id
+    words = plain(asked.text).strip()
+    named = asked.option("session")
+    found = searching.search(
+        tenant_id,
+        words,
+        session_id=sessions.named(tenant_id, named).id if named is not None else None,
+        since=ago(turn, SINCE.name),
+        before=find(tenant_id, asked.cursor) if asked.cursor else None,
+    )
+    if not found:
+        return Answer(f"No {'older ' * bool(asked.cursor)}message has these words: {foreign(words)}. {_WHOLE_WORDS}")
+    text = "\n".join([f"*{_newest(len(found))}*", *(_hit(one) for one in found), "More about one: `message show ID`."])
+    if len(found) < searching.PAGE:
+        return Answer(text)
+    older = turn.page_button("Older", str(found[-1].message.id))
+    return Answer(text, [*sections(text), actions(older)])
+
+
+def _hit(found: Found) -> str:
+    message = found.message
+    return f"• {line(message)}{_thread(found)}\n      `{short(message.id)}` {foreign(found.excerpt)}"
+
+
+def _thread(found: Found) -> str:
+    if not (found.slack_thread_ts and found.slack_channel_id):
+        return ""
+    client = f"https://app.slack.com/client/{found.slack_team_id}/{found.slack_channel_id}"
+    return f", {link(f'{client}/thread/{found.slack_channel_id}-{found.slack_thread_ts}', 'thread')}"
 
 
 def _newest(number: int) -> str:
@@ -90,5 +127,16 @@ COMMANDS = (
         example="message show 0198c2a4-7d1e",
         permission=Permission.MESSAGE_SHOW,
         run=show,
+    ),
+    Command(
+        noun="message",
+        verb="search",
+        text="WORDS",
+        options=(Option("session", "NAME", "sales-berlin"), SINCE),
+        summary='messages with all these words; `"together"`, `or` and `-without` as in a web search',
+        example="message search --since 7d order 4711",
+        permission=Permission.MESSAGE_SHOW,
+        pages=True,
+        run=search,
     ),
 )

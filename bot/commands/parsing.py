@@ -45,6 +45,16 @@ def parse(typed: str, asked: Asked, table: Table) -> tuple[Command, Asked]:
     return command, replace(asked, words=arguments.words, options=arguments.options, text=free)
 
 
+def command_of(typed: str, table: Table) -> Command | None:
+    """The command that was typed with nothing after its name; None for anything else."""
+    text = CommandText(typed)
+    try:
+        command = _command(text, table)
+    except (BadInput, CommandTextError):
+        return None
+    return None if text.rest() else command
+
+
 def _command(text: CommandText, table: Table) -> Command:
     nouns = {command.noun for command in table}
     noun = _name(text.word()) or HELP
@@ -67,7 +77,9 @@ def _arguments(command: Command, text: CommandText) -> tuple[Arguments, str]:
     options: dict[str, Word] = {}
     words: list[Word] = []
     flags: set[str] = set()
-    while len(words) < len(command.needs) and (word := text.word()) is not None:
+    while (len(words) < len(command.needs) or (not words and text.is_at_option())) and (
+        word := text.word()
+    ) is not None:
         option = _OPTION.fullmatch(word.text)
         if option is None:
             words.append(word)

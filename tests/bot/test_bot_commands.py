@@ -200,3 +200,24 @@ async def test_the_session_of_the_channel_sends_what_is_typed_there(ask: Ask, ro
 
     assert "through session `service`" in queued
     assert await rows("SELECT count(*) FROM messages") == [(1,)]
+
+
+@pytest.mark.usefixtures("acme")
+async def test_a_message_is_found_by_words_that_its_writer_used(ask: Ask, rows: Rows, slack: SandboxSlack) -> None:
+    await ask("ana", "session add sales")
+    await ask("ana", "channel link #support")
+    await ask("ana", "user add @ben AGENT")
+    await ask("ben", "send +4915123456789 Your <!channel> *order* 4711 &amp; co is ready")
+    await rows("UPDATE conversations SET slack_thread_ts = '1700000000.000001' RETURNING id")
+
+    found = await ask("ben", 'message search --since 1h "ORDER 4711"')
+    nothing = await ask("ben", "message search <!here> zebra")
+    wrong = await ask("ben", "message search --sinc 1h order")
+
+    channel = slack.channel("support").id
+    assert (
+        f"<https://app.slack.com/client/{slack.team_id}/{channel}/thread/{channel}-1700000000.000001|thread>" in found
+    )
+    assert "Your @channel *order* 4711 &amp; co is ready" in found
+    assert nothing == "No message has these words: @here zebra. Only whole words are found."
+    assert "Did you mean `--since`?" in wrong
