@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import timedelta
 from uuid import uuid4
 
@@ -95,14 +94,14 @@ def test_the_same_words_of_another_tenant_are_never_found(
 
 
 @pytest.mark.parametrize("current", ["", str(uuid4())])
-def test_the_function_searches_the_tenant_of_the_transaction_alone(current: str, world: World, tenant: Tenant) -> None:
-    statement = "SELECT * FROM search_messages(%s, 'order', NULL, NULL, NULL, NULL, 20)"
+def test_the_function_searches_the_tenant_of_the_transaction_alone(current: str, tenant: Tenant) -> None:
+    def search_elsewhere() -> None:
+        with transaction():
+            database.execute_sql("SELECT set_config('switchboard.tenant_id', %s, true)", (current,))
+            database.execute_sql("SELECT search_messages(%s, 'order', NULL, NULL, NULL, NULL, 20)", (tenant.id,))
 
-    refused = pytest.raises(peewee.ProgrammingError, match="only the tenant of this transaction is searched")
-    with suppress(peewee.ProgrammingError), transaction():
-        database.execute_sql("SELECT set_config('switchboard.tenant_id', %s, true)", (current,))
-        with refused:
-            database.execute_sql(statement, (tenant.id,))
+    with pytest.raises(peewee.ProgrammingError, match="only the tenant of this transaction is searched"):
+        search_elsewhere()
 
 
 def test_what_is_deleted_is_not_found(world: World, tenant: Tenant, conversation: Conversation) -> None:
