@@ -45,12 +45,14 @@ class Submission:
 class Call:
     """A command, a click or a form, and how its person is reached.
 
+    `slack_team_id` is where it was asked; the person may be of another workspace, whose channel it also is.
     One of `typed`, `click` and `submission` is there, or none for what nobody handles. A form opens with the
     `trigger_id` within 3 s, and once. After `respond_until`, on the
     clock of `time.monotonic`, the response_url is dead.
     """
 
     event_id: UUID
+    slack_team_id: str
     person: Person
     channel_id: str
     response_url: str
@@ -86,6 +88,7 @@ class Call:
         team_id = _mapping(body.get("user")).get("team_id") or row.slack_team_id
         return cls(
             event_id=row.id,
+            slack_team_id=row.slack_team_id,
             person=Person(str(team_id), row.slack_user_id),
             channel_id=row.slack_channel_id,
             response_url=str(body.get("response_url") or ""),

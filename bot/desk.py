@@ -7,20 +7,17 @@ import json
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
-from functools import partial
 from uuid import UUID
 
 from bot.call import Call
-from bot.commands import COMMANDS, Asked, Command, Installation
-from bot.commands.carrying_out import carry_out, check
-from bot.commands.command import Prepare
-from bot.commands.parsing import parse
-from bot.commands.users import way_in
-from bot.interactions import NOTHING_TO_SAY, Work, with_origin, work_of
+from bot.commands import COMMANDS, Installation
+from bot.commands.questions import which_tenant
+from bot.interactions import NOTHING_TO_SAY, with_origin
+from bot.outsiders import way_in
+from bot.work import work_of
 from database import DatabaseUnavailable, in_database, transaction
-from operations import slack_inbox
-from operations.errors import NoRole, Refused
-from operations.permissions import Permission
+from operations import audit, slack_inbox
+from operations.errors import AmbiguousTenant, NoRole, Refused
 from operations.posting import tell_person
 from operations.slack_events import incoming
 from operations.slack_inbox import Answer, Outcome, Teller, Unanswered
@@ -29,7 +26,7 @@ from operations.wording import with_root
 from settings.logs import get_logger
 from slack.blocks import Block, sections
 from slack.client import CALL_TIMEOUT, SlackClient
-from slack.errors import SlackError, SlackRefused
+from slack.errors import SlackError
 
 # Older than this it is no answer any more, and who asked has long done something else.
 UNANSWERED_SINCE = timedelta(hours=24)
@@ -45,10 +42,7 @@ AWAY = (
     "The database does not answer just now. Your command is saved and is carried out as soon as it is back; "
     "do not repeat it. The outcome follows here."
 )
-TOO_LATE = (
-    "Not sent: this could not be done when you asked, and by now you may have reached the customer otherwise. "
-    "Send it again if it is still wanted."
-)
+NOT_SHOWN = "The answer was for your eyes only and could not be shown in time. Ask for it again."
 
 log = get_logger(__name__)
 
@@ -142,10 +136,13 @@ class Desk:
 
     async def _attempt(self, call: Call, teller: Teller) -> Outcome:
         try:
-            work = await (self._command(call) if call.typed is not None else work_of(call, self._slack))
-            return await in_database(slack_inbox.answer, call.event_id, work, teller)
+            work = await work_of(call, self._slack, self._installation)
+            with audit.coming_from(call.source):
+                return await in_database(slack_inbox.answer, call.event_id, work, teller)
+        except AmbiguousTenant as question:
+            answer = which_tenant(call.event_id, question)
         except NoRole as refusal:
-            answer = Answer(await self._way_in(call.person) or refusal.sentence)
+            answer = Answer(await in_database(way_in, call.person) or refusal.sentence)
         except Refused as refusal:
             answer = Answer(refusal.sentence)
         except DatabaseUnavailable:
@@ -155,35 +152,6 @@ class Desk:
             log.exception("command failed", error_id=error_id, event_id=call.event_id)
             answer = Answer(went_wrong(error_id))
         return await in_database(slack_inbox.refuse, call.event_id, answer, teller)
-
-    async def _command(self, call: Call) -> Work:
-        command, asked = self._read(call)
-        if command.prepare is not None:
-            await in_database(check, command, asked, self._installation)
-            asked = await self._prepared(command.prepare, asked)
-        return partial(carry_out, command, asked, self._installation)
-
-    def _read(self, call: Call) -> tuple[Command, Asked]:
-        command, asked = parse(call.typed or "", Asked(call.event_id, call.person, call.channel_id), COMMANDS)
-        if command.permission is Permission.MESSAGE_SEND and call.is_late:
-            raise Refused(TOO_LATE)
-        return command, asked
-
-    async def _prepared(self, prepare: Prepare, asked: Asked) -> Asked:
-        try:
-            return await prepare(asked, self._slack)
-        except SlackRefused as error:
-            raise Refused(f"{error.sentence} {error.next_step}") from error
-        except SlackError as error:
-            log.warning("Slack could not be asked", event_id=asked.event_id, reason=str(error))
-            raise Refused("Slack did not say what is needed for this, so nothing was changed. Try again.") from error
-
-    async def _way_in(self, person: Person) -> str:
-        try:
-            return await way_in(person, self._slack)
-        except SlackError as error:
-            log.warning("Slack could not be asked", reason=str(error))
-            return ""
 
     async def _deliver(self, call: Call, answer: Answer) -> None:
         if answer == NOTHING_TO_SAY or (
@@ -199,7 +167,8 @@ class Desk:
         ):
             await in_database(slack_inbox.answered, call.event_id)
         else:
-            text = f"About what you asked for earlier:\n{self._shown(answer.text)}"
+            said = NOT_SHOWN if answer.is_secret else answer.text
+            text = f"About what you asked for earlier:\n{self._shown(said)}"
             await in_database(_send_directly, call, text)
 
     def _shown_block(self, block: Block) -> Block:

@@ -9,11 +9,13 @@ from typing import Any
 from uuid import UUID
 
 from bot.buttons import BY_ACTION, BY_FORM, Button, Form, press
-from bot.call import Call, click_of, submission_of
+from bot.call import Call, submission_of
+from bot.commands import COMMANDS, forms
+from bot.commands.forms import FORM
 from database import in_database, transaction
 from operations import slack_inbox
 from operations.errors import Refused
-from operations.slack_events import Body
+from operations.slack_events import Body, incoming
 from operations.slack_inbox import Answer
 from settings.logs import get_logger
 from slack.blocks import Block, plain, section
@@ -32,7 +34,7 @@ log = get_logger(__name__)
 Work = Callable[[], Answer]
 
 
-async def work_of(call: Call, slack: SlackClient) -> Work:
+async def work_of_a_click(call: Call, slack: SlackClient) -> Work:
     """What is to be done in the transaction. A click whose form was opened leaves nothing to do.
 
     Raises:
@@ -47,7 +49,7 @@ async def work_of(call: Call, slack: SlackClient) -> Work:
         return partial(_clicked, button, call)
     # Before the transaction: Slack waits 3 s for a form, and takes it once.
     view = await in_database(_view, button.form, button, call)
-    await _open(slack, call.click.trigger_id, view)
+    await open_form(slack, call.trigger_id, view)
     return lambda: NOTHING_TO_SAY
 
 
@@ -59,18 +61,29 @@ async def with_origin(call: Call) -> Call:
     if call.submission is None or (origin_id := _uuid(call.submission.origin)) is None:
         return call
     kept = await in_database(slack_inbox.kept, origin_id)
-    if kept is None or _clicker(origin := kept.body) != call.person.user_id:
+    row = incoming(kept.body) if kept is not None else None
+    if kept is None or row is None or (origin := Call.of(row, kept.body, kept.age)).person != call.person:
         return call
-    channel_id = str(_mapping(origin.get("channel")).get("id") or "")
     return replace(
-        call, click=click_of(origin), channel_id=channel_id, response_url=str(origin.get("response_url") or "")
+        call,
+        click=origin.click,
+        channel_id=origin.channel_id,
+        response_url=origin.response_url,
+        respond_until=origin.respond_until,
     )
 
 
 def errors_in(body: Body) -> Mapping[str, str]:
     """What is wrong with what was entered in a form; shown in it before anything is kept."""
-    button = BY_FORM.get(submission_of(body).callback_id) if body.get("type") == "view_submission" else None
-    return button.form.errors(submission_of(body).values) if button is not None and button.form is not None else {}
+    if body.get("type") != "view_submission":
+        return {}
+    submission = submission_of(body)
+    if submission.callback_id.startswith(FORM):
+        name = submission.callback_id.removeprefix(FORM)
+        command = next((command for command in COMMANDS if command.name == name), None)
+        return forms.errors(command, submission.values) if command is not None else {}
+    button = BY_FORM.get(submission.callback_id)
+    return button.form.errors(submission.values) if button is not None and button.form is not None else {}
 
 
 def notice(text: str) -> Block:
@@ -98,7 +111,12 @@ def _view(form: Form[Any], button: Button[Any], call: Call) -> Block:
         return form.view(press(button, call))
 
 
-async def _open(slack: SlackClient, trigger_id: str, view: Block) -> None:
+async def open_form(slack: SlackClient, trigger_id: str, view: Block) -> None:
+    """Open a form.
+
+    Raises:
+        Refused: Slack did not, with the sentence for the person.
+    """
     try:
         await slack.open_view(trigger_id, view)
     except SlackRefused as error:
@@ -115,11 +133,3 @@ def _uuid(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
-
-
-def _clicker(body: Body) -> str:
-    return str(_mapping(body.get("user")).get("id") or "")
-
-
-def _mapping(found: Any) -> Mapping[str, Any]:
-    return found if isinstance(found, Mapping) else {}

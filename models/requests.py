@@ -54,6 +54,11 @@ def _lower(value: str) -> str:
     return value.lower()
 
 
+def _lowered(value: Any) -> Any:
+    """Before a pattern that knows small letters only: people type names as they please."""
+    return value.lower() if isinstance(value, str) else value
+
+
 def _storable_json(value: dict[str, Any]) -> dict[str, Any]:
     """What jsonb takes: it refuses U+0000, half of a surrogate pair and numbers that are none."""
     try:
@@ -79,7 +84,9 @@ WahaMessageId = Annotated[str, *_text(1, 255)]
 MessageType = Annotated[str, *_text(1, 50)]
 MediaUrl = Annotated[str, *_text(1, 500)]
 SessionName = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40, pattern=SESSION_NAME)
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=40, pattern=SESSION_NAME),
+    BeforeValidator(_lowered),
 ]
 Msisdn = Annotated[str, StringConstraints(min_length=1, max_length=20, pattern=r"^[0-9]+$")]
 

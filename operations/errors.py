@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
 
 class Refused(Exception):
     """What was asked for is not done; the sentence says why and what would be right."""
@@ -32,4 +38,11 @@ class NoRole(NotAllowed):
 
 
 class AmbiguousTenant(Refused):
-    """Several tenants could be meant, and guessing would show one's matters to another."""
+    """Several tenants could be meant, and guessing would show one's matters to another.
+
+    `choices` are their ids and names, of which the person is asked to choose one.
+    """
+
+    def __init__(self, sentence: str, choices: Sequence[tuple[UUID, str]]) -> None:
+        super().__init__(sentence)
+        self.choices = choices

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from models import TenantStatus, UserRole
 from operations.errors import AmbiguousTenant, NoRole, NotAllowed, NotFound
-from operations.permissions import ROLES_OF, Permission, may, who_may
-from operations.sql import rows
+from operations.permissions import ROLES_OF, WHILE_DEACTIVATED, Permission, may, who_may
+from operations.sql import rows, value
 from operations.wording import quoted
 from slack.mrkdwn import escape
 
@@ -50,7 +50,7 @@ class Membership:
         """Why the person is not let in although they have a role, and what would be right; "" when they are."""
         tenant = escape(self.tenant_name)
         if self.outside:
-            return f"{_OUTSIDE[self.outside]}. Ask an administrator of this Slack workspace for a full account."
+            return kept_out(self.outside)
         if not self.is_active:
             return f"Your account in *{tenant}* is deactivated. Ask one of its administrators."
         if self.needs_login:
@@ -64,6 +64,11 @@ _OUTSIDE = {
     "deactivated": "Your Slack account is deactivated",
     "bot": "Bots are not let in",
 }
+
+
+def kept_out(outside: str) -> str:
+    """To somebody whom Slack does not count as the workspace's own: why that closes every door, and whom to ask."""
+    return f"{_OUTSIDE[outside]}. Ask an administrator of this Slack workspace for a full account."
 
 
 @dataclass(frozen=True)
@@ -104,13 +109,18 @@ class Standing:
         """Refuse whoever may not.
 
         Raises:
-            NotAllowed: the role does not include it.
+            NotAllowed: the role does not include it, or the tenant is deactivated.
         """
         if not may(permission, self.role, is_operator=self.is_operator):
             role = self.role or ("operator" if self.is_operator else "nobody")
             raise NotAllowed(
                 f"That needs {who_may(permission)} in *{escape(self.tenant_name)}*; you are {role} there. "
                 f"{self._way_out(permission)}"
+            )
+        if self.tenant_status is not TenantStatus.ACTIVE and permission not in WHILE_DEACTIVATED:
+            raise NotAllowed(
+                f"*{escape(self.tenant_name)}* is deactivated: nothing is sent and nothing is shown, and what customers "
+                f"write is kept. Ask an operator to run `tenant activate {quoted(escape(self.tenant_name))}`."
             )
 
     def _way_out(self, permission: Permission) -> str:
@@ -133,13 +143,22 @@ def all_tenants() -> list[TenantLine]:
     return rows(TenantLine, "SELECT * FROM list_tenants()")
 
 
-def stand(person: Person, *, channel_id: str, tenant_name: str | None, operators: Collection[str]) -> Standing:
-    """Find the tenant that a person speaks of: the one they named, else the channel's, else their only one.
+def stand(
+    person: Person,
+    *,
+    channel_id: str,
+    tenant_name: str | None,
+    operators: Collection[str],
+    tenant_id: UUID | None = None,
+) -> Standing:
+    """Find the tenant that a person speaks of: named, else the channel's, else the one they chose, else their only one.
+
+    `tenant_id` is one that they were offered and took, which is nobody's word for it: they must still belong there.
 
     Raises:
         NoRole: the person is nobody here.
-        NotAllowed: the person is deactivated.
-        NotFound: no tenant of theirs has that name.
+        NotAllowed: something keeps the person out, such as a deactivated account.
+        NotFound: no tenant of theirs has that name or id.
         AmbiguousTenant: several could be meant.
     """
     is_operator = person.key in operators
@@ -149,7 +168,13 @@ def stand(person: Person, *, channel_id: str, tenant_name: str | None, operators
             "You have no role in any tenant here, so this was not done. Ask an administrator of your tenant to run "
             f"`user add <@{person.user_id}> AGENT`."
         )
-    chosen = _chosen(person, mine, channel_id, tenant_name, is_operator=is_operator)
+    choices: Sequence[Membership | TenantLine] = all_tenants() if is_operator else mine
+    if tenant_id is not None:
+        chosen = _with_id(choices, tenant_id)
+    elif tenant_name is not None:
+        chosen = _named(choices, tenant_name)
+    else:
+        chosen = _meant(person, mine, choices, channel_id)
     membership = next((one for one in mine if one.tenant_id == chosen.tenant_id), None)
     if membership is not None and not is_operator and (reason := membership.closed_because):
         raise NotAllowed(reason)
@@ -164,20 +189,33 @@ def stand(person: Person, *, channel_id: str, tenant_name: str | None, operators
     )
 
 
-def _chosen(
-    person: Person, mine: Sequence[Membership], channel_id: str, tenant_name: str | None, *, is_operator: bool
+def _meant(
+    person: Person, mine: Sequence[Membership], choices: Sequence[Membership | TenantLine], channel_id: str
 ) -> Membership | TenantLine:
-    choices: Sequence[Membership | TenantLine] = all_tenants() if is_operator else mine
-    if tenant_name is not None:
-        return _named(choices, tenant_name)
     channel = {route.tenant_id for route in routes_of(person.team_id, channel_id)}
     if of_channel := [one for one in choices if one.tenant_id in channel]:
         return of_channel[0]
-    if len(mine) == 1:
-        return mine[0]
+    # Operators choose among all, also where they are nobody.
+    chosen_id = value("SELECT chosen_tenant(%s, %s)", (person.team_id, person.user_id))
+    if chosen := [one for one in choices if one.tenant_id == chosen_id]:
+        return chosen[0]
+    # A deactivated account leaves no choice open: what is left is meant, and if nothing is, it is said why.
+    for able in ([one for one in mine if one.is_active], mine):
+        if len(able) == 1:
+            return able[0]
     if not choices:
         raise NotFound("There is no tenant yet. Create one with `tenant create NAME`.")
-    raise AmbiguousTenant(f"Which tenant? Add `--tenant NAME`, with one of: {_names(choices)}.")
+    raise AmbiguousTenant(
+        f"Which tenant? Add `--tenant NAME`, with one of: {_names(choices)}.",
+        [(one.tenant_id, one.tenant_name) for one in choices],
+    )
+
+
+def _with_id(choices: Sequence[Membership | TenantLine], tenant_id: UUID) -> Membership | TenantLine:
+    found = next((one for one in choices if one.tenant_id == tenant_id), None)
+    if found is None:
+        raise NotFound("You have no such tenant any more." + (f" Yours: {_names(choices)}." if choices else ""))
+    return found
 
 
 def _named(choices: Sequence[Membership | TenantLine], name: str) -> Membership | TenantLine:

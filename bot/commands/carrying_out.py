@@ -3,19 +3,47 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.commands.command import Asked, Command, Installation, Turn
+from bot.commands.questions import confirmation
 from database import transaction
-from operations.errors import NotAllowed
-from operations.slack_inbox import Answer
+from operations import slack_inbox
+from operations.errors import Conflict, NotAllowed
+from operations.slack_inbox import CANCELLED, DONE, Answer
 from operations.standing import Person, Standing, stand
+
+_SETTLED = {
+    DONE: "This was done already.",
+    CANCELLED: "Nothing was done: you had cancelled this. Ask for it again if it is wanted after all.",
+}
 
 
 def carry_out(command: Command, asked: Asked, installation: Installation) -> Answer:
-    """Check who asks, then do it; inside a transaction.
+    """Check who asks, then do it, or ask whether it is really meant; inside a transaction.
 
     Raises:
         Refused: with the sentence for the person.
     """
-    return command.run(Turn(command, asked, installation, _standing(command, asked, installation)))
+    turn = Turn(command, asked, installation, _standing(command, asked, installation))
+    if command.confirm is not None and not asked.is_confirmed and (question := command.confirm(turn)):
+        return confirmation(turn, question)
+    if asked.was_asked_back:
+        _settle(asked, DONE)
+    return command.run(turn)
+
+
+def cancel(asked: Asked) -> Answer:
+    """Take back what was asked, inside a transaction.
+
+    Raises:
+        Refused: it was done already.
+    """
+    _settle(asked, CANCELLED)
+    return Answer("Nothing was done.", replaces=True)
+
+
+def _settle(asked: Asked, word: str) -> None:
+    """Once: a second click waits for the first, and learns what became of it."""
+    if before := slack_inbox.settle(asked.event_id, word):
+        raise Conflict(_SETTLED.get(before, _SETTLED[DONE]))
 
 
 def check(command: Command, asked: Asked, installation: Installation) -> None:
@@ -38,6 +66,7 @@ def _standing(command: Command, asked: Asked, installation: Installation) -> Sta
         channel_id=asked.channel_id,
         tenant_name=asked.option("tenant"),
         operators=installation.operators,
+        tenant_id=asked.tenant_id,
     )
     standing.require(command.permission)
     return standing

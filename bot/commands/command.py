@@ -26,12 +26,16 @@ R = TypeVar("R", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Installation:
-    """What commands need to know of the settings. `root` is the slash command itself."""
+    """What commands need to know of the settings.
+
+    `root` is the slash command itself, `page_address` where people reach our pages, "" for nowhere.
+    """
 
     root: str
     operators: tuple[str, ...]
     servers: tuple[str, ...]
     reports: ReportSettings
+    page_address: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class Asked:
 
     Args:
         tenant_id: the tenant that was chosen by a button or in a form; it is checked like one that was typed.
+        was_asked_back: it is not asked for the first time, but by a button below its own answer, which counts once.
         is_confirmed: the question of `Command.confirm` was answered with yes.
         cursor: where the page begins that was asked for by a button; "" is the first.
     """
@@ -53,6 +58,7 @@ class Asked:
     slack_person: SlackPerson | None = None
     slack_channel: Channel | None = None
     tenant_id: UUID | None = None
+    was_asked_back: bool = False
     is_confirmed: bool = False
     cursor: str = ""
 
@@ -113,6 +119,9 @@ TENANT = Option("tenant", "NAME", "Acme")
 PAGE = "command.page"
 """How the action ids of `page_button` begin."""
 
+FEW_FIELDS = 2
+"""A command with more of them opens a form when it is typed without any."""
+
 Run = Callable[[Turn], Answer]
 Confirm = Callable[[Turn], str]
 Prepare = Callable[[Asked, SlackClient], Awaitable[Asked]]
@@ -127,6 +136,7 @@ class Command:
         permission: who may; without one nothing starts.
         confirm: what is about to be destroyed, as a question with its consequences; it is asked before `run`. "" asks
             nothing, as for a dry run.
+        labels: what a word is called in its form, where the word itself does not say it, as for `GOWS|NOWEB`.
         request: what the fields of its form are checked against while it is open, by the names that the words and
             options have in small letters.
         pages: whether its answer has pages; then it changes nothing, since turning one carries it out again.
@@ -148,6 +158,7 @@ class Command:
     text: str = ""
     prepare: Prepare | None = None
     confirm: Confirm | None = None
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     request: type[BaseModel] | None = None
     pages: bool = False
 
@@ -177,6 +188,11 @@ class Command:
         """What a person knows the fields of a request as, which have the names of the words and options."""
         words = {word.lower(): f"`{word}`" for word in self.needs}
         return words | {option.name: f"`--{option.name}`" for option in self.options}
+
+    @property
+    def has_form(self) -> bool:
+        fields = [*self.needs, *self.takes, *self.options, *([self.text] if self.text else [])]
+        return len(fields) > FEW_FIELDS and bool(self.needs or self.text)
 
     @property
     def is_for_operators(self) -> bool:

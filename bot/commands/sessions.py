@@ -29,7 +29,7 @@ def add(turn: Turn) -> Answer:
         turn.command,
         CreateWahaSession,
         tenant_id=standing.tenant_id,
-        name=asked.word(0).lower(),
+        name=asked.word(0),
         server=server,
         # WAHA runs one engine a server; before it has said which, the one that it recommends is the best guess.
         engine=(asked.option("engine") or sessions.engine_of(server) or Engine.GOWS).upper(),
@@ -164,6 +164,7 @@ COMMANDS = (
         options=(Option("engine", _ENGINES, "GOWS"), Option("server", "NAME", "main")),
         summary="add a WhatsApp account",
         example="session add sales-berlin",
+        request=CreateWahaSession,
         permission=Permission.SESSION_CONTROL,
         run=add,
     ),
