@@ -14,10 +14,10 @@ MINUTES ?= 30
 PACE ?= off
 SABOTAGE ?=
 
-.PHONY: help setup sandbox tour chaos sabotage run test crashes check format migrate rollback manifest sizes lock
+.PHONY: help setup sandbox tour chaos sabotage run test crashes check format migrate rollback rotate-keys manifest sizes lock
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: .venv/.complete ## Make .venv with exactly what requirements-dev.txt names
 
@@ -63,6 +63,9 @@ migrate: setup ## Bring the database up to this code
 
 rollback: setup ## Take back the newest migration
 	@$(PYTHON) -m database rollback $(ARGS)
+
+rotate-keys: setup ## Encrypt every secret in the database under the first key, while everything runs
+	@$(PYTHON) -m operations rotate-keys
 
 manifest: setup ## Write manifest.yaml, from which the Slack app is made, and docs/commands.md
 	@$(PYTHON) -m bot manifest > manifest.yaml.new && mv manifest.yaml.new manifest.yaml

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from models.enums import LoginProof
 
 # A message is kept at least until nothing that it takes part in can still happen to it.
 Days = Annotated[int, Field(ge=7, le=36_500)]
+
+# JSON of which no statement reads a part. In the others PostgreSQL has to see what stands there.
+ENCRYPTABLE = ("contacts.metadata", "messages.raw_payload", "users.preferences")
 
 
 class TenantSettings(BaseModel):
@@ -29,6 +32,13 @@ class TenantSettings(BaseModel):
     keep_messages_days: Days | None = None
     keep_audit_days: Days | None = None
     encrypted_fields: tuple[str, ...] = ()
+
+    @field_validator("encrypted_fields")
+    @classmethod
+    def _can_be_encrypted(cls, fields: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [field for field in fields if field not in ENCRYPTABLE]:
+            raise ValueError(f"cannot be {unknown[0]}: choose from {', '.join(ENCRYPTABLE)}")
+        return tuple(dict.fromkeys(fields))
 
     @classmethod
     def of(cls, stored: dict[str, object]) -> Self:

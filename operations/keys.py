@@ -23,18 +23,18 @@ class KeyFile(KeyRing):
     """The keys in a file, one a line; what another process puts in front counts here from then on."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._read_at = -1
         super().__init__(_read(path))
 
     def current(self) -> Mapping[str, AESGCM]:
         """Read again when the file was replaced. Without the file, with what was read last."""
         try:
-            changed_at = self._path.stat().st_mtime_ns
+            changed_at = self.path.stat().st_mtime_ns
         except FileNotFoundError:
             return self._ciphers
         if changed_at != self._read_at:
-            self._ciphers, self._read_at = ciphers_of(_read(self._path)), changed_at
+            self._ciphers, self._read_at = ciphers_of(_read(self.path)), changed_at
         return self._ciphers
 
 
