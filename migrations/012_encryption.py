@@ -20,9 +20,10 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     field text := TG_ARGV[0];
     written jsonb := to_jsonb(NEW) -> field;
+    is_sealed boolean := CASE WHEN jsonb_typeof(written) = 'object'
+        THEN written - 'enc' = '{}' AND (written = '{}' OR written ->> 'enc' LIKE 'v1.%') ELSE jsonb_typeof(written) = 'null' END;
 BEGIN
-    IF jsonb_typeof(written) IN ('object', 'array') AND written NOT IN ('{}', '[]')
-        AND coalesce(written ->> 'enc', '') NOT LIKE 'v1.%'
+    IF NOT is_sealed
         AND EXISTS (
             SELECT 1 FROM tenants t
             WHERE t.id = NEW.tenant_id AND t.settings -> 'encrypted_fields' ? (TG_TABLE_NAME || '.' || field)
