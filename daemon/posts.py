@@ -2,7 +2,8 @@
 
 Payloads: `post` and `direct` {text, blocks?, root?, file?, filename?, alt_text?} · `ephemeral` {text, blocks?, user} ·
 `update` {ts, text, blocks?} · `delete` {ts} · `react` {ts, receipt, shown?, tried?}. A `file` is base64, encrypted for
-its row. With `names_commands` the text is ours and mentions commands without the slash command that they belong to.
+its row; with `contents` it is made when it is sent (`operations.made_files`). With `names_commands` the text is ours
+and mentions commands without the slash command that they belong to.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import base64
 from datetime import timedelta
 
 from database import in_database
-from operations import relaying
+from operations import made_files, relaying
 from operations.encryption import KeyRing
 from operations.relaying import LeasedPost
 from operations.wording import with_root
@@ -148,14 +149,19 @@ class Poster:
         raise SlackUncertain("files.info", "The file is not shared yet.")
 
     async def _send_bytes(self, post: LeasedPost) -> str:
-        sealed = self._ring.decrypt(post.payload["file"], table="slack_posts", column="payload", row=post.post_id)
-        content = base64.b64decode(sealed)
+        content = await self._content_of(post)
         slot = await self._slack.reserve_upload(
             post.payload["filename"], len(content), alt_text=post.payload["alt_text"]
         )
         await in_database(relaying.keep_file_id, post, slot.file_id)
         await self._slack.put_bytes(slot.upload_url, content)
         return slot.file_id
+
+    async def _content_of(self, post: LeasedPost) -> bytes:
+        if contents := post.payload.get("contents"):
+            return await in_database(made_files.content, contents, post.tenant_id)
+        sealed = self._ring.decrypt(post.payload["file"], table="slack_posts", column="payload", row=post.post_id)
+        return base64.b64decode(sealed)
 
     async def _complete(self, post: LeasedPost, file_id: str, channel: str) -> bool:
         """Hand a file over; False when Slack never got its bytes. To hand it over again changes nothing."""

@@ -1,18 +1,33 @@
 """The one table of commands: help, usage, checks and the manifest are read from it."""
 
-from bot.commands import channels, dead_letters, messages, reports, sending, sessions, tenants, users
+from bot.commands import (
+    audit,
+    channels,
+    dead_letters,
+    logging_in,
+    messages,
+    oneself,
+    reports,
+    sending,
+    sessions,
+    tenants,
+    users,
+)
 from bot.commands.command import Asked, Command, Installation, Turn
 from bot.commands.help import help_command
 
 _ASKABLE: tuple[Command, ...] = (
     *tenants.COMMANDS,
     *users.COMMANDS,
+    *logging_in.COMMANDS,
+    *oneself.COMMANDS,
     *sessions.COMMANDS,
     *channels.COMMANDS,
     *sending.COMMANDS,
     *messages.COMMANDS,
     *dead_letters.COMMANDS,
     *reports.COMMANDS,
+    *audit.COMMANDS,
 )
 
 COMMANDS: tuple[Command, ...] = (help_command(_ASKABLE), *_ASKABLE)

@@ -1,9 +1,9 @@
-"""How long ago, as people type it: `30m`, `2h`, `3d`."""
+"""How long ago, as people type it: `30m`, `2h`, `3d`; or on which day: `2026-11-01`."""
 
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from bot.commands.command import Option, Turn
 from operations.sql import database_now
@@ -13,6 +13,7 @@ SINCE = Option("since", "AGO", "2h")
 UNTIL = Option("until", "AGO", "30m")
 
 _AGO = re.compile(r"(\d{1,4}) ?(m|h|d)[a-z]*")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
@@ -31,6 +32,22 @@ def ago(turn: Turn, option: str) -> datetime | None:
             f"`{escape(typed)}` is not how long ago: write a number with `m`, `h` or `d`, such as `--{option} 2h`."
         )
     return database_now() - int(found[1]) * _UNITS[found[2]]
+
+
+def moment(turn: Turn, option: str, *, is_end: bool = False) -> datetime | None:
+    """The same, where a day may be named as well; it begins and ends in UTC, and `is_end` means its end.
+
+    Raises:
+        BadInput: it is neither.
+    """
+    typed = (turn.asked.option(option) or "").strip()
+    if not _DAY.fullmatch(typed):
+        return ago(turn, option)
+    try:
+        day = datetime.strptime(typed, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        raise turn.command.misused(f"There is no day `{escape(typed)}`.") from None
+    return day + timedelta(days=1) if is_end else day
 
 
 def window(turn: Turn) -> tuple[datetime | None, datetime | None]:

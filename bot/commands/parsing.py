@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 
 from bot.commands.command import TENANT, Asked, Command
@@ -61,7 +62,8 @@ def _command(text: CommandText, table: Table) -> Command:
     if noun not in nouns:
         raise BadInput(f"There is no `{escape(noun)}`. {_did_you_mean(noun, nouns)}`help` shows what there is.")
     verbs = {command.verb: command for command in table if command.noun == noun}
-    if "" in verbs:
+    # What is asked for by its noun alone may have verbs besides: `audit`, `audit export`.
+    if "" in verbs and (len(verbs) == 1 or (_name(copy(text).word()) or HELP) not in verbs):
         return verbs[""]
     verb = _name(text.word())
     if verb not in verbs:

@@ -1,0 +1,107 @@
+"""How an entry of the audit reads: when, who, what to which, from what to what, from where."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from operations.audit_pages import Entry
+from slack.mrkdwn import foreign, label, local_time
+
+_LONGEST_VALUE = 60
+_LONGEST_LINE = 900
+
+# What was done, in words that the name of the row follows. What is not here is shown by its action alone.
+WORDS = {
+    "audit.export": "took the audit away as a file",
+    "channel.link": "linked the channel",
+    "channel.unlink": "unlinked the channel",
+    "contact.erase": "erased a customer",
+    "contact.export": "took a customer's data away as a file",
+    "invitation.accept": "accepted an invitation",
+    "message.cancel": "cancelled a message",
+    "message.discard": "discarded a message",
+    "message.edit": "changed the text of a message",
+    "message.retry": "sent a message again",
+    "message.send": "wrote a message",
+    "message.take_back": "took a message back",
+    "report.now": "asked for the health report",
+    "retention.delete": "deleted what is kept no longer",
+    "session.add": "added the session",
+    "session.qr": "asked for the QR code of the session",
+    "session.want.running": "started the session",
+    "session.want.stopped": "stopped the session",
+    "tenant.activate": "activated the tenant",
+    "tenant.create": "created the tenant",
+    "tenant.deactivate": "deactivated the tenant",
+    "tenant.delete": "deleted the tenant",
+    "tenant.restore": "restored the tenant",
+    "tenant.settings": "changed settings of the tenant",
+    "tenant.update": "changed the tenant",
+    "user.activate": "let in again",
+    "user.add": "gave a role to",
+    "user.deactivate": "deactivated",
+    "user.invite": "invited",
+    "user.remove": "removed",
+    "user.role": "changed the role of",
+    "user.update": "changed",
+}
+_DOORS = {
+    "button": "a button",
+    "command": "a command",
+    "form": "a form",
+    "job": "the daemon",
+    "page": "the page",
+    "reply": "a reply",
+}
+
+
+def line(entry: Entry) -> str:
+    what = WORDS.get(entry.action, "")
+    name = f"*{label(entry.subject_name)}*" if entry.subject_name else ""
+    changes = _changes(entry.before or {}, entry.after or {})
+    said = " ".join(part for part in (who(entry.actor), what, name, f"`{foreign(entry.action)}`") if part)
+    told = f"{local_time(entry.created_at)} {said}{': ' if changes else ''}{changes}"
+    return f"• {_cut(told, _LONGEST_LINE)}{_from(entry.source)}"
+
+
+def who(actor: str) -> str:
+    """`T1/U1` as a mention; what is no person, as `system: retention`, as it is."""
+    team_id, _, user_id = actor.partition("/")
+    is_person = team_id.isalnum() and user_id.isalnum()
+    return f"<@{user_id}>" if is_person else f"_{label(actor)}_"
+
+
+def _changes(before: dict[str, Any], after: dict[str, Any]) -> str:
+    keys = dict.fromkeys([*before, *after])
+    return ", ".join(_change(key, before, after) for key in keys if before.get(key) != after.get(key))
+
+
+def _change(key: str, before: dict[str, Any], after: dict[str, Any]) -> str:
+    name = label(key.replace("_", " "))
+    if key not in before:
+        return f"{name} {_shown(after[key])}"
+    return f"{name} {_shown(before[key])} → {_shown(after[key]) if key in after else '—'}"
+
+
+def _shown(found: Any) -> str:
+    if found is None or found == "":
+        return "—"
+    text = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+    return label(_cut(text, _LONGEST_VALUE))
+
+
+def _from(source: str) -> str:
+    door, _, place = source.partition(":")
+    if door not in _DOORS:
+        return f" · {label(source)}" if source else ""
+    if door in {"page", "job"}:
+        return f" · by {_DOORS[door]} ({label(place)})"
+    channel_id = place.split("/")[1] if "/" in place else ""
+    if not channel_id.isalnum():
+        return f" · by {_DOORS[door]}"
+    return f" · by {_DOORS[door]} in {'a direct message' if channel_id.startswith('D') else f'<#{channel_id}>'}"
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
