@@ -35,6 +35,7 @@ class Permission(StrEnum):
     CONTACT_RIGHTS = "contact.rights"
     REPORT_NOW = "report.now"
     AUDIT_SHOW = "audit.show"
+    AUDIT_INSTALLATION = "audit.installation"
     WORKSPACE_MANAGE = "workspace.manage"
     # Of oneself and of nobody else: what may be asked for, who one is, to be let in.
     ONESELF = "oneself"
@@ -61,6 +62,7 @@ ROLES_OF: dict[Permission, frozenset[UserRole]] = {
     Permission.CONTACT_RIGHTS: _ADMIN,
     Permission.REPORT_NOW: _LEADERS | {UserRole.AUDITOR},
     Permission.AUDIT_SHOW: _CONTROLLERS,
+    Permission.AUDIT_INSTALLATION: _OPERATORS_ONLY,
     Permission.WORKSPACE_MANAGE: _OPERATORS_ONLY,
     Permission.ONESELF: _EVERYONE,
 }
@@ -83,6 +85,7 @@ FOR_OPERATORS = frozenset(
         Permission.SESSION_SHOW,
         Permission.CHANNEL_LIST,
         Permission.AUDIT_SHOW,
+        Permission.AUDIT_INSTALLATION,
         Permission.WORKSPACE_MANAGE,
         Permission.ONESELF,
     }
@@ -99,10 +102,26 @@ WITHOUT_TENANT = frozenset(
         Permission.TENANT_ACTIVATE,
         Permission.TENANT_DELETE,
         Permission.TENANT_USE,
+        Permission.AUDIT_INSTALLATION,
         Permission.WORKSPACE_MANAGE,
         Permission.ONESELF,
     }
 )
+
+# What goes on in a tenant that is deactivated: looking after the house, and the rights of whoever is in its rows. Nothing
+# is sent, and no customer's message is shown.
+WHILE_DEACTIVATED = WITHOUT_TENANT | {
+    Permission.TENANT_SHOW,
+    Permission.TENANT_UPDATE,
+    Permission.TENANT_SETTINGS,
+    Permission.USER_ADD,
+    Permission.USER_SHOW,
+    Permission.USER_MANAGE,
+    Permission.SESSION_SHOW,
+    Permission.CHANNEL_LIST,
+    Permission.CONTACT_RIGHTS,
+    Permission.AUDIT_SHOW,
+}
 
 
 def may(permission: Permission, role: UserRole | None, *, is_operator: bool) -> bool:
