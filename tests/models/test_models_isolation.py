@@ -25,6 +25,12 @@ INBOXES = {"slack_events", "webhook_events"}
 ALSO_WITHOUT_TENANT = {"audit_entries", "slack_posts"}
 NEVER_CHANGED = {"audit_entries", "session_checks", "tenant_choices"}
 
+UNFILTERED = {
+    "SELECT": "SELECT id FROM {}",
+    "UPDATE": "UPDATE {} SET created_at = created_at RETURNING id",
+    "DELETE": "DELETE FROM {} RETURNING id",
+}
+
 
 @pytest.fixture
 def catalog(owner: cursor) -> Catalog:
@@ -80,6 +86,32 @@ def test_a_row_of_another_tenant_is_not_inserted(ours: cursor, guarded: set[str]
         row = row_of(catalog, table, THEIRS) | {"id": str(uuid.uuid4())}
         with attempt(ours), pytest.raises(psycopg2.errors.InsufficientPrivilege):
             insert(ours, table, row)
+
+
+def test_what_unfiltered_statements_reach_is_counted(ours: cursor, guarded: set[str], catalog: Catalog) -> None:
+    ours.execute("SELECT current_role")
+    [role] = ours.fetchone() or [""]
+    lines, theirs = [f"\n{role}, in a transaction of tenant A: {len(guarded)} tables, a row of A and of B in each"], 0
+    for name, statement in UNFILTERED.items():
+        found = [reached(ours, table, statement) for table in sorted(guarded)]
+        of_a, of_b = (sum(whose in rows for rows in found) for whose in ("ours", "theirs"))
+        lines.append(f"{name}  {len(found):3} statements  rows of A {of_a:3}  of B {of_b}")
+        theirs += of_b
+    inserted = sum(takes_row_of_theirs(ours, table, catalog) for table in guarded)
+    lines.append(f"INSERT  {len(guarded):3} statements  rows of A   0  of B {inserted}")
+
+    print("\n".join(lines))  # noqa: T201 - what this shows
+    assert (theirs, inserted) == (0, 0)
+
+
+def takes_row_of_theirs(acting: cursor, table: str, catalog: Catalog) -> bool:
+    row = row_of(catalog, table, THEIRS) | {"id": str(uuid.uuid4())}
+    with attempt(acting):
+        try:
+            insert(acting, table, row)
+        except psycopg2.errors.InsufficientPrivilege:
+            return False
+    return True
 
 
 def test_a_row_of_ours_is_not_given_away(ours: cursor, guarded: set[str]) -> None:
