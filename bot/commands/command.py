@@ -173,6 +173,11 @@ class Command:
         return f"{self.noun} {self.verb}".strip()
 
     @property
+    def deed(self) -> str:
+        """What stands on a button that does it: `Delete`."""
+        return (self.verb or self.noun).replace("-", " ").capitalize()
+
+    @property
     def usage(self) -> str:
         options = [f"[--{option.name} {option.value}]" for option in self.options]
         needed = [*self.needs, *(f"[{word}]" for word in self.takes)]

@@ -85,7 +85,7 @@ def view(command: Command, event_id: UUID, tenants: Tenants = ()) -> Block:
         "callback_id": f"{FORM}{command.name}",
         "private_metadata": str(event_id),
         "title": plain(command.name.capitalize()[:_TITLE]),
-        "submit": plain((command.verb or command.noun).capitalize()[:_TITLE]),
+        "submit": plain(command.deed[:_TITLE]),
         "close": plain("Cancel"),
         "blocks": [
             section(f"{command.summary[0].upper()}{command.summary[1:]}."),

@@ -18,7 +18,7 @@ def help_command(table: Sequence[Command]) -> Command:
 
     def run(turn: Turn) -> Answer:
         topic = [word.text.lower() for word in turn.asked.words]
-        return Answer(_about(topic, table) if topic else _overview(_askable(turn, table)))
+        return Answer(_about(topic, table) if topic else _askable(turn, table))
 
     return Command(
         noun="help",
@@ -31,41 +31,43 @@ def help_command(table: Sequence[Command]) -> Command:
     )
 
 
-def _askable(turn: Turn, table: Sequence[Command]) -> list[Command]:
-    """What the person may ask for in any of their tenants.
+def _askable(turn: Turn, table: Sequence[Command]) -> str:
+    """What the person may ask for in any of their tenants, and why no more where something keeps them out.
 
     Raises:
-        NoRole: that would be nothing.
+        NoRole: they are nobody anywhere.
     """
     person, operators = turn.asked.person, turn.installation.operators
     if not operators:
-        return list(table)  # the refusal of a command for operators says how to become one
+        return _overview(table)  # the refusal of a command for operators says how to become one
     is_operator = person.key in operators
-    roles: list[UserRole | None] = [one.role_held for one in memberships(person)]
-
-    def is_askable(command: Command) -> bool:
-        permission = command.permission
-        return any(may(permission, role, is_operator=is_operator) for role in roles or [None])
-
-    found = [command for command in table if is_askable(command)]
-    if not found:
+    mine = memberships(person)
+    roles: list[UserRole | None] = [one.role_held for one in mine] or [None]
+    found = [
+        command for command in table if any(may(command.permission, role, is_operator=is_operator) for role in roles)
+    ]
+    if not mine and not is_operator:
         raise NoRole(
-            f"{TITLE} You have no role in any tenant here, so there is nothing but `help` to ask for yet. Ask an "
-            f"administrator of your tenant to run `user add <@{person.user_id}> AGENT`."
+            f"{TITLE} You have no role in any tenant here. Ask an administrator of your tenant to run "
+            f"`user add <@{person.user_id}> AGENT`. Until then you can ask for:\n{_list(found)}"
         )
-    return found
+    reasons = list(dict.fromkeys(one.closed_because for one in mine if one.closed_because))
+    return "\n".join([*reasons, _overview(found)])
 
 
 def _overview(table: Sequence[Command]) -> str:
-    lines = [f"• `{command.usage}`: {command.summary}" for command in table]
     nouns = ", ".join(f"`help {noun}`" for noun in _nouns(table))
     return "\n".join(
         [
             f"{TITLE} You can ask for:",
-            *lines,
+            _list(table),
             f"Each takes `--tenant NAME` where it is not clear which tenant is meant. More about: {nouns}.",
         ]
     )
+
+
+def _list(table: Sequence[Command]) -> str:
+    return "\n".join(f"• `{command.usage}`: {command.summary}" for command in table)
 
 
 def _about(topic: Sequence[str], table: Sequence[Command]) -> str:

@@ -22,13 +22,14 @@ _LABEL = 75
 
 def confirmation(turn: Turn, question: str) -> Answer:
     """Whether something is really to be destroyed. What was asked for stands in the inbox, and not in the button."""
-    verb = (turn.command.verb or turn.command.noun).capitalize()
     value = turn.button_value()
     return Answer(
         question,
         [
             *sections(question),
-            actions(button(verb, CONFIRM, value=value, style="danger"), button("Cancel", CANCEL, value=value)),
+            actions(
+                button(turn.command.deed, CONFIRM, value=value, style="danger"), button("Cancel", CANCEL, value=value)
+            ),
         ],
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.commands import COMMANDS
+from operations.permissions import FOR_ANYBODY
 from sandbox.slack import SandboxSlack
 from tests.bot.conftest import Ask, Rows, becomes
 
@@ -66,10 +67,26 @@ async def test_help_shows_what_the_person_may_ask_for(ask: Ask) -> None:
 
 @pytest.mark.usefixtures("acme")
 async def test_help_shows_somebody_without_a_role_how_to_get_one(ask: Ask) -> None:
-    assert await ask("ben", "help") == (
-        "*WhatsApp from Slack.* You have no role in any tenant here, so there is nothing but `/wa help` to ask for "
-        "yet. Ask an administrator of your tenant to run `/wa user add @ben AGENT`."
+    shown = await ask("ben", "help")
+
+    assert shown.startswith(
+        "*WhatsApp from Slack.* You have no role in any tenant here. Ask an administrator of your tenant to run "
+        "`/wa user add @ben AGENT`. Until then you can ask for:\n"
     )
+    for_anybody = [command for command in COMMANDS if command.permission in FOR_ANYBODY and command.noun != "help"]
+    assert shown.splitlines()[1:] == [f"• `/wa {command.usage}`: {command.summary}" for command in for_anybody]
+
+
+@pytest.mark.usefixtures("acme")
+async def test_help_says_why_somebody_with_a_role_is_kept_out(ask: Ask, rows: Rows) -> None:
+    await ask("ana", "user add @ben AGENT")
+    await rows("UPDATE users SET is_active = false WHERE email LIKE 'ben@%%' RETURNING 1")
+
+    shown = await ask("ben", "help")
+
+    assert shown.startswith("Your account in *Acme* is deactivated. Ask one of its administrators.\n")
+    assert "session list" not in shown
+    assert "`/wa whoami`" in shown
 
 
 @pytest.mark.usefixtures("acme")
