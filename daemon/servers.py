@@ -11,6 +11,7 @@ from database import in_database
 from operations import servers as server_rows
 from operations.inbound import SESSION_METADATA
 from operations.observing import Wanted
+from operations.session_config import opened_config
 from settings import DeliverySettings, WahaServer
 from waha.client import Timeouts, WahaClient
 from waha.versions import store_is_on, trusts_ids
@@ -46,7 +47,12 @@ async def open_servers(
 
 
 def session_config(session: Wanted, server: Server) -> dict[str, Any]:
-    """How a session of ours is created on WAHA."""
+    """How a session of ours is created on WAHA.
+
+    Raises:
+        CannotDecrypt: none of the keys opens the password of its proxy.
+    """
+    own = opened_config(session.config, session.session_id)
     return {
         "metadata": {SESSION_METADATA: str(session.session_id)},
         "webhooks": [
@@ -61,6 +67,7 @@ def session_config(session: Wanted, server: Server) -> dict[str, Any]:
         # Stories, channels and broadcasts are nobody's conversation, and their media fills disks.
         "ignore": {"status": True, "channels": True, "broadcast": True},
         **_STORES,
+        **({"proxy": own["proxy"]} if "proxy" in own else {}),
     }
 
 

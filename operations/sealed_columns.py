@@ -58,7 +58,6 @@ SEALED_COLUMNS = (
     SealedColumn("waha_servers", "webhook_hmac_key"),
     SealedColumn("waha_sessions", "config", ("proxy", "password")),
     SealedColumn("slack_posts", "payload", ("file",)),
-    SealedColumn("slack_posts", "payload", WHOLE),
     SealedColumn("slack_events", "body", in_bytes=True),
     SealedColumn("slack_events", "answer", WHOLE),
     SealedColumn("webhook_events", "body", in_bytes=True),

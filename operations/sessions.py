@@ -27,6 +27,7 @@ from models import (
 from models.requests import CreateWahaSession
 from operations import audit
 from operations.errors import Conflict, NotFound
+from operations.session_config import sealed_config
 from operations.standing import Person
 from slack.mrkdwn import escape
 
@@ -73,7 +74,8 @@ def add(request: CreateWahaSession, *, session_id: UUID, external_session_id: st
     set_tenant(request.tenant_id)
     try:
         with database.atomic():
-            session = WahaSession.create(id=session_id, external_session_id=external_session_id, **request.model_dump())
+            fields = request.model_dump() | {"config": sealed_config(request.config, session_id)}
+            session = WahaSession.create(id=session_id, external_session_id=external_session_id, **fields)
     except peewee.IntegrityError as error:
         raise Conflict(
             f"This tenant has a session called `{escape(request.name)}` already; choose another name."

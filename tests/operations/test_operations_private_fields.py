@@ -33,10 +33,8 @@ def want(tenant: Tenant, *fields: str) -> None:
 def add_contact(tenant: Tenant, value: Any, contact_id: UUID | None = None) -> UUID:
     contact_id = contact_id or uuid7()
     with tenant_transaction(tenant.id):
-        place = {"tenant_id": tenant.id, "table": "contacts", "column": "metadata", "row": contact_id}
-        Contact.create(
-            id=contact_id, tenant_id=tenant.id, display_name="Carla", metadata=private_fields.stored(value, **place)
-        )
+        stored = private_fields.stored(value, tenant_id=tenant.id, table="contacts", column="metadata", row=contact_id)
+        Contact.create(id=contact_id, tenant_id=tenant.id, display_name="Carla", metadata=stored)
     return contact_id
 
 

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 from contextlib import closing
@@ -47,7 +46,7 @@ def plant(world: World, column: SealedColumn, key: bytes) -> str:
     envelope = KeyRing([key]).encrypt(str(column).encode(), table=column.table, column=column.column, row=row)
     if column.path:
         # jsonb_set makes the last object on its way, and no other.
-        around = json.dumps(functools.reduce(lambda inner, name: {name: inner}, reversed(column.path[:-1]), {}))
+        around = json.dumps({column.path[0]: {}} if len(column.path) > 1 else {})
         value = f"coalesce(NULLIF({column.column}, '{{}}'), %s)"
         world.sql(f"UPDATE {column.table} SET {column.column} = {value} WHERE id = %s", around, row)
     world.sql(f"UPDATE {column.table} SET {column.column} = {column.write} WHERE id = %s", envelope, row)
