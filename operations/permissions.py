@@ -108,8 +108,8 @@ WITHOUT_TENANT = frozenset(
     }
 )
 
-# What goes on in a tenant that is deactivated: looking after the house, and the rights of whoever is in its rows. Nothing
-# is sent, and no customer's message is shown.
+# What goes on in a tenant that is deactivated: looking after the house, and the rights of whoever is in its rows.
+# Nothing is sent, and no customer's message is shown.
 WHILE_DEACTIVATED = WITHOUT_TENANT | {
     Permission.TENANT_SHOW,
     Permission.TENANT_UPDATE,

@@ -119,8 +119,8 @@ class Standing:
             )
         if self.tenant_status is not TenantStatus.ACTIVE and permission not in WHILE_DEACTIVATED:
             raise NotAllowed(
-                f"*{escape(self.tenant_name)}* is deactivated: nothing is sent and nothing is shown, and what customers "
-                f"write is kept. Ask an operator to run `tenant activate {quoted(escape(self.tenant_name))}`."
+                f"*{escape(self.tenant_name)}* is deactivated: nothing is sent and nothing is shown, and what "
+                f"customers write is kept. Ask an operator to run `tenant activate {quoted(escape(self.tenant_name))}`."
             )
 
     def _way_out(self, permission: Permission) -> str:
