@@ -12,6 +12,7 @@ from psycopg2.extras import Json
 
 from models import Conversation, Direction, Message, WahaSession
 from operations.conversations import Customer, known_to, living
+from operations.held import DEACTIVATED
 from operations.keeping import kept_message
 from operations.posting import queue_in_thread
 from operations.relayed import edited, excerpt, revoked
@@ -92,8 +93,11 @@ def _apply_edit(original: Message, body: str, at: str) -> bool:
 def _thread_of(session: WahaSession, chat_id: str | None, about: Message | None) -> Conversation | None:
     """The conversation with a thread: that of the chat, else of the message that it is about.
 
-    Its row is locked, as whatever posts into a thread does, before the message and the lane of the thread.
+    Its row is locked, as whatever posts into a thread does, before the message and the lane of the thread. Nothing is
+    told of a message that waits to be shown: its edits and its end are told with it.
     """
+    if about is not None and about.hold_reason == DEACTIVATED:
+        return None
     found = known_to(session, Customer(chat_ids=(chat_id,))) if chat_id is not None else []
     conversation = found[0] if found else None
     if conversation is None and about is not None and about.conversation_id is not None:

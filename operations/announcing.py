@@ -133,7 +133,8 @@ class _TenantOnIt:
 
 def _tell_of_server(known: WahaServer, text: str, operators: Collection[str]) -> None:
     slot = f"server:{known.name}:{known.state.value}:{known.state_changed_at:%Y-%m-%dT%H:%M:%S.%f}"
-    tenants = rows(_TenantOnIt, "SELECT DISTINCT tenant_id FROM sessions_of_server(%s)", (known.name,))
+    theirs = "SELECT DISTINCT tenant_id FROM sessions_of_server(%s) WHERE NOT is_deleted"
+    tenants = rows(_TenantOnIt, theirs, (known.name,))
     everybody_knows = bool(tenants)
     for tenant in tenants:
         set_tenant(tenant.tenant_id)

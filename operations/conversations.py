@@ -100,15 +100,23 @@ def next_seq(conversation: Conversation) -> int:
 
 
 def give_channel(conversation: Conversation, session: WahaSession) -> Shown:
-    """Link a conversation that has no channel to its session's, if that has one, and post what waited for it."""
+    """Link a conversation that has no channel to its session's, if that has one, and post what waited for it.
+
+    While the tenant is deactivated it gets none: the head of its thread would wait as well.
+    """
     route = route_for(session) if conversation.slack_channel_id is None else None
-    if route is None:
+    if route is None or not is_active(session.tenant_id):
         return Shown()
     conversation.slack_team_id = route.slack_team_id
     conversation.slack_channel_id = route.slack_channel_id
     conversation.save(only=[Conversation.slack_team_id, Conversation.slack_channel_id])
     queue_in_thread(conversation, card(conversation, session), is_root=True)
     return post_held(conversation)
+
+
+def is_active(tenant_id: UUID) -> bool:
+    """Whether what customers write is shown now; a deactivated tenant only keeps it."""
+    return bool(value("SELECT status = 'active' FROM tenants WHERE id = %s", (tenant_id,)))
 
 
 def living(conversation_id: UUID) -> Conversation | None:

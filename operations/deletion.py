@@ -6,7 +6,7 @@ from uuid import UUID
 
 import peewee
 
-from database import database, tenant_transaction
+from database import database, notify, tenant_transaction
 from models import (
     ChannelRoute,
     Contact,
@@ -22,10 +22,14 @@ from models import (
 )
 from models.base import Kept, OwnedByTenant
 from operations import audit
+from operations.conversations import is_active
+from operations.deactivation import wake
 from operations.errors import Conflict, NotFound
 from operations.routes import claim_of
 from operations.sql import lock
-from operations.standing import routes_of
+from operations.standing import all_tenants, routes_of
+from operations.tenants import NAMES
+from operations.wording import quoted
 from slack.mrkdwn import escape
 
 # In the order of their foreign keys, so that locks are always taken in the same order.
@@ -58,6 +62,7 @@ def delete_tenant(tenant_id: UUID, *, deletion_id: UUID, actor: str) -> int:
         for model in OWNED:
             hidden += model.update(mark).where(model.tenant_id == tenant_id, model.deleted_at.is_null()).execute()
         audit.record(actor, "tenant.delete", Tenant(id=tenant_id), tenant_id=tenant_id, after={"rows": hidden})
+        notify("sessions")  # its sessions are stopped on WAHA
     return int(hidden)
 
 
@@ -71,20 +76,39 @@ def _hidden_by(tenant_id: UUID, deletion_id: UUID) -> int:
 
 
 def restore_tenant(tenant_id: UUID, *, deletion_id: UUID, actor: str) -> int:
-    """Undo one deletion as a whole; returns the number of rows.
+    """Undo one deletion as a whole, and let go what waited since; returns the number of rows.
 
     Raises:
         NotFound: this deletion is not there to undo.
         Conflict: a name that came free was taken meanwhile; nothing is restored.
     """
     with tenant_transaction(tenant_id):
+        _refuse_taken_name(tenant_id, deletion_id)
         _refuse_taken_channels(tenant_id, deletion_id)
         kinds: tuple[type[Kept], ...] = (Tenant, *OWNED)
         shown = sum(_show(model, tenant_id, deletion_id) for model in kinds)
         if not shown:
             raise NotFound("There is no such deletion to undo.")
         audit.record(actor, "tenant.restore", Tenant(id=tenant_id), tenant_id=tenant_id, after={"rows": shown})
+        _look_after_sessions_again(tenant_id)
+        if is_active(tenant_id):
+            wake(tenant_id)
     return shown
+
+
+def _refuse_taken_name(tenant_id: UUID, deletion_id: UUID) -> None:
+    lock(NAMES)
+    tenant = Tenant.get_or_none(_part_of(Tenant, tenant_id, deletion_id))
+    if tenant is not None and any(one.tenant_name.casefold() == tenant.name.casefold() for one in all_tenants()):
+        raise Conflict(_taken(Tenant, tenant_id))
+
+
+def _look_after_sessions_again(tenant_id: UUID) -> None:
+    """They were stopped unheard: nobody is told that they stopped, and they are started at once."""
+    WahaSession.update(announced_status=None, control_attempts=0, next_control_at=now_utc()).where(
+        WahaSession.tenant_id == tenant_id, WahaSession.deleted_at.is_null()
+    ).execute()
+    notify("sessions")
 
 
 def _refuse_taken_channels(tenant_id: UUID, deletion_id: UUID) -> None:
@@ -115,5 +139,8 @@ def _part_of(model: type[Kept], tenant_id: UUID, deletion_id: UUID) -> peewee.Ex
 def _taken(model: type[Kept], tenant_id: UUID) -> str:
     if model is Tenant:
         name = Tenant.get_by_id(tenant_id).name
-        return f"The name `{escape(name)}` is used by another tenant now. Rename that one first, then restore again."
+        return (
+            f"The name `{escape(name)}` is used by another tenant now. Rename that one first with "
+            f"`tenant update --name OTHER --tenant {quoted(escape(name))}`, then restore again."
+        )
     return f"Something in {model._meta.table_name} took the place of a deleted row meanwhile."  # noqa: SLF001

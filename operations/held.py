@@ -1,7 +1,8 @@
-"""Messages that came while their conversation had no channel: kept, and posted in order when it has one."""
+"""Messages that came while nobody could be shown them: kept, and posted in order as soon as somebody can."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -10,13 +11,16 @@ from models import Conversation, Message, now_utc
 from operations.posting import queue_in_thread
 from operations.relayed import relay_inbound
 from operations.sql import changed
+from operations.wording import counted
 
 NO_CHANNEL: Final = "no channel"
+DEACTIVATED: Final = "its tenant is deactivated"
 _RECOVERED_LATE: Final = "older than a day when it was recovered"
-_TOO_OLD: Final = "older than a day when its channel was linked"
+_TOO_OLD: Final = "older than a day when it could be shown"
+_WAITING: Final = [NO_CHANNEL, DEACTIVATED]
 
-# What waited longer is old news: it is counted, not poured into the channel.
-_SHOWN_FOR = timedelta(hours=24)
+SHOWN_FOR: Final = timedelta(hours=24)
+"""What waited longer is old news: it is counted, not poured into the channel."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +31,11 @@ class Shown:
     older: int = 0
 
 
-def hold(message: Message) -> None:
+def hold(message: Message, reason: str) -> None:
+    """Keep it for `post_held`, because of `NO_CHANNEL` or `DEACTIVATED`."""
     changed(
         "UPDATE messages SET hold_reason = %s WHERE id = %s AND tenant_id = %s",
-        (NO_CHANNEL, message.id, message.tenant_id),
+        (reason, message.id, message.tenant_id),
     )
 
 
@@ -44,32 +49,38 @@ def keep_back(message: Message) -> None:
 
 def post_held(conversation: Conversation) -> Shown:
     """Queue what a conversation holds for its thread, under a divider."""
-    held = (
+    held = list(
         Message.live()
         .where(
             Message.tenant_id == conversation.tenant_id,
             Message.conversation_id == conversation.id,
-            Message.hold_reason == NO_CHANNEL,
+            Message.hold_reason.in_(_WAITING),
         )
         .order_by(Message.seq)
     )
-    since = now_utc() - _SHOWN_FOR
+    since = now_utc() - SHOWN_FOR
     recent = [message for message in held if message.created_at >= since]
     older = len(held) - len(recent)
     if recent or older:
-        left_out = f" {older} older than a day are kept and not shown." if older else ""
-        queue_in_thread(conversation, f"— {len(recent)} messages arrived before this channel was linked.{left_out} —")
+        queue_in_thread(conversation, _divider(held, len(recent), older))
     for message in recent:
         relay_inbound(conversation, message)
     _let_go(conversation, older_than=since)
     return Shown(len(recent), older)
 
 
+def _divider(held: Sequence[Message], recent: int, older: int) -> str:
+    left_out = f" {older} older than a day are kept and not shown." if older else ""
+    if any(message.hold_reason == DEACTIVATED for message in held):
+        return f"— {counted(recent, 'message')} arrived while this tenant was deactivated.{left_out} —"
+    return f"— {recent} messages arrived before this channel was linked.{left_out} —"
+
+
 def _let_go(conversation: Conversation, *, older_than: object) -> None:
     changed(
         "UPDATE messages SET hold_reason = CASE WHEN created_at < %s THEN %s END "
-        "WHERE conversation_id = %s AND tenant_id = %s AND hold_reason = %s",
-        (older_than, _TOO_OLD, conversation.id, conversation.tenant_id, NO_CHANNEL),
+        "WHERE conversation_id = %s AND tenant_id = %s AND hold_reason = ANY (%s)",
+        (older_than, _TOO_OLD, conversation.id, conversation.tenant_id, _WAITING),
     )
 
 
@@ -80,7 +91,7 @@ def take_over(older: Conversation, younger: Conversation) -> None:
         WITH place AS (
             SELECT id, row_number() OVER (ORDER BY seq) AS behind FROM messages
             WHERE conversation_id = %(younger)s AND tenant_id = %(tenant)s
-                AND (hold_reason = %(held)s OR direction = 'outbound' AND status = 'queued')
+                AND (hold_reason = ANY (%(held)s) OR direction = 'outbound' AND status = 'queued')
         ),
         counted AS (
             UPDATE conversations SET
@@ -97,5 +108,5 @@ def take_over(older: Conversation, younger: Conversation) -> None:
         UPDATE messages SET conversation_id = %(older)s, seq = counted.before + place.behind
         FROM place, counted WHERE messages.id = place.id
         """,
-        {"younger": younger.id, "older": older.id, "tenant": older.tenant_id, "held": NO_CHANNEL},
+        {"younger": younger.id, "older": older.id, "tenant": older.tenant_id, "held": _WAITING},
     )

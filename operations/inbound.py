@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from uuid import UUID
 
 from models import Conversation, Direction, Message, RoutePurpose, WahaSession, now_utc
 from operations import delivery, dividers, routes
 from operations.afterwards import edit, reaction, revocation
-from operations.conversations import Customer, find_or_open, number_of, route_for, unite
-from operations.held import hold, keep_back
+from operations.conversations import Customer, find_or_open, is_active, number_of, route_for, unite
+from operations.held import DEACTIVATED, NO_CHANNEL, hold, keep_back
 from operations.keeping import LONGEST_ID, keep, kept_message
 from operations.observing import observe_status
 from operations.outcomes import Early, NotYet, Parked
@@ -64,6 +65,11 @@ class _Turn:
     arrived: list[str] = field(default_factory=list)
     _customer: Customer | None = None
     _conversation: Conversation | None = None
+
+    @cached_property
+    def is_shown(self) -> bool:
+        """Whether anything is shown now; a deactivated tenant only keeps it."""
+        return is_active(self.session.tenant_id)
 
     def conversation_with(self, customer: Customer) -> Conversation:
         """Looked for once: its row is locked until the end of the transaction."""
@@ -154,6 +160,8 @@ def _message(heard: Heard, told: WahaMessage, turn: _Turn) -> None:
     if dividers.NOT_SHOWN in heard.event.envelope.metadata:
         keep_back(message)
         _divide(divider, told, turn)
+    elif not turn.is_shown:
+        _hold_while_deactivated(message)
     elif conversation.slack_channel_id is None:
         _hold(message, turn)
     else:
@@ -203,8 +211,15 @@ def _hold(message: Message, turn: _Turn) -> None:
     session = turn.session
     if not try_share(routes.links_of(session.tenant_id)) or route_for(session) is not None:
         raise NotYet("A channel is being linked for this session.")
-    hold(message)
+    hold(message, NO_CHANNEL)
     _tell_of_missing_channel(session, turn.house)
+
+
+def _hold_while_deactivated(message: Message) -> None:
+    # Whoever activates the tenant keeps this lock: what is held here is committed before what waits is looked for.
+    if not try_share(routes.links_of(message.tenant_id)) or is_active(message.tenant_id):
+        raise NotYet("The tenant is being activated.")
+    hold(message, DEACTIVATED)
 
 
 def _customer(told: WahaMessage, *other_chat_ids: str) -> Customer:

@@ -16,7 +16,10 @@ from waha.status import status_of
 
 @dataclass(frozen=True)
 class Wanted:
-    """A session of a server: what people want, what was last seen, and whether something may be done about it now."""
+    """A session of a server: what people want, what was last seen, and whether something may be done about it now.
+
+    One that is deleted is wanted stopped, until it is seen to be.
+    """
 
     tenant_id: UUID
     session_id: UUID
@@ -33,6 +36,7 @@ class Wanted:
     announced_status: str | None
     control_attempts: int
     is_control_due: bool
+    is_deleted: bool
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,8 @@ def record_poll(seen: Sequence[Seen]) -> int:
     written = 0
     for one in seen:
         with tenant_transaction(one.tenant_id):
-            session = WahaSession.find(one.session_id)
+            # Also a deleted one: it is told to stop until it was seen to.
+            session = WahaSession.get_or_none(WahaSession.id == one.session_id)
             if session is None:
                 continue
             written += observe_status(session, one.waha_status, at=one.at, source="poll")

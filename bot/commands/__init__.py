@@ -10,6 +10,7 @@ from bot.commands import (
     reports,
     sending,
     sessions,
+    tenant_settings,
     tenants,
     users,
 )
@@ -18,6 +19,7 @@ from bot.commands.help import help_command
 
 _ASKABLE: tuple[Command, ...] = (
     *tenants.COMMANDS,
+    *tenant_settings.COMMANDS,
     *users.COMMANDS,
     *logging_in.COMMANDS,
     *oneself.COMMANDS,

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 from bot.commands.command import Command, Option, Turn, request_of
-from models.requests import CreateTenant
-from operations import tenants
+from models import TenantStatus
+from models.requests import CreateTenant, UpdateTenant
+from operations import deactivation, deletion, tenants
+from operations.errors import NoRole
 from operations.permissions import Permission
 from operations.slack_inbox import Answer
-from operations.standing import all_tenants
+from operations.standing import all_tenants, memberships
 from operations.wording import counted, quoted
-from slack.mrkdwn import escape, foreign
+from slack.mrkdwn import escape, foreign, local_time
 
 _SHOWN = 40
+_DELETED = "deleted"
+_NONE = "none"
 
 
 def create(turn: Turn) -> Answer:
@@ -30,7 +34,11 @@ def create(turn: Turn) -> Answer:
     )
 
 
-def list_(_turn: Turn) -> Answer:
+def list_(turn: Turn) -> Answer:
+    if turn.asked.words:
+        if turn.asked.word(0).lower() != _DELETED:
+            raise turn.command.misused(f"`{escape(turn.asked.word(0))}` is nothing that could be listed.")
+        return _list_deleted()
     found = all_tenants()
     if not found:
         return Answer("There is no tenant yet. Create one with `tenant create NAME`.")
@@ -39,24 +47,158 @@ def list_(_turn: Turn) -> Answer:
         f"{counted(one.users, 'user')}"
         for one in found[:_SHOWN]
     ]
-    left = f"\nand {len(found) - _SHOWN} more." if len(found) > _SHOWN else ""
     return Answer(
         f"*{counted(len(found), 'tenant')}*\n"
         + "\n".join(lines)
-        + left
+        + _left(len(found))
         + "\nMore about one: `tenant show --tenant NAME`."
     )
 
 
+def _list_deleted() -> Answer:
+    found = tenants.deleted()
+    if not found:
+        return Answer("No tenant is deleted.")
+    lines = [
+        f"• *{escape(one.tenant_name)}*, deleted {local_time(one.deleted_at)}, with {counted(one.sessions, 'session')} "
+        f"and {counted(one.users, 'user')}"
+        for one in found[:_SHOWN]
+    ]
+    return Answer(
+        f"*{counted(len(found), 'deleted tenant')}*\n"
+        + "\n".join(lines)
+        + _left(len(found))
+        + "\nBring one back with `tenant restore NAME`."
+    )
+
+
+def _left(found: int) -> str:
+    return f"\nand {found - _SHOWN} more." if found > _SHOWN else ""
+
+
 def show(turn: Turn) -> Answer:
     facts = tenants.show(turn.standing.tenant_id)
+    name = escape(facts.tenant.name)
     schedules = ", ".join(f"`{one.cron}` ({one.time_zone})" for one in facts.schedules) or "none"
     description = f"\n{foreign(facts.tenant.description)}" if facts.tenant.description else ""
     return Answer(
-        f"*{escape(facts.tenant.name)}*, {facts.tenant.status.value}{description}\n"
+        f"*{name}*, {facts.tenant.status.value}{description}\n"
         f"{counted(facts.users, 'user')}, {counted(facts.sessions, 'session')}. Health reports: {schedules}.\n"
-        "See `session list` and `channel list`."
+        f"{_while_inactive(turn, facts.tenant.status)}"
+        "See `session list`, `channel list` and `tenant settings`."
     )
+
+
+def _while_inactive(turn: Turn, status: TenantStatus) -> str:
+    if status is TenantStatus.ACTIVE:
+        return ""
+    waiting = deactivation.waiting(turn.standing.tenant_id)
+    return (
+        f"Nothing is sent and nothing is shown: {counted(waiting.to_send, 'message')} to customers and "
+        f"{waiting.to_show} of theirs wait for `tenant activate {quoted(escape(turn.standing.tenant_name))}`.\n"
+    )
+
+
+def update(turn: Turn) -> Answer:
+    asked = turn.asked
+    given = {name: typed for name in ("name", "description") if (typed := asked.option(name)) is not None}
+    if not given:
+        raise turn.command.misused("Nothing to change was given.")
+    before, after = tenants.update(
+        turn.standing.tenant_id, request_of(turn.command, UpdateTenant, **given), actor=turn.actor
+    )
+    if before is after:
+        return Answer(f"*{escape(before.name)}* was so already; nothing was changed.")
+    renamed = f" is called *{escape(after.name)}* now" if before.name != after.name else ""
+    described = " has another description now" if before.description != after.description else ""
+    return Answer(f"*{escape(before.name)}*{' and'.join(part for part in (renamed, described) if part)}.")
+
+
+def activate(turn: Turn) -> Answer:
+    line = tenants.named(turn.asked.word(0))
+    tenant, woken = deactivation.activate(
+        line.tenant_id, event_id=turn.asked.event_id, operators=turn.installation.operators, actor=turn.actor
+    )
+    return Answer(f"*{escape(tenant.name)}* is active again.{deactivation.describe(woken)}")
+
+
+def deactivate(turn: Turn) -> Answer:
+    line = tenants.named(turn.asked.word(0))
+    tenant = deactivation.deactivate(
+        line.tenant_id, event_id=turn.asked.event_id, operators=turn.installation.operators, actor=turn.actor
+    )
+    name = escape(tenant.name)
+    return Answer(
+        f"*{name}* is deactivated: nothing is sent and nothing is shown. What customers write is kept, and posted when "
+        f"it is active again: `tenant activate {quoted(name)}`."
+    )
+
+
+def _before_deactivating(turn: Turn) -> str:
+    line = tenants.named(turn.asked.word(0))
+    waiting = deactivation.waiting(line.tenant_id)
+    return (
+        f"Deactivate *{escape(line.tenant_name)}*? From then on nothing is sent to its customers "
+        f"({counted(waiting.to_send, 'message')} waiting now), nothing that they write is shown in Slack, and no "
+        "report is posted. What they write is kept, its sessions stay linked, and its people can still look after it. "
+        f"`tenant activate {quoted(escape(line.tenant_name))}` undoes it."
+    )
+
+
+def delete(turn: Turn) -> Answer:
+    line = tenants.named(turn.asked.word(0))
+    deletion.delete_tenant(line.tenant_id, deletion_id=turn.asked.new_id("deletion"), actor=turn.actor)
+    name = escape(line.tenant_name)
+    return Answer(
+        f"*{name}* was deleted, and its sessions are being stopped; their phones stay linked. "
+        f"Until its rows are gone for good it comes back with `tenant restore {quoted(name)}`."
+    )
+
+
+def _before_deleting(turn: Turn) -> str:
+    line = tenants.named(turn.asked.word(0))
+    held = tenants.holdings(line.tenant_id)
+    return (
+        f"Delete *{escape(line.tenant_name)}*? With it go {counted(held.users, 'user')}, "
+        f"{counted(held.sessions, 'session')}, {counted(held.conversations, 'conversation')} and "
+        f"{counted(held.messages, 'message')}. Its sessions are stopped on WAHA and not logged out. What its customers "
+        "write from then on is not handled. What stands in Slack stays there. "
+        f"`tenant restore {quoted(escape(line.tenant_name))}` brings everything back at any time; what its settings "
+        "let grow too old is deleted for good all the same."
+    )
+
+
+def restore(turn: Turn) -> Answer:
+    found = tenants.deleted_named(turn.asked.word(0))
+    deletion.restore_tenant(found.tenant_id, deletion_id=found.deletion_id, actor=turn.actor)
+    return Answer(
+        f"*{escape(found.tenant_name)}* is back, with {counted(found.users, 'user')} and "
+        f"{counted(found.sessions, 'session')}; those that should run are started again. What was missed meanwhile is "
+        "read from WhatsApp's history as far as that goes back."
+    )
+
+
+def use(turn: Turn) -> Answer:
+    person, is_operator = turn.asked.person, turn.asked.person.key in turn.installation.operators
+    if not is_operator and not memberships(person):
+        raise NoRole("You have no role in any tenant here, so there is none to choose.")
+    if not turn.asked.words:
+        return _chosen(turn, is_operator=is_operator)
+    if turn.asked.word(0).lower() == _NONE:
+        tenants.unchoose(person)
+        return Answer("No tenant is chosen any more: the channel says which is meant, or `--tenant NAME`.")
+    name = tenants.choose(person, turn.asked.word(0), choice_id=turn.asked.new_id("choice"), is_operator=is_operator)
+    return Answer(
+        f"*{escape(name)}* is meant from now on where neither the channel nor `--tenant` says otherwise. "
+        f"Take it back with `tenant use {_NONE}`."
+    )
+
+
+def _chosen(turn: Turn, *, is_operator: bool) -> Answer:
+    name = tenants.chosen_by(turn.asked.person, is_operator=is_operator)
+    if name is None:
+        return Answer("You have chosen no tenant. Choose one with `tenant use NAME`.")
+    return Answer(f"You have chosen *{escape(name)}*. Take it back with `tenant use {_NONE}`.")
 
 
 COMMANDS = (
@@ -73,7 +215,8 @@ COMMANDS = (
     Command(
         noun="tenant",
         verb="list",
-        summary="all organisations",
+        takes=(_DELETED,),
+        summary="all organisations, or those that were deleted",
         example="tenant list",
         permission=Permission.TENANT_LIST,
         run=list_,
@@ -85,5 +228,61 @@ COMMANDS = (
         example="tenant show",
         permission=Permission.TENANT_SHOW,
         run=show,
+    ),
+    Command(
+        noun="tenant",
+        verb="update",
+        options=(Option("name", "NAME", '"Acme GmbH"'), Option("description", "TEXT", '"Shoes, Berlin"')),
+        summary="another name or description",
+        example='tenant update --name "Acme GmbH"',
+        permission=Permission.TENANT_UPDATE,
+        run=update,
+    ),
+    Command(
+        noun="tenant",
+        verb="activate",
+        needs=("NAME",),
+        summary="send and show again, beginning with what waited",
+        example="tenant activate Acme",
+        permission=Permission.TENANT_ACTIVATE,
+        run=activate,
+    ),
+    Command(
+        noun="tenant",
+        verb="deactivate",
+        needs=("NAME",),
+        summary="send and show nothing for a while, and keep what customers write",
+        example="tenant deactivate Acme",
+        permission=Permission.TENANT_ACTIVATE,
+        confirm=_before_deactivating,
+        run=deactivate,
+    ),
+    Command(
+        noun="tenant",
+        verb="delete",
+        needs=("NAME",),
+        summary="take away an organisation with all that belongs to it",
+        example="tenant delete Acme",
+        permission=Permission.TENANT_DELETE,
+        confirm=_before_deleting,
+        run=delete,
+    ),
+    Command(
+        noun="tenant",
+        verb="restore",
+        needs=("NAME",),
+        summary="bring back an organisation that was deleted",
+        example="tenant restore Acme",
+        permission=Permission.TENANT_DELETE,
+        run=restore,
+    ),
+    Command(
+        noun="tenant",
+        verb="use",
+        takes=("NAME",),
+        summary="choose the organisation that you mean where nothing else says it; `none` takes that back",
+        example="tenant use Acme",
+        permission=Permission.TENANT_USE,
+        run=use,
     ),
 )

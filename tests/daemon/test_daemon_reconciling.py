@@ -45,6 +45,7 @@ def wanted(**fields: Any) -> Wanted:
         "announced_status": None,
         "control_attempts": 0,
         "is_control_due": True,
+        "is_deleted": False,
     }
     return Wanted(**known | fields)
 

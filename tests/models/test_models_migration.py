@@ -23,6 +23,8 @@ BOTH_MAY_CALL = {
     "tenants_of",
     "route_of",
     "list_tenants",
+    "deleted_tenants",
+    "unchoose_tenant",
     "tenant_of_message",
     "request_catch_ups",
     "choose_tenant",
