@@ -21,7 +21,6 @@ from operations.errors import AmbiguousTenant, NoRole, Refused
 from operations.posting import tell_person
 from operations.slack_events import incoming
 from operations.slack_inbox import Answer, Outcome, Teller, Unanswered
-from operations.standing import Person
 from operations.wording import with_root
 from settings.logs import get_logger
 from slack.blocks import Block, sections

@@ -42,6 +42,7 @@ EVENTS = (
     "group_archive",
     "group_unarchive",
     "group_deleted",
+    "user_change",
     "app_uninstalled",
     "tokens_revoked",
 )

@@ -7,12 +7,13 @@ from uuid import UUID
 
 from database import set_tenant
 from models import Message, TenantStatus
+from operations import slack_people
 from operations.conversations import living
 from operations.deciding import tenant_of
 from operations.errors import NotAllowed, NotFound
 from operations.permissions import Permission
 from operations.posting import queue_update
-from operations.standing import Person, Standing, memberships
+from operations.standing import Person, Standing, kept_out, memberships
 from slack.mrkdwn import escape
 
 # The same for what is not there and for what is another tenant's: nobody learns which.
@@ -31,6 +32,8 @@ def stand_before(person: Person, message_ids: Sequence[UUID], permission: Permis
     tenant_ids = {tenant_of(message_id) for message_id in message_ids}
     membership = next((one for one in memberships(person) if {one.tenant_id} == tenant_ids), None)
     if membership is None:
+        if (kept := slack_people.known(person)) is not None and kept.outside:
+            raise NotAllowed(kept_out(kept.outside))
         raise NotFound(NOT_YOURS)
     if reason := membership.closed_because:
         raise NotAllowed(reason)

@@ -73,8 +73,9 @@ def reply_of(payload: Mapping[str, Any]) -> Reply | None:
     if not _is_reply(said):
         return None
     team_id = str(payload.get("team_id") or "")
+    own_team_id = said.get("user_team") or said.get("source_team") or said.get("team") or team_id
     return Reply(
-        writer=Person(str(said.get("user_team") or said.get("team") or team_id), str(said["user"])),
+        writer=Person(str(own_team_id), str(said["user"])),
         team_id=team_id,
         channel_id=str(event["channel"]),
         thread_ts=str(said["thread_ts"]),

@@ -10,8 +10,8 @@ from typing import Any, cast
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from database import set_tenant
-from models import Conversation, ConversationChat, Message, SlackIdentity, User, WahaSession, uuid7
-from operations import audit, deciding, editions, edits
+from models import Conversation, ConversationChat, Message, Outside, SlackIdentity, User, WahaSession, uuid7
+from operations import audit, deciding, editions, edits, slack_people
 from operations.conversations import living
 from operations.editions import INTERNAL, Reply, reply_of
 from operations.outcomes import NotYet
@@ -19,7 +19,7 @@ from operations.permissions import Permission, may, who_may
 from operations.posting import tell_privately, waiting_in
 from operations.queueing import SlackOrigin, queue
 from operations.sql import clean, first
-from operations.standing import memberships, routes_of
+from operations.standing import kept_out, memberships, routes_of
 from slack import references
 from slack.mrkdwn import escape, to_whatsapp
 
@@ -141,6 +141,8 @@ def _wait_for_root(team_id: str, channel_id: str, stored_at: datetime) -> None:
 
 def _refusal(reply: Reply, tenant_id: UUID) -> str | None:
     writer = reply.writer
+    if reason := _outside(reply):
+        return f"Not sent to the customer: {reason}"
     membership = next((one for one in memberships(writer) if one.tenant_id == tenant_id), None)
     if membership is None:
         return (
@@ -159,6 +161,14 @@ def _refusal(reply: Reply, tenant_id: UUID) -> str | None:
     if reply.has_files:
         return "Not sent to the customer: files cannot be sent yet. Send the text alone, or the file from the phone."
     return None
+
+
+def _outside(reply: Reply) -> str:
+    """Why Slack's word alone keeps the writer out; whatever row of ours says so, people of other companies are."""
+    if reply.writer.team_id != reply.team_id:
+        return kept_out(Outside.STRANGER)
+    kept = slack_people.known(reply.writer)
+    return kept_out(kept.outside) if kept is not None and kept.outside else ""
 
 
 def _send(reply: Reply, thread: _Thread) -> str | None:

@@ -14,7 +14,7 @@ from typing import Any, Self
 from uuid import UUID
 
 from database import notify, transaction
-from operations import replies
+from operations import replies, slack_people
 from operations.encryption import CannotDecrypt
 from operations.envelopes import opened_body, opened_json, sealed_body, sealed_json
 from operations.lanes import Inbox, Kept
@@ -24,6 +24,9 @@ from settings.logs import get_logger
 
 # Commands and clicks are the bot's.
 _INBOX = Inbox("slack_events", Kept, "kind = 'event'")
+
+# What is in no list of these is kept, and nothing is done about it. Each returns the tenant that it was about, if any.
+_HANDLERS: dict[str, Callable[..., UUID | None]] = {"message": replies.handle, "user_change": slack_people.handle}
 
 log = get_logger(__name__)
 
@@ -277,7 +280,9 @@ def process_head(lane: str) -> bool:
     """
 
     def handle(row: Kept) -> UUID | None:
-        return replies.handle(json.loads(bytes(row.body)), stored_at=row.created_at)
+        payload = json.loads(bytes(row.body))
+        take = _HANDLERS.get(str((payload.get("event") or {}).get("type")))
+        return take(payload, stored_at=row.created_at) if take is not None else None
 
     def say_lost(row: Kept, _reason: str) -> None:
         replies.say_lost(json.loads(bytes(row.body)))

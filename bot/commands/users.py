@@ -1,100 +1,35 @@
+"""A tenant's people: let in, shown, changed, kept out."""
+
 from __future__ import annotations
 
-import difflib
-from dataclasses import replace
-
-from bot.commands.command import Asked, Command, Option, Turn, request_of
+from bot.commands.colleagues import list_, show
+from bot.commands.command import Command, Option, Turn, request_of
+from bot.commands.persons import ROLES, look_up_person, named, new_user, person_of, role_in
 from models import RoutePurpose, UserRole
-from models.requests import CreateUser
-from operations import routes, sessions, users
-from operations.errors import BadInput, NotAllowed
+from models.requests import CreateUser, UpdateUser
+from operations import colleagues, invitations, routes, sessions, users
+from operations.colleagues import Named, shown
 from operations.permissions import Permission, may
 from operations.slack_inbox import Answer
 from operations.standing import Person
-from slack.answers import Person as SlackPerson
-from slack.client import SlackClient
-from slack.command_text import UserMention
-from slack.mrkdwn import escape
+from slack.mrkdwn import escape, local_time
 
-_LONGEST_NAME = 50
-_ROLES = "|".join(role.value for role in UserRole)
-_OTHER_WORDS = {"ADMIN": UserRole.TENANT_ADMIN}
-
-
-async def look_up_person(asked: Asked, slack: SlackClient) -> Asked:
-    """Ask Slack who is meant.
-
-    Raises:
-        BadInput: the first word mentions nobody.
-        NotAllowed: whoever it is does not belong to this workspace, or is no person.
-    """
-    mention = asked.words[0]
-    if not isinstance(mention, UserMention):
-        raise BadInput(
-            f"`{escape(mention.text)}` names nobody. Type `@` and choose the person from the list that Slack offers."
-        )
-    person = await slack.user_info(mention.user_id)
-    _refuse_outsiders(person, asked.person.team_id)
-    return replace(asked, slack_person=person)
-
-
-async def way_in(person: Person, slack: SlackClient) -> str:
-    """What somebody without a role can do, where `user add` would refuse them; else ""."""
-    known = await slack.user_info(person.user_id)
-    reason = _why_not(known, person.team_id)
-    return reason and (
-        f"You have no role in any tenant here, and none can be given to you: <@{known.id}> {reason}. "
-        "Ask an administrator of this Slack workspace for a full account."
-    )
-
-
-def _refuse_outsiders(person: SlackPerson, team_id: str) -> None:
-    if reason := _why_not(person, team_id):
-        raise NotAllowed(f"<@{person.id}> {reason}, and was not added. Choose a full member of this workspace.")
-
-
-def _why_not(person: SlackPerson, team_id: str) -> str:
-    if person.is_bot or person.id == "USLACKBOT":
-        return "is a bot"
-    if person.deleted:
-        return "has a deactivated Slack account"
-    if person.is_stranger or person.team_id not in {"", team_id}:
-        return "belongs to another company"
-    if person.is_restricted or person.is_ultra_restricted:
-        return "is a guest"
-    return ""
+_FIELDS = {"first-name": "first_name", "last-name": "last_name", "email": "email"}
 
 
 def add(turn: Turn) -> Answer:
-    asked = turn.asked
-    person = asked.slack_person
-    if person is None:
-        raise LookupError("look_up_person has to run first.")
-    role = _role(asked.word(1))
-    email = asked.option("email") or person.email
-    if not email:
-        raise BadInput(f"Slack shows no e-mail address of <@{person.id}>. Add `--email ana@example.org`.")
-    first_name, _, last_name = (person.real_name or person.name).partition(" ")
-    request = request_of(
-        turn.command,
-        CreateUser,
-        tenant_id=turn.standing.tenant_id,
-        email=email,
-        role=role,
-        first_name=first_name[:_LONGEST_NAME],
-        last_name=last_name[:_LONGEST_NAME],
-    )
+    role = role_in(turn.asked.word(1))
+    person = person_of(turn.asked)
     added = users.add(
-        request,
-        Person(asked.person.team_id, person.id),
-        user_id=asked.new_id("user"),
-        identity_id=asked.new_id("identity"),
+        new_user(turn, role),
+        person,
+        user_id=turn.asked.new_id("user"),
+        identity_id=turn.asked.new_id("identity"),
         actor=turn.actor,
     )
-    tenant = escape(turn.standing.tenant_name)
     if added.was is not None:
-        return Answer(f"<@{person.id}> was {added.was.value} in *{tenant}*, is {role.value} now.")
-    return Answer(f"<@{person.id}> is {role.value} in *{tenant}* now.{_next_step(turn, role)}")
+        return Answer(f"{shown(person)} was {added.was.value} in {_tenant(turn)}, is {role.value} now.")
+    return Answer(f"{shown(person)} is {role.value} in {_tenant(turn)} now.{_next_step(turn, role)}")
 
 
 def _next_step(turn: Turn, role: UserRole) -> str:
@@ -108,28 +43,195 @@ def _next_step(turn: Turn, role: UserRole) -> str:
     return f" Next: {', and '.join(missing)}." if missing else ""
 
 
-def _role(typed: str) -> UserRole:
-    word = typed.upper().replace("-", "_")
-    if word in _OTHER_WORDS:
-        return _OTHER_WORDS[word]
-    try:
-        return UserRole(word)
-    except ValueError:
-        near = difflib.get_close_matches(word, list(UserRole), n=1)
-        meant = f" Did you mean {near[0]}?" if near else ""
-        raise BadInput(f"`{escape(typed)}` is no role.{meant} There are {', '.join(UserRole)}.") from None
+def invite(turn: Turn) -> Answer:
+    role = role_in(turn.asked.word(1))
+    person = person_of(turn.asked)
+    until = invitations.invite(
+        new_user(turn, role), person, invitation_id=turn.asked.new_id("invitation"), by=turn.standing
+    )
+    return Answer(
+        f"{shown(person)} is invited to {_tenant(turn)} as {role.value}, by a direct message, and can accept until "
+        f"{local_time(until)}. You are told; `user remove {shown(person)}` takes it back."
+    )
 
+
+def update(turn: Turn) -> Answer:
+    who = named(turn.command, turn.asked)
+    fields = {field: turn.asked.option(option) for option, field in _FIELDS.items() if turn.asked.option(option)}
+    if not fields:
+        raise turn.command.misused("Nothing to change was given.")
+    users.update(who, request_of(turn.command, UpdateUser, **fields), by=turn.standing)
+    return Answer(f"{shown(who)} was changed. See `user show {shown(who)}`.")
+
+
+def role(turn: Turn) -> Answer:
+    who, wanted = named(turn.command, turn.asked), role_in(turn.asked.word(1))
+    was = users.give_role(who, wanted, by=turn.standing)
+    return Answer(f"{shown(who)} was {was.value} in {_tenant(turn)}, is {wanted.value} now.")
+
+
+def deactivate(turn: Turn) -> Answer:
+    who = named(turn.command, turn.asked)
+    users.deactivate(who, by=turn.standing)
+    return Answer(
+        f"{shown(who)} is deactivated in {_tenant(turn)}: whatever they type, click or reply is refused from now on. "
+        f"What they did before stays. `user activate {shown(who)}` lets them in again."
+    )
+
+
+def about_deactivating(turn: Turn) -> str:
+    who = _somebody(turn)
+    return (
+        f"Deactivate {shown(who)} in {_tenant(turn)}? They are logged out at once, and whatever they type, click or "
+        "reply is refused until they are activated again."
+    )
+
+
+def activate(turn: Turn) -> Answer:
+    who = named(turn.command, turn.asked)
+    user = users.activate(who, by=turn.standing)
+    return Answer(f"{shown(who)} is {user.role.value} in {_tenant(turn)} again.")
+
+
+def remove(turn: Turn) -> Answer:
+    who = named(turn.command, turn.asked)
+    if (invited := _only_invited(turn)) is not None:
+        invitations.withdraw(invited, by=turn.standing)
+        return Answer(f"The invitation of {shown(who)} to {_tenant(turn)} is withdrawn.")
+    users.remove(who, by=turn.standing)
+    return Answer(
+        f"{shown(who)} is nobody in {_tenant(turn)} any more. What they wrote stays; `user add` lets them in anew."
+    )
+
+
+def about_removing(turn: Turn) -> str:
+    if (invited := _only_invited(turn)) is not None:
+        return f"Withdraw the invitation of {shown(invited)} to {_tenant(turn)}?"
+    return (
+        f"Remove {shown(_somebody(turn))} from {_tenant(turn)}? They are logged out at once and have no role there "
+        "any more. What they wrote to customers stays."
+    )
+
+
+def _somebody(turn: Turn) -> Named:
+    """Who is meant, before anything is asked back about them.
+
+    Raises:
+        NotFound: that is nobody in the tenant.
+    """
+    who = named(turn.command, turn.asked)
+    if colleagues.one(turn.standing.tenant_id, who) is None:
+        raise colleagues.nobody(who, turn.standing)
+    return who
+
+
+def _only_invited(turn: Turn) -> Person | None:
+    """Who is meant, if they were invited and have not answered."""
+    who, tenant_id = named(turn.command, turn.asked), turn.standing.tenant_id
+    if not isinstance(who, Person) or colleagues.one(tenant_id, who) is not None:
+        return None
+    return who if invitations.open_to(tenant_id, who) is not None else None
+
+
+def _tenant(turn: Turn) -> str:
+    return f"*{escape(turn.standing.tenant_name)}*"
+
+
+_EMAIL = Option("email", "ADDRESS", "ana@example.org")
+_ROLE_LABEL = {ROLES: "Role"}
 
 COMMANDS = (
     Command(
         noun="user",
+        verb="invite",
+        needs=("@person", ROLES),
+        options=(_EMAIL,),
+        summary="offer somebody a role, which they accept or decline",
+        example="user invite @ana AGENT",
+        permission=Permission.USER_ADD,
+        prepare=look_up_person,
+        run=invite,
+        request=CreateUser,
+        labels=_ROLE_LABEL,
+    ),
+    Command(
+        noun="user",
         verb="add",
-        needs=("@person", _ROLES),
-        options=(Option("email", "ADDRESS", "ana@example.org"),),
-        summary="give somebody a role, or another one",
+        needs=("@person", ROLES),
+        options=(_EMAIL,),
+        summary="give somebody a role at once, or another one",
         example="user add @ana AGENT",
         permission=Permission.USER_ADD,
         prepare=look_up_person,
         run=add,
+        request=CreateUser,
+        labels=_ROLE_LABEL,
+    ),
+    Command(
+        noun="user",
+        verb="list",
+        summary="who works here, in which role, and who is invited",
+        example="user list",
+        permission=Permission.USER_SHOW,
+        run=list_,
+        pages=True,
+    ),
+    Command(
+        noun="user",
+        verb="show",
+        needs=("@person",),
+        summary="one person and what is known of them",
+        example="user show @ana",
+        permission=Permission.USER_SHOW,
+        run=show,
+    ),
+    Command(
+        noun="user",
+        verb="update",
+        needs=("@person",),
+        options=(Option("first-name", "NAME", "Ana"), Option("last-name", "NAME", "Castro"), _EMAIL),
+        summary="another name or e-mail address",
+        example="user update @ana --first-name Ana --email ana@example.org",
+        permission=Permission.USER_MANAGE,
+        run=update,
+        request=UpdateUser,
+    ),
+    Command(
+        noun="user",
+        verb="role",
+        needs=("@person", ROLES),
+        summary="give somebody another role",
+        example="user role @ana MANAGER",
+        permission=Permission.USER_MANAGE,
+        run=role,
+    ),
+    Command(
+        noun="user",
+        verb="deactivate",
+        needs=("@person",),
+        summary="keep somebody out until they are activated again",
+        example="user deactivate @ana",
+        permission=Permission.USER_MANAGE,
+        confirm=about_deactivating,
+        run=deactivate,
+    ),
+    Command(
+        noun="user",
+        verb="activate",
+        needs=("@person",),
+        summary="let somebody in again who was deactivated",
+        example="user activate @ana",
+        permission=Permission.USER_MANAGE,
+        run=activate,
+    ),
+    Command(
+        noun="user",
+        verb="remove",
+        needs=("@person",),
+        summary="take somebody out, or take an invitation back",
+        example="user remove @ana",
+        permission=Permission.USER_MANAGE,
+        confirm=about_removing,
+        run=remove,
     ),
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sandbox.slack import event_shapes, typed_text
 from sandbox.slack.files import File, Share
 from sandbox.slack.messages import Message
+from sandbox.slack.methods import users as people
 from sandbox.slack.methods.conversations import add_app
 from sandbox.slack.refusal import SandboxError
 
@@ -106,6 +107,17 @@ class Doing:
         place.is_archived = True
         self.state.events.publish(event, place)
         self.state.changes.announce()
+
+    def change_person(
+        self, user: str, *, guest: bool | None = None, deleted: bool | None = None, heard: bool = True
+    ) -> None:
+        """An administrator of the workspace makes somebody a guest, or deactivates them, or takes either back."""
+        person = self.state.workspace.person(user)
+        person.is_restricted = person.is_restricted if guest is None else guest
+        person.deleted = person.deleted if deleted is None else deleted
+        if heard:
+            event_ts = self.state.workspace.identifiers.ts()
+            self.state.events.send(event_shapes.person_changed(people.as_json(self.state, person), event_ts))
 
     def open_home(self, user: str) -> None:
         """A person looks at the app's Home tab; what they see is `home(user)` a moment later."""

@@ -59,6 +59,11 @@ def joined(user: str, channel: str, team: str, inviter: str | None, event_ts: st
     return {**event, **({"inviter": inviter} if inviter else {}), "event_ts": event_ts}
 
 
+def person_changed(person: Json, event_ts: str) -> Json:
+    """Anything about a person is different: a name, a picture, or that they are a guest or deactivated now."""
+    return {"type": "user_change", "user": person, "cache_ts": int(float(event_ts)), "event_ts": event_ts}
+
+
 def home_opened(user: str, channel: str, view: Json | None, event_ts: str) -> Json:
     """A person looked at the app's Home tab."""
     event: Json = {"type": "app_home_opened", "user": user, "channel": channel, "tab": "home", "event_ts": event_ts}

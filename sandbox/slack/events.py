@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 RETRIES = (0.0, 60.0, 300.0)
 SUBSCRIPTIONS = frozenset({
     "app_home_opened", "member_joined_channel", "message.channels", "message.groups", "reaction_added",
-    "reaction_removed", "channel_archive", "channel_unarchive", "channel_shared",
+    "reaction_removed", "channel_archive", "channel_unarchive", "channel_shared", "user_change",
 })  # fmt: skip
 MESSAGES_OF = {"channel": "message.channels", "group": "message.groups", "im": "message.im"}
 

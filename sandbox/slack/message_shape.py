@@ -27,9 +27,15 @@ class Replies:
 
 
 def as_json(
-    message: Message, root: Message | None, replies: Replies, installation: Installation, *, metadata: bool
+    message: Message,
+    root: Message | None,
+    replies: Replies,
+    installation: Installation,
+    *,
+    team_id: str,
+    metadata: bool,
 ) -> Json:
-    """What Slack shows of a message.
+    """What Slack shows of a message; `team_id` is its writer's, which is named more than once where it is another.
 
     `thread_ts` stands on replies, and on a root as soon as it has one. Metadata is left out unless it is asked for.
     """
@@ -38,7 +44,9 @@ def as_json(
         shape["subtype"] = message.subtype
     if message.by_bot:
         shape |= _author(message, installation)
-    shape["team"] = installation.team_id
+    shape["team"] = team_id
+    if team_id != installation.team_id:
+        shape |= {"user_team": team_id, "source_team": team_id}
     shape |= _content(message)
     shape |= _thread(message, root, replies)
     if metadata and message.metadata:

@@ -171,7 +171,10 @@ class Messages:
         """The message as Slack's API and events show it."""
         root = self.find(message.channel, message.thread_ts) if message.thread_ts else None
         replies = self._replies.get((message.channel, message.ts), Replies())
-        return message_shape.as_json(message, root, replies, self._workspace.installation, metadata=metadata)
+        writer = self._workspace.people.get(message.user)
+        installation = self._workspace.installation
+        team_id = writer.team_id if writer else installation.team_id
+        return message_shape.as_json(message, root, replies, installation, team_id=team_id, metadata=metadata)
 
     def _count_replies_again(self, deleted: Message) -> None:
         if not deleted.is_reply:

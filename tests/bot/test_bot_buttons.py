@@ -40,7 +40,7 @@ FAILED = "❌ Not delivered: “It leaves today.” No such chat."
 
 @dataclass
 class Scene:
-    """A conversation of Acme in #support, where ana is an agent, ben an auditor, and gina of Globex."""
+    """A conversation of Acme in #support, where ana is an agent, ben an auditor, and olga of Globex."""
 
     slack: SandboxSlack
     world: World
@@ -78,8 +78,8 @@ class Scene:
             person = Person(slack.team_id, slack.person(name).id)
             await self(partial(world.user, tenant, person, role, first_name=name.capitalize()))
         other = await self(partial(world.tenant, "Globex"))
-        gina = Person(slack.team_id, slack.person("gina").id)
-        await self(partial(world.user, other, gina, UserRole.TENANT_ADMIN))
+        olga = Person(slack.team_id, slack.person("olga").id)
+        await self(partial(world.user, other, olga, UserRole.TENANT_ADMIN))
         session = await self(partial(world.session, tenant))
         self.conversation = await self(partial(world.conversation, session))
         self.channel_id = slack.channel("support").id
@@ -156,7 +156,7 @@ async def test_who_clicks_is_checked_and_not_who_wrote(scene: Scene, rows: Rows)
     offered = await scene.offered(await scene.message(), Act.RETRY)
 
     auditor = await scene.click("ben", offered, "Retry")
-    of_another_tenant = await scene.click("gina", offered, "Retry")
+    of_another_tenant = await scene.click("olga", offered, "Retry")
     nobody = await scene.click("olga", offered, "Retry")
 
     assert auditor.startswith("That needs TENANT_ADMIN, MANAGER or AGENT in *Acme*; you are AUDITOR there.")

@@ -45,6 +45,7 @@ SCOPE_OF_EVENT = {
     "member_joined_channel": "channels:read",
     "channel_archive": "channels:read",
     "channel_unarchive": "channels:read",
+    "user_change": "users:read",
     "channel_deleted": "channels:read",
     "channel_id_changed": "channels:read",
     "channel_shared": "channels:read",

@@ -127,10 +127,11 @@ async def test_a_guest_is_told_to_get_a_full_account(ask: Ask, typed: str) -> No
 
 
 @pytest.mark.usefixtures("acme")
-async def test_a_stranger_is_told_the_usual_when_slack_does_not_say_who_it_is(ask: Ask, slack: SandboxSlack) -> None:
+async def test_nobody_is_let_in_of_whom_slack_does_not_say_who_they_are(ask: Ask, slack: SandboxSlack) -> None:
     slack.fail("users.info", status=500)
 
-    assert "`/wa user add @gina AGENT`" in await ask("gina", "session list")
+    assert await ask("gina", "session list") == "Slack did not say who you are, so nothing was done. Try again."
+    assert (await ask("gina", "whoami")).startswith("You are @gina")
 
 
 @pytest.mark.usefixtures("acme")

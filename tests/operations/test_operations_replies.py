@@ -216,7 +216,7 @@ def test_a_reply_that_may_not_be_sent_is_refused_with_the_reason_and_to_its_writ
     ("more", "refusal"),
     [
         ({"subtype": "file_share", "files": [{"id": "F1"}]}, "files cannot be sent yet"),
-        ({"user_team": "TOTHER"}, "you have no role here"),
+        ({"user_team": "TOTHER"}, "You belong to another company's Slack workspace"),
         ({"user": "USTRANGER"}, "you have no role here"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 from database import tenant_transaction
 from models import DesiredState, MessageStatus, Tenant, UserRole, WahaSession, uuid7
 from models.requests import CreateTenant, CreateUser, CreateWahaSession
-from operations import actions, message_ids, messages, sessions, tenants, users
+from operations import actions, colleagues, message_ids, messages, sessions, tenants, users
 from operations.actions import LeasedAction
 from operations.encryption import KeyRing
 from operations.errors import BadInput, Conflict, NotFound
@@ -255,7 +255,7 @@ def test_a_user_without_a_slack_identity_is_given_one(world: World, tenant: Tena
     add_user(tenant, Person(TEAM, "UBEN"))
 
     with tenant_transaction(tenant.id):
-        assert len(users.list_all(tenant.id)) == 1
+        assert len(colleagues.everybody(tenant.id)) == 1
 
 
 @as_bot

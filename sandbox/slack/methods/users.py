@@ -20,14 +20,14 @@ def info(state: State, arguments: Arguments) -> Json:
     person = state.workspace.people.get(arguments.required("user"))
     if person is None:
         raise Refusal("user_not_found")
-    return {"user": _shape(state, person)}
+    return {"user": as_json(state, person)}
 
 
 @method("users.list", scope="users:read")
 def list_users(state: State, arguments: Arguments) -> Json:
     """Everybody, a page at a time."""
     shown, cursor = page(list(state.workspace.people.values()), arguments, most=1000)
-    return {"members": [_shape(state, person) for person in shown], "response_metadata": {"next_cursor": cursor}}
+    return {"members": [as_json(state, person) for person in shown], "response_metadata": {"next_cursor": cursor}}
 
 
 @method("users.lookupByEmail", scope="users:read.email")
@@ -36,11 +36,12 @@ def lookup_by_email(state: State, arguments: Arguments) -> Json:
     email = arguments.required("email").lower()
     for person in state.workspace.people.values():
         if person.email.lower() == email and not person.deleted and not person.is_stranger and not person.is_bot:
-            return {"user": _shape(state, person)}
+            return {"user": as_json(state, person)}
     raise Refusal("users_not_found")
 
 
-def _shape(state: State, person: Person) -> Json:
+def as_json(state: State, person: Person) -> Json:
+    """A person as Slack shows them to the app."""
     profile = {"real_name": person.real_name, "display_name": person.name, "team": person.team_id}
     if "users:read.email" in state.scopes and person.email and not person.is_stranger:
         profile["email"] = person.email

@@ -1,0 +1,75 @@
+"""Slack is asked who somebody is before they are answered: guests and people of other companies are let in nowhere."""
+
+from __future__ import annotations
+
+import asyncio
+
+from bot.call import Call
+from database import in_database, transaction
+from models import Outside
+from operations import slack_people
+from operations.errors import NotAllowed, Refused
+from operations.permissions import FOR_ANYBODY, Permission
+from operations.slack_people import Known
+from operations.standing import Person, kept_out
+from settings.logs import get_logger
+from slack.client import SlackClient
+from slack.errors import SlackError
+
+# A click's form has to be open within 3 s of it, and this comes first.
+LOOK_SECONDS = 1.5
+
+NOT_SAID = "Slack did not say who you are, so nothing was done. Try again."
+
+log = get_logger(__name__)
+
+
+async def look(call: Call, slack: SlackClient) -> bool:
+    """Ask Slack about who asks, unless it was asked lately; False when nothing is known of them at all.
+
+    Where Slack is slow or away, what was kept before counts.
+
+    Raises:
+        NotAllowed: they are of another workspace, who may click in channels that both share.
+    """
+    person = call.person
+    if person.team_id != call.slack_team_id:
+        raise NotAllowed(kept_out(Outside.STRANGER))
+    kept = await in_database(_known, person)
+    if kept is not None and kept.is_fresh:
+        return True
+    try:
+        async with asyncio.timeout(LOOK_SECONDS):
+            found = await slack.user_info(person.user_id)
+    except (SlackError, TimeoutError) as error:
+        log.warning("Slack does not say who somebody is", event_id=call.event_id, reason=str(error))
+        return kept is not None
+    await in_database(slack_people.remember, person, slack_people.outside_of(found, person.team_id))
+    return True
+
+
+def require_known(permission: Permission | None, *, is_known: bool) -> None:
+    """What is open to anybody is open to somebody of whom nothing is known; nothing else is.
+
+    Raises:
+        Refused: it is something else.
+    """
+    if not is_known and permission not in FOR_ANYBODY:
+        raise Refused(NOT_SAID)
+
+
+def way_in(person: Person) -> str:
+    """What somebody without a role can do, where none can be given to them; else ""."""
+    kept = _known(person)
+    if kept is None or not kept.outside:
+        return ""
+    reason = slack_people.REASONS[Outside(kept.outside)]
+    return (
+        f"You have no role in any tenant here, and none can be given to you: <@{person.user_id}> {reason}. "
+        "Ask an administrator of this Slack workspace for a full account."
+    )
+
+
+def _known(person: Person) -> Known | None:
+    with transaction():
+        return slack_people.known(person)
