@@ -56,6 +56,9 @@ WHOLE = (ENVELOPE,)
 
 SEALED_COLUMNS = (
     SealedColumn("waha_servers", "webhook_hmac_key"),
+    SealedColumn("slack_workspaces", "bot_token"),
+    SealedColumn("slack_workspaces", "app_token"),
+    SealedColumn("slack_workspaces", "signing_secret"),
     SealedColumn("waha_sessions", "config", ("proxy", "password")),
     SealedColumn("slack_posts", "payload", ("file",)),
     SealedColumn("slack_events", "body", in_bytes=True),

@@ -9,6 +9,7 @@ from copy import copy
 from dataclasses import replace
 
 from bot.commands.command import TENANT, Asked, Command
+from bot.commands.typed_secrets import refuse_secrets
 from operations.errors import BadInput
 from slack.command_text import Arguments, CommandText, CommandTextError, ValueMissing, Word
 from slack.mrkdwn import escape
@@ -26,8 +27,9 @@ def parse(typed: str, asked: Asked, table: Table) -> tuple[Command, Asked]:
     """The command that was typed, and `asked` with its words, options and text.
 
     Raises:
-        BadInput: with the usage and the nearest match.
+        BadInput: with the usage and the nearest match, or since a secret was typed.
     """
+    refuse_secrets(typed)
     text = CommandText(typed)
     try:
         command = _command(text, table)

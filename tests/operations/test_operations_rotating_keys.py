@@ -27,6 +27,8 @@ OLD, NEW, LOST = os.urandom(32), os.urandom(32), os.urandom(32)
 BOTH = KeyRing([NEW, OLD])
 ACME = UUID("a" * 32)
 AT_ONCE = timedelta(0)
+# An active workspace has a token.
+NEEDED = {"slack_workspaces": {"bot_token": ""}}
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def catalog(migrated_database: MigratedDatabase) -> Catalog:
     with closing(psycopg2.connect(migrated_database.url)) as owner, owner.cursor() as writer:
         found = read_catalog(writer)
         for table in parents_first(found):
-            insert(writer, table, row_of(found, table, ACME))
+            insert(writer, table, row_of(found, table, ACME) | NEEDED.get(table, {}))
         owner.commit()
     return found
 
