@@ -10,7 +10,7 @@ from uuid import UUID
 
 from database import set_tenant
 from operations.errors import BadInput
-from operations.sql import first, rows, value
+from operations.sql import clean, first, rows, value
 
 PAGE = 20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -98,12 +98,12 @@ class Filters:
             )
         return " AND ".join(parts), {
             "tenant": self.tenant_id,
-            "actor": self.actor,
-            "action": self.action,
+            "actor": clean(self.actor),
+            "action": clean(self.action),
             "since": self.since,
             "until": self.until,
             "subjects": list(self.subjects or ()),
-            "subject": self.subject,
+            "subject": clean(self.subject),
         }
 
 
@@ -129,7 +129,7 @@ class Cursor:
         if not typed:
             return None
         try:
-            microseconds, _, entry_id = typed[1:].partition("-")
+            microseconds, _, entry_id = typed[1:].rpartition("-")
             at = _EPOCH + timedelta(microseconds=int(microseconds))
             return cls({"o": True, "n": False}[typed[0]], at, UUID(entry_id))
         except (KeyError, ValueError, OverflowError) as error:
