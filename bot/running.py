@@ -21,6 +21,7 @@ from bot.reception import Reception
 from bot.sockets import Sockets
 from database import DatabaseUnavailable, in_database
 from operations import catching_up
+from operations.page_links import address_of
 from operations.sql import value
 from settings import Settings, SettingsError, SlackSettings
 from settings.keys import variable_of
@@ -168,4 +169,5 @@ def _installation(settings: Settings) -> Installation:
         operators=settings.slack.operators,
         servers=tuple(settings.waha.servers),
         reports=settings.reports,
+        page_address=address_of(settings),
     )

@@ -18,6 +18,8 @@ from daemon.catchup_channels import ChannelReader
 from daemon.inbox import InboxWorker
 from daemon.intake import Intake
 from daemon.loops import LOOK_EVERY_SECONDS, repeat
+from daemon.page_guard import Addresses
+from daemon.pages import PasswordPage
 from daemon.posts import Poster
 from daemon.reconciler import Reconciler
 from daemon.relay import Relay
@@ -31,6 +33,7 @@ from operations import encryption, slack_inbox, webhook_inbox
 from operations import servers as server_rows
 from operations.encryption import CannotDecrypt, KeyRing
 from operations.inbound import House
+from operations.page_links import address_of
 from operations.sql import value
 from settings import Settings, SettingsError
 from settings.keys import variable_of
@@ -207,6 +210,11 @@ class Daemon:
             max_body_bytes=self._settings.daemon.max_body_bytes,
             ready=self._missing,
         )
+        PasswordPage(
+            address=address_of(self._settings),
+            command=self._settings.slack.command,
+            addresses=Addresses(self._settings.daemon.trusted_proxies),
+        ).add_to(app)
         runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await runner.setup()
         site = web.TCPSite(runner, self._settings.daemon.host, self._settings.daemon.port)

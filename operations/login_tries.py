@@ -55,21 +55,21 @@ def begin_try(link: Link) -> Try:
         return Try(0, _locked_until(link))
 
 
-def fail(link: Link, failed: Try, *, source: str) -> datetime | None:
+def fail(link: Link, failed: Try) -> datetime | None:
     """The password was wrong; until when nothing more can be tried, if this was the last try."""
     with tenant_transaction(link.tenant_id):
-        _record(link, "login.failure", {"tries": failed.number}, source)
+        _record(link, "login.failure", {"tries": failed.number})
         locked_until = _locked_until(link)
         if not failed.is_last or locked_until is None:
             return None
-        _record(link, "login.locked", {"until": locked_until.isoformat()}, source)
+        _record(link, "login.locked", {"until": locked_until.isoformat()})
         _tell(link, failed, locked_until)
         return locked_until
 
 
-def _record(link: Link, action: str, after: dict[str, object], source: str) -> None:
+def _record(link: Link, action: str, after: dict[str, object]) -> None:
     user = User.get_by_id(link.user_id)
-    audit.record(link.person.key, action, user, tenant_id=link.tenant_id, after=after, source=source)
+    audit.record(link.person.key, action, user, tenant_id=link.tenant_id, after=after)
 
 
 def _locked_until(link: Link) -> datetime | None:

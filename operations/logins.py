@@ -21,14 +21,13 @@ from operations.wording import quoted
 from slack.mrkdwn import escape, local_time
 
 
-def succeed(link: Link, *, login_id: UUID, new_hash: str | None, source: str) -> datetime | None:
+def succeed(link: Link, *, login_id: UUID, new_hash: str | None) -> datetime | None:
     """Use the link up and let its person in; until when. None when it was used meanwhile, or is over.
 
     Args:
         link: its password was right, or there was none yet.
         login_id: the same for a repetition, which changes nothing more.
         new_hash: of the password that was chosen, which ends all other logins of the person in this tenant.
-        source: the address it came from.
     """
     with tenant_transaction(link.tenant_id):
         if (before := Login.get_or_none(Login.id == login_id)) is not None:
@@ -36,8 +35,8 @@ def succeed(link: Link, *, login_id: UUID, new_hash: str | None, source: str) ->
         if not _is_unchanged(link) or not _use_up(link):
             return None
         if new_hash is not None:
-            _set_password(link, new_hash, source)
-        return _let_in(link, login_id, source)
+            _set_password(link, new_hash)
+        return _let_in(link, login_id)
 
 
 def _is_unchanged(link: Link) -> bool:
@@ -66,7 +65,7 @@ def _use_up(link: Link) -> bool:
     )
 
 
-def _set_password(link: Link, new_hash: str, source: str) -> None:
+def _set_password(link: Link, new_hash: str) -> None:
     changed(
         "UPDATE users SET password_hash = %s, updated_at = clock_timestamp() WHERE tenant_id = %s AND id = %s",
         (new_hash, link.tenant_id, link.user_id),
@@ -77,12 +76,11 @@ def _set_password(link: Link, new_hash: str, source: str) -> None:
         "login.password_set",
         User.get_by_id(link.user_id),
         tenant_id=link.tenant_id,
-        before={"had_password": link.password_hash is not None},
-        source=source,
+        after={"was": "none" if link.password_hash is None else "another one"},
     )
 
 
-def _let_in(link: Link, login_id: UUID, source: str) -> datetime:
+def _let_in(link: Link, login_id: UUID) -> datetime:
     changed(
         "UPDATE users SET failed_logins = 0, locked_until = NULL, last_login_at = clock_timestamp() "
         "WHERE tenant_id = %s AND id = %s",
@@ -101,7 +99,6 @@ def _let_in(link: Link, login_id: UUID, source: str) -> datetime:
         User.get_by_id(link.user_id),
         tenant_id=link.tenant_id,
         after={"until": until.isoformat()},
-        source=source,
     )
     tenant = escape(link.tenant_name)
     tell_person(

@@ -20,8 +20,9 @@ from settings.values import (
     Duration,
     EncryptionKey,
     OperatorId,
-    OptionalWebAddress,
     OwnerAddress,
+    ProxyNetwork,
+    PublicAddress,
     ServerName,
     SlashCommand,
     TeamId,
@@ -56,7 +57,7 @@ class DatabaseSettings(Table):
 
 class SecuritySettings(Table):
     encryption_keys: Annotated[tuple[EncryptionKey, ...], LENIENT] = ()
-    public_url: OptionalWebAddress = ""
+    public_url: PublicAddress = ""
 
     @property
     def raw_keys(self) -> tuple[bytes, ...]:
@@ -108,6 +109,7 @@ class DaemonSettings(Table):
     roles: Annotated[tuple[Role, ...], LENIENT, Field(min_length=1)] = ROLES
     poll_seconds: Duration = 15
     max_body_mb: Duration = 10
+    trusted_proxies: Annotated[tuple[ProxyNetwork, ...], LENIENT] = ()
     shutdown_seconds: Duration = 20
     catch_up_minutes: Duration = 10
     # WAHA repeats a webhook for 36 hours; it has to be known for as long.

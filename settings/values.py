@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from ipaddress import ip_network
 from typing import Annotated
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -31,8 +32,25 @@ def _web_address(text: str) -> str:
     return text.rstrip("/")
 
 
-def _web_address_or_empty(text: str) -> str:
-    return _web_address(text) if text else text
+def _public_address(text: str) -> str:
+    """Passwords are entered there, and cookies told."""
+    if not text:
+        return text
+    address = _web_address(text)
+    parts = urlsplit(address)
+    if parts.scheme != "https" and parts.hostname not in {"127.0.0.1", "::1", "localhost"}:
+        raise ValueError("must start with https://, since people enter passwords there; http:// is for 127.0.0.1 only")
+    if parts.query or parts.fragment or parts.username:
+        raise ValueError("must be an address alone, such as https://switchboard.example.com")
+    return address
+
+
+def _network(text: str) -> str:
+    try:
+        ip_network(text)
+    except ValueError as error:
+        raise ValueError("must be an address or a network, such as 10.0.0.7 or 10.0.0.0/24") from error
+    return text
 
 
 def _with_slash(text: str) -> str:
@@ -83,7 +101,8 @@ def _like(pattern: str, sentence: str) -> AfterValidator:
 
 
 WebAddress = Annotated[str, AfterValidator(_web_address)]
-OptionalWebAddress = Annotated[str, AfterValidator(_web_address_or_empty)]
+PublicAddress = Annotated[str, AfterValidator(_public_address)]
+ProxyNetwork = Annotated[str, AfterValidator(_network)]
 # slack_sdk joins the method's name to its base address without adding the slash.
 ApiAddress = Annotated[str, AfterValidator(_with_slash)]
 DatabaseAddress = Annotated[SecretStr, AfterValidator(_database_address)]
