@@ -8,10 +8,11 @@ from bot.commands.command import Command, Turn
 from bot.commands.persons import look_up_person
 from models import LoginProof, PagePurpose
 from operations import logins, page_links
+from operations.colleagues import shown
 from operations.errors import BadInput, Conflict
 from operations.permissions import Permission
 from operations.slack_inbox import Answer
-from operations.standing import Membership, Person, memberships
+from operations.standing import Membership, memberships
 from operations.wording import counted
 from slack.addresses import is_loopback
 from slack.mrkdwn import escape, link
@@ -59,27 +60,22 @@ def logout(turn: Turn) -> Answer:
 
 def forget_password(turn: Turn) -> Answer:
     """Somebody else's: who forgot their own cannot prove who they are to anybody but a person."""
-    known = turn.asked.slack_person
-    if known is None:
-        raise LookupError("look_up_person has to run first.")
     tenant_id, tenant = turn.standing.tenant_id, escape(turn.standing.tenant_name)
-    person = Person(turn.asked.person.team_id, known.id)
+    person = person_of(turn.asked)
     theirs = next((one for one in memberships(person) if one.tenant_id == tenant_id), None)
     if theirs is None:
-        raise BadInput(f"<@{known.id}> has no role in *{tenant}*, and no password.")
+        raise BadInput(f"{shown(person)} has no role in *{tenant}*, and no password.")
     if not logins.forget_password(tenant_id, theirs.user_id, told=person, actor=turn.actor):
-        raise Conflict(f"<@{known.id}> has no password in *{tenant}*; nothing was changed.")
+        raise Conflict(f"{shown(person)} has no password in *{tenant}*; nothing was changed.")
     return Answer(
-        f"The password of <@{known.id}> in *{tenant}* is forgotten, and its logins are ended. "
-        f"They choose another one with `login`."
+        f"The password of {shown(person)} in *{tenant}* is forgotten, and its logins are ended. They choose another one "
+        "with `login`."
     )
 
 
 def _confirm_forgetting(turn: Turn) -> str:
-    known = turn.asked.slack_person
-    who = f"<@{known.id}>" if known is not None else "this person"
     return (
-        f"Forget the password of {who} in *{escape(turn.standing.tenant_name)}*? Until they choose another one, "
+        f"Forget the password of {shown(person_of(turn.asked))} in *{escape(turn.standing.tenant_name)}*? Until they choose another one, "
         "whoever uses their Slack account can do so. Make sure first that it is they who ask."
     )
 
