@@ -5,7 +5,7 @@ from __future__ import annotations
 from yarl import URL
 
 from bot.commands.command import Command, Turn
-from bot.commands.persons import look_up_person
+from bot.commands.persons import look_up_person, person_of
 from models import LoginProof, PagePurpose
 from operations import logins, page_links
 from operations.colleagues import shown
@@ -68,15 +68,16 @@ def forget_password(turn: Turn) -> Answer:
     if not logins.forget_password(tenant_id, theirs.user_id, told=person, actor=turn.actor):
         raise Conflict(f"{shown(person)} has no password in *{tenant}*; nothing was changed.")
     return Answer(
-        f"The password of {shown(person)} in *{tenant}* is forgotten, and its logins are ended. They choose another one "
-        "with `login`."
+        f"The password of {shown(person)} in *{tenant}* is forgotten, and its logins are ended. They choose another "
+        "one with `login`."
     )
 
 
 def _confirm_forgetting(turn: Turn) -> str:
+    who, tenant = shown(person_of(turn.asked)), escape(turn.standing.tenant_name)
     return (
-        f"Forget the password of {shown(person_of(turn.asked))} in *{escape(turn.standing.tenant_name)}*? Until they choose another one, "
-        "whoever uses their Slack account can do so. Make sure first that it is they who ask."
+        f"Forget the password of {who} in *{tenant}*? Until they choose another one, whoever uses their Slack account "
+        "can do so. Make sure first that it is they who ask."
     )
 
 
