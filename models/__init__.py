@@ -24,6 +24,7 @@ from models.enums import (
     SlackEventKind,
     TenantStatus,
     UserRole,
+    WorkspaceState,
 )
 from models.ids import uuid7
 from models.inboxes import SlackEvent, WebhookEvent
@@ -33,12 +34,14 @@ from models.outbox import PostLane, SlackPost
 from models.people import SlackIdentity, Tenant, User
 from models.records import AuditEntry, ReportSchedule, Template
 from models.sessions import SessionCheck, WahaAction, WahaServer, WahaSession
+from models.workspaces import SlackWorkspace
 
 ALL: tuple[type[Model], ...] = (
     Tenant,
     User,
     SlackIdentity,
     SlackPerson,
+    SlackWorkspace,
     Invitation,
     TenantChoice,
     PageLink,
@@ -127,6 +130,7 @@ __all__ = [
     "SlackIdentity",
     "SlackPerson",
     "SlackPost",
+    "SlackWorkspace",
     "Template",
     "Tenant",
     "TenantChoice",
@@ -137,6 +141,7 @@ __all__ = [
     "WahaServer",
     "WahaSession",
     "WebhookEvent",
+    "WorkspaceState",
     "now_utc",
     "uuid7",
 ]

@@ -135,3 +135,11 @@ class ActionKind(StrEnum):
     REACT = "react"
     SEEN = "seen"
     CHECK_EXISTS = "check_exists"
+
+
+class WorkspaceState(StrEnum):
+    """Whether the app is in a Slack workspace."""
+
+    ACTIVE = "active"
+    # Nothing is posted there, and nothing that waits is lost.
+    REMOVED = "removed"

@@ -7,12 +7,13 @@ from models.enums import TenantStatus, UserRole
 
 
 class Tenant(Kept):
-    """An organisation."""
+    """An organisation. Its people and channels are in one Slack workspace; null: in that of the settings."""
 
     name = peewee.CharField(max_length=100)
     status = Words(TenantStatus, default=TenantStatus.ACTIVE)
     description = peewee.TextField(null=True)
     settings = Json(default=dict)
+    slack_team_id = peewee.TextField(null=True)
 
     class Meta:
         table_name = "tenants"

@@ -128,7 +128,7 @@ class CreateUser(Request):
     role: UserRole
     first_name: PersonName = ""
     last_name: PersonName = ""
-    password_hash: PasswordHash | None = None
+    password_hash: PasswordHash | None = Field(default=None, repr=False)
     is_active: bool = True
     preferences: Object = Field(default_factory=dict)
 
@@ -138,7 +138,7 @@ class UpdateUser(Update):
     role: UserRole = UserRole.AUDITOR
     first_name: PersonName = ""
     last_name: PersonName = ""
-    password_hash: PasswordHash | None = None
+    password_hash: PasswordHash | None = Field(default=None, repr=False)
     is_active: bool = True
     preferences: Object = Field(default_factory=dict)
 
@@ -150,7 +150,7 @@ class CreateWahaSession(Request):
     engine: Engine = Engine.GOWS
     desired_state: DesiredState = DesiredState.RUNNING
     metadata: Object = Field(default_factory=dict)
-    config: Object = Field(default_factory=dict)
+    config: Object = Field(default_factory=dict, repr=False)
 
 
 class UpdateWahaSession(Update):
@@ -158,7 +158,7 @@ class UpdateWahaSession(Update):
     status: SessionStatus = SessionStatus.STOPPED
     desired_state: DesiredState = DesiredState.RUNNING
     metadata: Object = Field(default_factory=dict)
-    config: Object = Field(default_factory=dict)
+    config: Object = Field(default_factory=dict, repr=False)
     error_message: Text | None = None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from database import notify, tenant_transaction, transaction
-from models import Message
+from models import Message, WorkspaceState
 from operations.held import NO_CHANNEL
 from operations.receipts import show_receipt
 from operations.refused_posts import Refusal, tell_of_place, tell_of_refusal
@@ -57,6 +57,8 @@ class Full:
 
 
 NOTHING_IS_FULL = Full()
+
+_UNTIL_IT_IS_BACK = timedelta(days=3650)
 
 
 def lease(limit: int, lease: timedelta, lease_of_files: timedelta, *, full: Full = NOTHING_IS_FULL) -> list[LeasedPost]:
@@ -130,6 +132,19 @@ def record_delayed(post: LeasedPost, pause: timedelta, reason: str) -> bool:
             post,
             "post_started_at = NULL, error = %s, next_attempt_at = clock_timestamp() + %s",
             (reason, pause),
+        )
+
+
+def record_without_workspace(post: LeasedPost, pause: timedelta) -> bool:
+    """Its workspace is not served by us now: it waits until the app is back there, or until we know the tokens."""
+    with _scope(post):
+        # Shared, so that whoever brings the app back either waits for this or makes the post due after it.
+        state = value("SELECT state FROM slack_workspaces WHERE slack_team_id = %s FOR SHARE", (post.slack_team_id,))
+        wait = _UNTIL_IT_IS_BACK if state == WorkspaceState.REMOVED else pause
+        return _close(
+            post,
+            "error = %s, next_attempt_at = clock_timestamp() + %s",
+            ("The app is not in its workspace.", wait),
         )
 
 

@@ -15,7 +15,7 @@ from models import (
     WahaSession,
     now_utc,
 )
-from operations import audit
+from operations import audit, workspaces
 from operations.conversations import give_channel
 from operations.errors import Conflict, NotFound
 from operations.held import NO_CHANNEL
@@ -53,9 +53,10 @@ def link(
     """Use a channel for conversations, alerts or reports; what waited for a channel is posted, in order.
 
     Raises:
-        Conflict: the channel or the place is taken.
+        Conflict: the channel or the place is taken, or it is in another workspace than the tenant.
     """
     set_tenant(tenant_id)
+    workspaces.refuse_elsewhere(tenant_id, channel.team_id)
     lock(claim_of(channel.team_id, channel.channel_id))
     _refuse_taken(tenant_id, channel, purpose)
     # Whoever holds a message back for want of a channel shares this: it is committed before what waits is looked for.

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Self
 from uuid import UUID
 
 from database import notify, transaction
-from operations import replies, slack_people
+from operations import app_removed, replies, slack_people
 from operations.encryption import CannotDecrypt
 from operations.envelopes import opened_body, opened_json, sealed_body, sealed_json
 from operations.lanes import Inbox, Kept
@@ -26,7 +26,12 @@ from settings.logs import get_logger
 _INBOX = Inbox("slack_events", Kept, "kind = 'event'")
 
 # What is in no list of these is kept, and nothing is done about it. Each returns the tenant that it was about, if any.
-_HANDLERS: dict[str, Callable[..., UUID | None]] = {"message": replies.handle, "user_change": slack_people.handle}
+_HANDLERS: dict[str, Callable[..., UUID | None]] = {
+    "message": replies.handle,
+    "user_change": slack_people.handle,
+    "app_uninstalled": app_removed.handle,
+    "tokens_revoked": app_removed.handle,
+}
 
 log = get_logger(__name__)
 
@@ -45,7 +50,7 @@ class NewSlackEvent:
     slack_channel_id: str
     slack_user_id: str
     lane: str
-    body: bytes
+    body: bytes = field(repr=False)
     about: str = ""
     edition: str = ""
 
@@ -187,7 +192,7 @@ DONE, CANCELLED = "done", "cancelled"
 class KeptCall:
     """A command, a click or a form that is taken up again later."""
 
-    body: dict[str, Any]
+    body: dict[str, Any] = field(repr=False)
     age: timedelta
 
 
@@ -237,7 +242,7 @@ class Unanswered:
     """A command or click whose answer a crash swallowed; whether there is an `answer` says how far it came."""
 
     id: UUID
-    body: bytes | memoryview
+    body: bytes | memoryview = field(repr=False)
     answer: dict[str, Any] | None
     age_seconds: float
 

@@ -31,6 +31,10 @@ BOTH_MAY_CALL = {
     "chosen_tenant",
     "tenant_of_invitation",
     "search_messages",
+    "posts_waiting_for",
+    "tenants_of_workspace",
+    "hold_posts_of",
+    "resume_posts_of",
 }
 # Whatever a migration can leave in a database, by its name; the table of what was migrated stays.
 EVERYTHING = """

@@ -41,6 +41,7 @@ RUNS_AS_OWNER = {
     "deleted_tenants": "the operators' list of what can be restored",
     "tenants_of_workspace": "names of tenants, for the operators who remove a workspace",
     "posts_waiting_for": "a count, for the same",
+    "hold_posts_of": "posts of a workspace without the app wait; it reads none to anybody",
     "resume_posts_of": "posts of a workspace that came back are due again; it reads none to anybody",
     # Work of all tenants, handed out row by row; the daemon then sets the tenant of each.
     "lease_messages": "messages to send",

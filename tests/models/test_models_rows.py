@@ -147,4 +147,12 @@ def test_erasing_a_tenant_erases_all_of_it_but_the_audit(assigned: cursor) -> No
     for table in read_catalog(assigned).tables:
         assigned.execute(f"SELECT count(*) FROM {table}")  # noqa: S608 -- from the catalog
         left |= {table} if assigned.fetchone() != (0,) else set()
-    assert left == {"audit_entries", "waha_servers", "post_lanes", "catch_ups", "slack_people", "keys_in_use"}
+    assert left == {
+        "audit_entries",
+        "waha_servers",
+        "post_lanes",
+        "catch_ups",
+        "slack_people",
+        "slack_workspaces",
+        "keys_in_use",
+    }
