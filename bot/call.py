@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Self
 from uuid import UUID, uuid5
@@ -38,7 +38,7 @@ class Submission:
 
     callback_id: str
     origin: str
-    values: Mapping[str, str]
+    values: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,10 @@ class Call:
     slack_team_id: str
     person: Person
     channel_id: str
-    response_url: str
+    response_url: str = field(repr=False)
     respond_until: float
     trigger_id: str = ""
-    typed: str | None = None
+    typed: str | None = field(default=None, repr=False)
     click: Click | None = None
     submission: Submission | None = None
 

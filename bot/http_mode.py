@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -35,7 +35,7 @@ log = get_logger(__name__)
 class Signer:
     """An app that may call us: what it signs with, and the workspaces in whose name."""
 
-    secret: str
+    secret: str = field(repr=False)
     speaks_for: Callable[[str], bool]
 
     def signed(self, raw: bytes, timestamp: str, signature: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from database import in_database
@@ -31,7 +31,7 @@ class Server:
     name: str
     client: WahaClient
     webhook_url: str
-    webhook_key: str
+    webhook_key: str = field(repr=False)
 
 
 async def open_servers(

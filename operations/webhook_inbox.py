@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -51,7 +51,7 @@ class NewWebhook:
     event_id: str
     event_name: str
     lane: str
-    body: bytes
+    body: bytes = field(repr=False)
 
 
 def store(webhooks: Sequence[NewWebhook]) -> int:

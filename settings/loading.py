@@ -28,7 +28,7 @@ class _Collected:
     """Values as they were found, and from where."""
 
     file: Path
-    values: dict[str, Any]
+    values: dict[str, Any] = field(repr=False)
     variables: dict[Key, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 

@@ -154,7 +154,7 @@ class EventsApi:
             "is_enterprise_install": False,
         }
         return {
-            "token": "deprecated",
+            "token": installation.verification_token,
             "team_id": installation.team_id,
             "context_team_id": installation.team_id,
             "context_enterprise_id": None,

@@ -17,7 +17,7 @@ def slash_command(state: State, interaction: Interaction, command: str, text: st
     installation = state.workspace.installation
     channel = interaction.channel
     return {
-        "token": "deprecated",
+        "token": installation.verification_token,
         "team_id": installation.team_id,
         "team_domain": installation.team_domain,
         "channel_id": channel.id if channel else "",
@@ -111,7 +111,7 @@ def _common(state: State, interaction: Interaction, kind: str) -> Json:
         "type": kind,
         "user": {"id": person.id, "username": person.name, "name": person.name, "team_id": person.team_id},
         "api_app_id": installation.app_id,
-        "token": "deprecated",
+        "token": installation.verification_token,
         "trigger_id": interaction.trigger_id,
         "team": {"id": installation.team_id, "domain": installation.team_domain},
         "enterprise": None,
