@@ -142,6 +142,7 @@ _IS_SILENT = "p.conversation_id IS NOT NULL AND p.post_started_at IS NULL AND co
 _ADDED = {
     "<and who is silent>": """
     silent CONSTANT uuid[] := ARRAY(SELECT t.id FROM tenants t WHERE t.status <> 'active' OR t.deleted_at IS NOT NULL);
+    still_silent uuid[];
     in_the_way uuid[];""",
     "<and its id>": f""",
             p.id, {_IS_SILENT}""",
@@ -153,18 +154,22 @@ _ADDED = {
     "<unless the head is silent>": " AND NOT head.is_silent",
     "<put off>": """
     IF cardinality(in_the_way) > 0 THEN
+        SELECT array_agg(locked.id) INTO still_silent FROM (
+            SELECT t.id FROM tenants t
+            WHERE t.id = ANY (silent) AND (t.status <> 'active' OR t.deleted_at IS NOT NULL)
+            FOR SHARE SKIP LOCKED
+        ) locked;
         UPDATE slack_posts SET next_attempt_at = clock_timestamp() + interval '1 day'
         WHERE id = ANY (ARRAY(
-            SELECT p.id
-            FROM slack_posts p
-            JOIN (
-                SELECT t.id FROM tenants t
-                WHERE t.id = ANY (silent) AND (t.status <> 'active' OR t.deleted_at IS NOT NULL)
-                FOR SHARE SKIP LOCKED
-            ) still ON still.id = p.tenant_id
-            WHERE p.id = ANY (in_the_way) AND p.posted_at IS NULL AND p.parked_at IS NULL AND p.post_started_at IS NULL
-                AND (p.lease_token IS NULL OR p.lease_expires_at < clock_timestamp())
-            FOR NO KEY UPDATE OF p SKIP LOCKED
+            SELECT post.id
+            FROM unnest(in_the_way) AS met (id)
+            CROSS JOIN LATERAL (
+                SELECT p.id FROM slack_posts p
+                -- Said so that no partial index fits, which without statistics looks shorter than the key and is read whole.
+                WHERE p.id = met.id AND coalesce(p.posted_at, p.parked_at, p.post_started_at) IS NULL
+                    AND p.tenant_id = ANY (still_silent) AND (p.lease_token IS NULL OR p.lease_expires_at < clock_timestamp())
+                FOR NO KEY UPDATE SKIP LOCKED
+            ) post
         ));
     END IF;
 """,

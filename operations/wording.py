@@ -14,6 +14,7 @@ MENTIONED = (
     "session list",
     "session qr",
     "session show",
+    "tenant activate",
     "user add",
     "user forget-password",
 )

@@ -7,12 +7,12 @@ from uuid import UUID
 
 import pytest
 
-from database import connection, transaction
-from models import uuid7
-from operations import relaying
+from database import connection, tenant_transaction, transaction
+from models import Conversation, uuid7
+from operations import deactivation, relaying
 from operations.relaying import NOTHING_IS_FULL, Full, LeasedPost
 from operations.sql import value
-from tests.operations.builders import LEASE, TEAM, World
+from tests.operations.builders import LEASE, TEAM, World, together
 
 LIMIT = 4
 # As many due posts are looked at before lanes are stepped through.
@@ -20,16 +20,24 @@ WINDOW = 20 * LIMIT
 
 
 def queue(
-    world: World, lane: str, posts: int, *, channel: str = "C1", minutes_ago: int = 0, kind: str = "post"
+    world: World,
+    lane: str,
+    posts: int,
+    *,
+    channel: str = "C1",
+    minutes_ago: int = 0,
+    kind: str = "post",
+    of: Conversation | None = None,
 ) -> UUID:
     """Posts that became due one after the other, the first so many minutes ago."""
     lane_id = uuid7()
     world.sql("INSERT INTO post_lanes (id, name, next_seq) VALUES (%s, %s, %s)", lane_id, lane, posts + 1)
     world.sql(
-        "INSERT INTO slack_posts (id, lane_id, seq, kind, slack_team_id, slack_channel_id, payload, next_attempt_at) "
-        "SELECT gen_random_uuid(), %s, number, %s, %s, %s, jsonb_build_object('text', %s || ' ' || number), "
+        "INSERT INTO slack_posts (id, tenant_id, conversation_id, lane_id, seq, kind, slack_team_id, slack_channel_id, "
+        "payload, next_attempt_at) SELECT gen_random_uuid(), %s, %s, %s, number, %s, %s, %s, "
+        "jsonb_build_object('text', %s || ' ' || number), "
         "now() - make_interval(mins => %s) + (number - 20000) * interval '1 us' FROM generate_series(1, %s) number",
-        lane_id, kind, TEAM, channel, lane, minutes_ago, posts,
+        of and of.tenant_id, of and of.id, lane_id, kind, TEAM, channel, lane, minutes_ago, posts,
     )  # fmt: skip
     return lane_id
 
@@ -162,3 +170,64 @@ def test_a_post_that_changed_its_lane_gives_back_the_one_that_it_was_leased_in(w
 
     assert post.lane_id == lane
     assert texts(lease()) == ["old 2"]
+
+
+SILENT = ("UPDATE tenants SET status = 'inactive'", "UPDATE tenants SET deleted_at = now()")
+
+
+@pytest.mark.parametrize("hidden", [False, True], ids=["in sight", "behind a long lane"])
+@pytest.mark.parametrize("silent", SILENT)
+def test_conversations_of_a_silent_tenant_are_passed_over_and_what_is_told_of_it_is_not(
+    world: World, conversation: Conversation, silent: str, *, hidden: bool
+) -> None:
+    if hidden:
+        queue(world, "long", 2 * WINDOW, minutes_ago=60, channel="CFULL")
+    queue(world, "conversation", 1, of=conversation)
+    told = queue(world, "alerts", 1)
+    world.sql("UPDATE slack_posts SET tenant_id = %s WHERE lane_id = %s", conversation.tenant_id, told)
+    world.sql(silent)
+
+    assert texts(lease(full=Full(channels=("CFULL",)))) == ["alerts 1"]
+
+
+def test_posts_of_a_silent_tenant_hide_no_others_and_are_met_once(world: World, conversation: Conversation) -> None:
+    for number in range(WINDOW):
+        queue(world, f"silent {number}", 3, of=conversation, minutes_ago=60)
+    queue(world, "goes", 1)
+    world.sql(SILENT[0])
+
+    found = [texts(lease()) for _ in range(3)]
+
+    assert found == [["goes 1"], [], []]
+    assert world.value("SELECT count(*) FROM slack_posts WHERE next_attempt_at <= now()") == 1
+
+
+def test_a_long_lane_of_a_silent_tenant_costs_no_more_than_another(world: World, conversation: Conversation) -> None:
+    queue(world, "silent", 20_000, of=conversation)
+    world.sql(SILENT[0])
+
+    # What is put off is read once more to be written.
+    assert rows_read() < 4 * WINDOW
+
+
+def test_what_was_put_off_is_due_when_its_tenant_is_active_again(world: World, conversation: Conversation) -> None:
+    queue(world, "conversation", 2, of=conversation)
+    world.sql(SILENT[0])
+    assert lease() == []
+
+    with tenant_transaction(conversation.tenant_id):
+        deactivation.activate(conversation.tenant_id, event_id=uuid7(), operators=(), actor="T1/UOLGA")
+
+    assert texts(lease()) == ["conversation 1"]
+
+
+def test_a_tenant_that_is_being_activated_is_not_put_off_unseen(world: World, conversation: Conversation) -> None:
+    queue(world, "conversation", 1, of=conversation)
+    world.sql(SILENT[0])
+
+    with tenant_transaction(conversation.tenant_id):
+        deactivation.activate(conversation.tenant_id, event_id=uuid7(), operators=(), actor="T1/UOLGA")
+        [meanwhile] = together(lease)
+
+    assert meanwhile == []
+    assert texts(lease()) == ["conversation 1"]
