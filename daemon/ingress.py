@@ -24,6 +24,7 @@ def application(
     keys: Mapping[str, str],
     max_body_bytes: int,
     ready: Callable[[], Awaitable[list[str]]],
+    troubled: Callable[[], list[str]] = list,
 ) -> web.Application:
     """The daemon's web server.
 
@@ -32,6 +33,7 @@ def application(
         keys: the HMAC key of each server.
         max_body_bytes: a longer body is answered 413.
         ready: what is missing before this daemon can work; nothing when it can.
+        troubled: what is in trouble and stops nothing else, such as one Slack workspace of several.
     """
 
     async def webhook(request: web.Request) -> web.Response:
@@ -51,10 +53,9 @@ def application(
         return web.json_response({"status": "alive"})
 
     async def readyz(_: web.Request) -> web.Response:
-        missing = await ready()
-        return web.json_response(
-            {"status": "not ready" if missing else "ready", "missing": missing}, status=503 if missing else 200
-        )
+        missing, trouble = await ready(), troubled()
+        told = {"status": "not ready" if missing else "ready", "missing": missing}
+        return web.json_response(told | ({"trouble": trouble} if trouble else {}), status=503 if missing else 200)
 
     app = web.Application(client_max_size=max_body_bytes)
     app.router.add_post("/webhooks/waha/{server}", webhook)

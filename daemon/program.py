@@ -27,6 +27,7 @@ from daemon.scheduler import Scheduler
 from daemon.sender import Sender
 from daemon.servers import Server, open_servers
 from daemon.unacknowledged import Unconfirmed
+from daemon.workspaces import Outlet, Outlets, Workspaces
 from database import DatabaseUnavailable, in_database
 from database.notifications import Listener, Wakeup
 from operations import encryption, slack_inbox, webhook_inbox
@@ -44,12 +45,14 @@ from slack.pacing import Pacing
 
 log = get_logger(__name__)
 
-_CHANNELS = ("webhooks", "slack_events", "messages", "posts", "actions", "sessions", "catch_ups")
+_CHANNELS = ("webhooks", "slack_events", "messages", "posts", "actions", "sessions", "catch_ups", "workspaces")
 _READY_WITHIN_SECONDS = 2.0
 # Webhooks are not kept waiting for a Slack that is slow.
 _TOKEN_CHECK = timedelta(seconds=3)
 
-Worker: TypeAlias = InboxWorker | Sender | Relay | Unconfirmed | ActionWorker | SessionReader | ChannelReader
+Worker: TypeAlias = (
+    InboxWorker | Sender | Relay | Unconfirmed | ActionWorker | SessionReader | ChannelReader | Workspaces
+)
 
 
 class Daemon:
@@ -64,6 +67,9 @@ class Daemon:
         self._reconcilers: list[Reconciler] = []
         self._intake = Intake()
         self._token_refused = ""
+        self._own_teams: frozenset[str] = frozenset()
+        self._outlets: Outlets | None = None
+        self._workspaces: Workspaces | None = None
 
     async def run(self) -> None:
         """Work until SIGTERM or SIGINT, then end cleanly within `daemon.shutdown_seconds`.
@@ -91,7 +97,8 @@ class Daemon:
         table = self._settings.slack
         async with SlackClient(table.bot_token.get_secret_value(), table.api_url, timeout=_TOKEN_CHECK) as client:
             try:
-                await client.auth_test()
+                identity = await client.auth_test()
+                self._own_teams = frozenset({identity.team_id, *table.teams})
             except SlackTokenRefused as error:
                 # Webhooks are taken in all the same: what customers write is kept until somebody sets the right token.
                 variable = variable_of(("slack", "bot_token"))
@@ -112,7 +119,6 @@ class Daemon:
             self._run_sender(servers)
         if "relay" in roles:
             await self._run_relay(ring, stack)
-            await self._run_channel_reader(stack)
         if "reconciler" in roles:
             self._run_reconciler(servers, ring)
         if "scheduler" in roles:
@@ -153,16 +159,44 @@ class Daemon:
         self._repeat("unconfirmed", Unconfirmed(servers, delivery, Wakeup()))
 
     async def _run_relay(self, ring: KeyRing, stack: AsyncExitStack) -> None:
-        slack = self._settings.slack
-        delivery = self._settings.delivery
+        slack, delivery = self._settings.slack, self._settings.delivery
         timeout = timedelta(seconds=delivery.slack_timeout_seconds)
-        client = SlackClient(slack.bot_token.get_secret_value(), slack.api_url, timeout=timeout)
-        poster = Poster(await stack.enter_async_context(client), ring, slack.command)
-        pacing = Pacing(switched_on=slack.pacing)
+
+        async def open_client(token: str) -> SlackClient:
+            return await stack.enter_async_context(SlackClient(token, slack.api_url, timeout=timeout))
+
+        def outlet(client: SlackClient, team_id: str) -> Outlet:
+            return Outlet(Poster(client, ring, slack.command), Pacing(switched_on=slack.pacing), team_id)
+
+        client = await open_client(slack.bot_token.get_secret_value())
+        self._outlets = Outlets(outlet(client, ""), self._own_teams)
+        self._workspaces = Workspaces(
+            self._outlets,
+            slack,
+            self._listener.wake("workspaces"),
+            open_client=open_client,
+            new_outlet=outlet,
+            new_reader=self._channel_reader,
+            stopping=self._stopping,
+        )
+        # Before anything is posted: what is another workspace's must not go out under the token of the settings.
+        await self._workspaces.step()
+        self._repeat("workspaces", self._workspaces)
         for name, of_receipts in (("relay", False), ("receipts", True)):
             wakeup = self._listener.wake("posts")
-            relay = Relay(poster, pacing, delivery, wakeup, operators=slack.operators, of_receipts=of_receipts)
+            relay = Relay(self._outlets, delivery, wakeup, operators=slack.operators, of_receipts=of_receipts)
             self._repeat(name, relay)
+        self._repeat("channel reader", self._channel_reader(client))
+
+    def _channel_reader(self, client: SlackClient) -> ChannelReader:
+        return ChannelReader(
+            client,
+            self._listener.wake("catch_ups"),
+            self._stopping,
+            every=timedelta(minutes=self._settings.daemon.catch_up_minutes),
+            ask_after=timedelta(minutes=self._settings.delivery.ask_before_sending_after_minutes),
+            is_paced=self._settings.slack.pacing,
+        )
 
     def _run_reconciler(self, servers: dict[str, Server], ring: KeyRing) -> None:
         daemon = self._settings.daemon
@@ -188,20 +222,6 @@ class Daemon:
         )
         self._repeat("session reader", reader)
 
-    async def _run_channel_reader(self, stack: AsyncExitStack) -> None:
-        slack, delivery = self._settings.slack, self._settings.delivery
-        timeout = timedelta(seconds=delivery.slack_timeout_seconds)
-        client = SlackClient(slack.bot_token.get_secret_value(), slack.api_url, timeout=timeout)
-        reader = ChannelReader(
-            await stack.enter_async_context(client),
-            self._listener.wake("catch_ups"),
-            self._stopping,
-            every=timedelta(minutes=self._settings.daemon.catch_up_minutes),
-            ask_after=timedelta(minutes=delivery.ask_before_sending_after_minutes),
-            is_paced=slack.pacing,
-        )
-        self._repeat("channel reader", reader)
-
     async def _listen(self, servers: dict[str, Server]) -> web.AppRunner:
         self._begin(self._intake.write())
         app = ingress.application(
@@ -209,6 +229,7 @@ class Daemon:
             keys={name: server.webhook_key for name, server in servers.items()},
             max_body_bytes=self._settings.daemon.max_body_bytes,
             ready=self._missing,
+            troubled=lambda: self._outlets.refusals() if self._outlets is not None else [],
         )
         PasswordPage(
             address=address_of(self._settings),
@@ -253,6 +274,8 @@ class Daemon:
                     worker.wakeup.ring()
                     await asyncio.wait({repeating})
                     await worker.crew.finish()
+                if self._workspaces is not None:
+                    await self._workspaces.finish()
                 for reconciler in self._reconcilers:
                     await reconciler.hand_over()
         except TimeoutError:

@@ -10,9 +10,10 @@ from datetime import UTC, datetime, timedelta
 
 from daemon.loops import Crew
 from daemon.posts import AtMostOnce, Poster, needs_look_up, outdated_receipts
+from daemon.workspaces import GONE, Outlet, Outlets
 from database import DatabaseUnavailable, in_database
 from database.notifications import Wakeup
-from operations import relaying
+from operations import relaying, workspaces
 from operations.refused_posts import Refusal
 from operations.relaying import Full, LeasedPost
 from settings import DeliverySettings
@@ -54,16 +55,14 @@ class Relay:
 
     def __init__(
         self,
-        poster: Poster,
-        pacing: Pacing,
+        outlets: Outlets,
         delivery: DeliverySettings,
         wakeup: Wakeup,
         *,
         operators: Collection[str] = (),
         of_receipts: bool = False,
     ) -> None:
-        self._poster = poster
-        self._pacing = pacing
+        self._outlets = outlets
         self._call = timedelta(seconds=delivery.slack_timeout_seconds)
         # A look-up and the post itself, with the opening of a direct conversation before it.
         self._margin = timedelta(seconds=delivery.lease_margin_seconds)
@@ -73,15 +72,16 @@ class Relay:
         self._of_receipts = of_receipts
         self._under_way: Counter[str] = Counter()
         self.wakeup = wakeup
-        # By the clock of the loop: when Slack last took something within a budget.
-        self._took_at: dict[Budget, float] = {}
+        # By the clock of the loop: when Slack last took something in a workspace within a budget.
+        self._took_at: dict[tuple[str, Budget], float] = {}
         self.crew = Crew(_RECEIPTS_AT_ONCE if of_receipts else _AT_ONCE, wakeup)
 
     async def step(self) -> bool:
         if self.crew.free <= 0:
             return False
         now = datetime.now(UTC)
-        if wait := self._pacing.delay_until("", now, Budget.REACTION if self._of_receipts else Budget.POST):
+        budget = Budget.REACTION if self._of_receipts else Budget.POST
+        if wait := min(outlet.pacing.delay_until("", now, budget) for outlet in self._outlets):
             self._look_again_in(wait)
             return False
         full = self._full(now)
@@ -90,7 +90,12 @@ class Relay:
         for post in leased:
             self._under_way[post.slack_channel_id] += 1
             self.crew.start(self._relay(post), post_id=str(post.post_id), kind=post.kind)
-        waits = [wait for channel in full.channels if (wait := self._pacing.delay_until(channel, now))]
+        waits = [
+            wait
+            for outlet in self._outlets
+            for channel in full.channels
+            if (wait := outlet.pacing.delay_until(channel, now))
+        ]
         if waits and not leased:
             self._look_again_in(min(waits))
         return bool(leased)
@@ -100,7 +105,8 @@ class Relay:
         if self._of_receipts:
             return Full(posts=True)
         busy = {channel for channel, posts in self._under_way.items() if posts >= _AT_ONCE_IN_A_CHANNEL}
-        return Full(channels=tuple(busy.union(self._pacing.full_channels(now))), reactions=True)
+        full = (channel for outlet in self._outlets for channel in outlet.pacing.full_channels(now))
+        return Full(channels=tuple(busy.union(full)), reactions=True)
 
     def _look_again_in(self, pause: timedelta) -> None:
         asyncio.get_running_loop().call_later(pause.total_seconds(), self.wakeup.ring)
@@ -114,8 +120,12 @@ class Relay:
                 del self._under_way[post.slack_channel_id]
 
     async def _settle(self, post: LeasedPost) -> None:
+        outlet = self._outlets.of(post.slack_team_id)
+        if outlet is None:
+            await in_database(relaying.record_without_workspace, post, _LOOK_AGAIN_AFTER)
+            return
         try:
-            await self._deliver(post)
+            await self._deliver(post, outlet)
         except _CannotLookUp as error:
             await in_database(relaying.record_postponed, post, error.pause, str(error))
             log.warning("unknown outcome could not be looked up", post_id=post.post_id, reason=str(error))
@@ -125,18 +135,18 @@ class Relay:
             await in_database(relaying.record_parked, post, "It may have been shown; it is shown at most once.")
             log.warning("private word may have been lost", post_id=post.post_id)
         except SlackError as error:
-            await self._failed(post, error)
+            await self._failed(post, error, outlet)
         except DatabaseUnavailable:
             raise
         except Exception as error:  # nobody would look at it again, and its lane would never go on
             await self._park(post, Refusal(type(error).__name__, f"{type(error).__name__}: {error}"[:500]))
             log.exception("post cannot be made", post_id=post.post_id, kind=post.kind)
 
-    async def _failed(self, post: LeasedPost, error: SlackError) -> None:
+    async def _failed(self, post: LeasedPost, error: SlackError, outlet: Outlet) -> None:
         match error:
             case SlackRateLimited():
                 now = datetime.now(UTC)
-                self._pacing.limited(
+                outlet.pacing.limited(
                     post.slack_channel_id, now + error.retry_after, now, _budget_of(post, error.method)
                 )
                 await self._delay(post, error.retry_after, error.sentence)
@@ -145,7 +155,7 @@ class Relay:
                 log.warning("post not made, trying again", post_id=post.post_id, reason=error.sentence)
             case SlackTokenRefused():
                 await in_database(relaying.record_delayed, post, _TOKEN_PAUSE, error.sentence)
-                log.error("Slack refuses our token", reason=error.reason, next_step=error.next_step)
+                await self._note_refusal(post, error, outlet)
             case SlackRefused():
                 await self._refused(post, error)
             case _ if "file" in post.payload and post.attempts >= _TRIES_OF_FILES:
@@ -164,8 +174,15 @@ class Relay:
                 facts = {"post_id": post.post_id, "reason": error.sentence}
                 log.warning("outcome unknown, looked up when the lease ends", **facts)
 
-    async def _deliver(self, post: LeasedPost) -> None:
-        found = await self._found(post)
+    async def _note_refusal(self, post: LeasedPost, error: SlackTokenRefused, outlet: Outlet) -> None:
+        """A token that is refused stops its workspace and no other."""
+        outlet.refused = error.reason
+        log.error("Slack refuses our token", team_id=post.slack_team_id, reason=error.reason, next_step=error.next_step)
+        if error.reason in GONE:
+            await in_database(workspaces.lost, post.slack_team_id, error.sentence)
+
+    async def _deliver(self, post: LeasedPost, outlet: Outlet) -> None:
+        found = await self._found(post, outlet)
         if found is not None:
             log.info("unknown outcome looked up", post_id=post.post_id, was_posted=True)
             await in_database(relaying.record_posted, post, found)
@@ -174,7 +191,7 @@ class Relay:
             await self._park(post, Refusal("keeps_failing", "Slack fails at it again and again, and takes others."))
             log.error("Slack fails at a post", post_id=post.post_id, kind=post.kind)
             return
-        if not await self._has_turn(post):
+        if not await self._has_turn(post, outlet.pacing):
             return
         asked_at = time.monotonic()
         if not await in_database(relaying.begin, post, self._longest(post)):
@@ -182,8 +199,9 @@ class Relay:
         if time.monotonic() - asked_at > self._margin.total_seconds():
             log.warning("this process stood still, a post is left to the look-up", post_id=post.post_id)
             return
-        made = await self._made(post)
-        self._took_at[_budget_of(post)] = asyncio.get_running_loop().time()
+        made = await self._made(post, outlet.poster)
+        outlet.refused = ""
+        self._took_at[post.slack_team_id, _budget_of(post)] = asyncio.get_running_loop().time()
         if post.kind == "react":
             await in_database(relaying.record_shown, post, str(made))
         else:
@@ -191,15 +209,15 @@ class Relay:
 
     def _takes_others(self, post: LeasedPost) -> bool:
         """Whether Slack lately took what is like this post: then its failure is no outage."""
-        took_at = self._took_at.get(_budget_of(post))
+        took_at = self._took_at.get((post.slack_team_id, _budget_of(post)))
         now = asyncio.get_running_loop().time()
         return took_at is not None and now - took_at < _TOOK_OTHERS_WITHIN.total_seconds()
 
-    async def _made(self, post: LeasedPost) -> str | None:
+    async def _made(self, post: LeasedPost, poster: Poster) -> str | None:
         """Its ts where Slack gives one, or the receipt that is shown now."""
         try:
             async with asyncio.timeout(self._longest(post).total_seconds()):
-                return await (self._poster.show_receipt(post) if post.kind == "react" else self._poster.make(post))
+                return await (poster.show_receipt(post) if post.kind == "react" else poster.make(post))
         except TimeoutError as error:
             raise SlackUncertain(post.kind, "It took longer than its lease allows.") from error
 
@@ -208,22 +226,25 @@ class Relay:
         if "file" in post.payload:
             return _UPLOAD + 2 * self._call
         # A direct conversation is opened first; a receipt takes another's place; blocks may have to be left out.
+        # A thread is read before what stands in it is deleted.
         calls = 1 + (post.kind in {"direct", "react"}) + bool(post.payload.get("blocks"))
+        calls += 2 * bool(post.payload.get("thread"))
         return calls * self._call
 
-    async def _found(self, post: LeasedPost) -> str | None:
+    async def _found(self, post: LeasedPost, outlet: Outlet) -> str | None:
         if not needs_look_up(post):
             return None
         now = datetime.now(UTC)
-        if wait := self._pacing.delay_until("", now, Budget.LOOKUP):
+        if wait := outlet.pacing.delay_until("", now, Budget.LOOKUP):
             raise _CannotLookUp("Slack's limit", wait)
-        self._pacing.spend("", now, Budget.LOOKUP)
+        outlet.pacing.spend("", now, Budget.LOOKUP)
         try:
-            return await self._poster.look_up(post)
+            return await outlet.poster.look_up(post)
         except SlackTokenRefused as error:
+            await self._note_refusal(post, error, outlet)
             raise _CannotLookUp(error.sentence) from error
         except SlackRateLimited as error:
-            self._pacing.limited("", now + error.retry_after, now, Budget.LOOKUP)
+            outlet.pacing.limited("", now + error.retry_after, now, Budget.LOOKUP)
             raise _CannotLookUp(error.sentence, max(error.retry_after, _LOOK_AGAIN_AFTER)) from error
         except SlackRefused as error:
             if error.reason in _IS_NOT_THERE:
@@ -232,17 +253,17 @@ class Relay:
         except SlackError as error:
             raise _CannotLookUp(error.sentence) from error
 
-    async def _has_turn(self, post: LeasedPost) -> bool:
+    async def _has_turn(self, post: LeasedPost, pacing: Pacing) -> bool:
         """Take a turn within Slack's limits; without one the lease is given back until there is one."""
         now, budgets = datetime.now(UTC), [_budget_of(post)]
         # Each receipt that is or may be shown is taken away to make room for the present one.
         budgets += [Budget.REACTION_REMOVAL] * len(outdated_receipts(post))
-        delay = max(self._pacing.delay_until(post.slack_channel_id, now, budget) for budget in budgets)
+        delay = max(pacing.delay_until(post.slack_channel_id, now, budget) for budget in budgets)
         if delay:
             await self._delay(post, delay, "Slack's limit")
             return False
         for budget in budgets:
-            self._pacing.spend(post.slack_channel_id, now, budget)
+            pacing.spend(post.slack_channel_id, now, budget)
         return True
 
     async def _delay(self, post: LeasedPost, pause: timedelta, reason: str) -> None:

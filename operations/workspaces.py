@@ -79,6 +79,12 @@ def active() -> list[Connected]:
     return [connected for workspace in found if (connected := _opened(workspace)) is not None]
 
 
+def team_ids() -> list[str]:
+    """All that were ever connected: nothing of theirs goes out under the token of the settings."""
+    with transaction():
+        return [one.slack_team_id for one in SlackWorkspace.select(SlackWorkspace.slack_team_id)]
+
+
 def connect(place: Place, tokens: Tokens, *, workspace_id: UUID, actor: str) -> int:
     """Serve a workspace from now on, or with other tokens than before; returns how many posts waited for it.
 

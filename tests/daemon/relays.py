@@ -10,6 +10,7 @@ from datetime import timedelta
 from daemon.loops import repeat
 from daemon.posts import Poster
 from daemon.relay import Relay
+from daemon.workspaces import Outlet, Outlets
 from database import in_database, tenant_transaction, transaction
 from database.notifications import Wakeup
 from models import Conversation, Tenant, WahaSession, uuid7
@@ -33,9 +34,9 @@ async def a_relay_with(
     stopping, wakeup = asyncio.Event(), Wakeup()
     operators = (f"{slack.team_id}/{slack.person('olga').id}",)
     async with SlackClient(slack.bot_token, slack.api_url, timeout=timedelta(seconds=call_seconds)) as client:
-        poster = Poster(client, RING, "/wa")
+        outlets = Outlets(Outlet(Poster(client, RING, "/wa"), pacing))
         relays = [
-            Relay(poster, pacing, delivery, wakeup, operators=operators, of_receipts=of_receipts)
+            Relay(outlets, delivery, wakeup, operators=operators, of_receipts=of_receipts)
             for of_receipts in (False, True)
         ]
         working = [
