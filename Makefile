@@ -14,7 +14,7 @@ MINUTES ?= 30
 PACE ?= off
 SABOTAGE ?=
 
-.PHONY: help setup sandbox tour chaos sabotage run test crashes check format migrate rollback rotate-keys manifest sizes lock
+.PHONY: help setup sandbox tour chaos sabotage run test browser crashes check format migrate rollback rotate-keys manifest sizes lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,10 @@ run: setup ## Run the bot and the daemon under supervisord, with your Slack and 
 test: setup ## Run the tests
 	@$(PYTHON) -m pytest $(ARGS)
 
+browser: setup ## Try the page for passwords in a real Chromium
+	@.ci/venv requirements-browser.txt
+	@BROWSER=required $(PYTHON) -m pytest tests/browser $(ARGS)
+
 crashes: setup ## Kill the bot and the daemon at every step of every journey; ARGS=words: where these occur
 	@CRASHES="$(or $(ARGS),all)" $(PYTHON) -m pytest tests/crashing -q -s
 
@@ -67,10 +71,11 @@ rollback: setup ## Take back the newest migration
 rotate-keys: setup ## Encrypt every secret in the database under the first key, while everything runs
 	@$(PYTHON) -m operations rotate-keys
 
-manifest: setup ## Write manifest.yaml, from which the Slack app is made, and docs/commands.md
+manifest: setup ## Write manifest.yaml, from which the Slack app is made, docs/commands.md and docs/permissions.md
 	@$(PYTHON) -m bot manifest > manifest.yaml.new && mv manifest.yaml.new manifest.yaml
 	@$(PYTHON) -m bot commands > docs/commands.md.new && mv docs/commands.md.new docs/commands.md
-	@echo "manifest.yaml and docs/commands.md are written. The Slack app:"
+	@$(PYTHON) -m bot permissions > docs/permissions.md.new && mv docs/permissions.md.new docs/permissions.md
+	@echo "manifest.yaml, docs/commands.md and docs/permissions.md are written. The Slack app:"
 	@echo "https://api.slack.com/apps > Create New App > From a manifest"
 
 sizes: setup ## Show how long functions, files and tests are
@@ -80,3 +85,4 @@ lock: ## Resolve the dependencies again (needs uv); ARGS=--upgrade takes the new
 	@command -v uv >/dev/null || { echo "make lock needs uv: python3 -m pip install uv" >&2; exit 1; }
 	$(COMPILE) $(ARGS) --output-file requirements.txt
 	$(COMPILE) $(ARGS) --extra dev --output-file requirements-dev.txt
+	$(COMPILE) $(ARGS) --extra dev --extra browser --constraint requirements-dev.txt --output-file requirements-browser.txt

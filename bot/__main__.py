@@ -1,4 +1,4 @@
-"""`python -m bot` runs the bot; `python -m bot manifest` and `… commands` print what is made of its table."""
+"""`python -m bot` runs the bot; `… manifest`, `… commands` and `… permissions` print what is made of its tables."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 import click
 
 import settings
+from bot.actions import page
 from bot.commands import COMMANDS
 from bot.commands.reference import reference
 from bot.http_mode import PATH
@@ -38,6 +39,12 @@ def manifest() -> None:
     loaded = settings.load_or_exit(_check_manifest)
     url = loaded.security.public_url.rstrip("/") + PATH if loaded.slack.mode == "http" else ""
     click.echo(manifest_text(loaded.slack.command, request_url=url), nl=False)
+
+
+@main.command(help="Print who may do what as a page of Markdown.")
+def permissions() -> None:
+    """From the table that the checks read."""
+    click.echo(page(settings.load_or_exit().slack.command), nl=False)
 
 
 @main.command(help="Print the commands as a page of Markdown.")

@@ -143,6 +143,31 @@ def all_tenants() -> list[TenantLine]:
     return rows(TenantLine, "SELECT * FROM list_tenants()")
 
 
+def require_somewhere(person: Person, permission: Permission, *, operators: Collection[str]) -> None:
+    """Refuse whoever may not do this in any tenant, for what names none.
+
+    Raises:
+        NoRole: the person is nobody here.
+        NotAllowed: they are kept out wherever they could, or their role includes it nowhere.
+    """
+    is_operator, mine = person.key in operators, memberships(person)
+    if may(permission, None, is_operator=is_operator) or any(
+        may(permission, one.role_held, is_operator=False) for one in mine
+    ):
+        return
+    if not mine:
+        raise _no_role(person)
+    reasons = [one.closed_because for one in mine if one.closed_because]
+    raise NotAllowed(reasons[0] if reasons else f"That needs {who_may(permission)}; you are {mine[0].role}.")
+
+
+def _no_role(person: Person) -> NoRole:
+    return NoRole(
+        "You have no role in any tenant here, so this was not done. Ask an administrator of your tenant to run "
+        f"`user add <@{person.user_id}> AGENT`."
+    )
+
+
 def stand(
     person: Person,
     *,
@@ -164,10 +189,7 @@ def stand(
     is_operator = person.key in operators
     mine = memberships(person)
     if not mine and not is_operator:
-        raise NoRole(
-            "You have no role in any tenant here, so this was not done. Ask an administrator of your tenant to run "
-            f"`user add <@{person.user_id}> AGENT`."
-        )
+        raise _no_role(person)
     choices: Sequence[Membership | TenantLine] = all_tenants() if is_operator else mine
     if tenant_id is not None:
         chosen = _with_id(choices, tenant_id)

@@ -8,7 +8,7 @@ from database import transaction
 from operations import slack_inbox
 from operations.errors import Conflict, NotAllowed
 from operations.slack_inbox import CANCELLED, DONE, Answer
-from operations.standing import Person, Standing, stand
+from operations.standing import Person, Standing, require_somewhere, stand
 
 _SETTLED = {
     DONE: "This was done already.",
@@ -60,6 +60,7 @@ def _standing(command: Command, asked: Asked, installation: Installation) -> Sta
     if command.is_for_operators:
         _require_operator(command, asked.person, installation.operators)
     if not command.is_for_a_tenant:
+        require_somewhere(asked.person, command.permission, operators=installation.operators)
         return None
     standing = stand(
         asked.person,

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from bot.actions import page
 from bot.commands import COMMANDS
 from bot.commands.reference import reference
 from bot.http_mode import PATH
@@ -18,6 +19,7 @@ from bot.manifest import manifest, manifest_text, usage_hint
 
 MANIFEST = Path(__file__).parents[2] / "manifest.yaml"
 COMMANDS_PAGE = MANIFEST.parent / "docs" / "commands.md"
+PERMISSIONS_PAGE = MANIFEST.parent / "docs" / "permissions.md"
 
 # Slack's schema knows no names of scopes and events: a typo would pass it.
 SCOPES = {
@@ -142,6 +144,10 @@ def test_the_hint_names_every_noun() -> None:
 
 def test_the_page_of_commands_is_what_the_code_makes() -> None:
     assert COMMANDS_PAGE.read_text(encoding="utf-8") == reference(COMMANDS, "/wa")
+
+
+def test_the_page_of_permissions_is_what_the_code_makes() -> None:
+    assert PERMISSIONS_PAGE.read_text(encoding="utf-8") == page("/wa")
 
 
 def test_the_reference_shows_every_command_as_it_is_typed() -> None:

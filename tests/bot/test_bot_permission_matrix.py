@@ -1,0 +1,250 @@
+"""Everything that can be asked for is asked for by everybody: who is let in is what the table says, and nothing else.
+
+Each cell goes through the real Bolt over the simulated Slack and a real PostgreSQL. A refusal changes no row.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from bot.actions import ACTIONS, NOBODY, OPERATOR, REPLY, Action, page
+from bot.buttons import BY_ACTION
+from bot.buttons.button import of_messages
+from bot.commands import COMMANDS
+from database import connection, in_database
+from models import Conversation, MessageStatus, UserRole
+from operations.permissions import FOR_ANYBODY, Permission
+from operations.standing import Person
+from sandbox.slack import SandboxSlack, payloads, typed_text
+from sandbox.slack.answers import settled
+from sandbox.slack.delivery import Ack, Envelope
+from sandbox.slack.interactions import Interaction
+from sandbox.slack.messages import Message
+from sandbox.slack.refusal import Json
+from tests.conftest import MigratedDatabase, Server
+from tests.operations.builders import CUSTOMER, TEAM, World, hear, slack_reply
+
+DEADLINE_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class Somebody:
+    """One kind of person; `column` is whom the table counts them as, `role` what stands in their row, if any."""
+
+    name: str
+    column: str
+    role: UserRole | None = None
+    is_active: bool = True
+    outside: str = ""
+
+
+# Those who are kept out have the highest role in their row: nothing but what keeps them out refuses them.
+EVERYBODY = {
+    **{role.value: Somebody(role.value.lower(), role.value, role) for role in UserRole},
+    "operator": Somebody("olga", OPERATOR),
+    "deactivated": Somebody("dora", NOBODY, UserRole.TENANT_ADMIN, is_active=False),
+    "guest": Somebody("gina", NOBODY, UserRole.TENANT_ADMIN, outside="guest"),
+    "Slack Connect stranger": Somebody("eve", NOBODY, UserRole.TENANT_ADMIN, outside="stranger"),
+    "unmapped": Somebody("uwe", NOBODY),
+}
+
+_ROLE_REFUSED = (
+    r"That needs |`/wa [^`]+` is for operators of this installation|"
+    r"You have no role in any tenant here, so this was not done"
+)
+_KEPT_OUT = (
+    r"You have no role in any tenant here, and none|Your account in \*Acme\* is deactivated|You are a guest in this|"
+    r"You belong to another company's|Nothing was changed\. This message is not there any more, or you have no role"
+)
+REFUSED = re.compile(f"{_ROLE_REFUSED}|{_KEPT_OUT}")
+# Whoever is kept out may still ask who they are, and is told why they are nobody: that is the answer, no refusal.
+REFUSED_ABOUT_ONESELF = re.compile(_ROLE_REFUSED)
+
+# What an answer changes although it is refused: that it was asked, and what Slack said of who asks.
+_KEPT_OF_EVERY_CALL = frozenset({"migratehistory", "slack_events", "slack_people", "keys_in_use"})
+
+
+@dataclass
+class Stage:
+    """Acme with everybody in it, and the way in for each of them."""
+
+    slack: SandboxSlack
+    world: World
+    postgres: Server
+    values: dict[str, str]
+
+    async def __call__(self, work: Any) -> Any:
+        def inside() -> Any:
+            with connection():
+                return work()
+
+        return await in_database(inside)
+
+    def arrange(self) -> None:
+        """From nothing, so that what one cell did is nothing to the next."""
+        self._delete_rows()
+        tenant = self.world.tenant()
+        for somebody in EVERYBODY.values():
+            if somebody.role is not None:
+                # A stranger's row names them in our workspace: the most that a mistake could have made.
+                person = Person(self.slack.team_id, self.slack.person(somebody.name).id)
+                self.world.user(tenant, person, somebody.role, is_active=somebody.is_active)
+        conversation = self.world.conversation(self.world.session(tenant))
+        support = self.slack.channel("support").id
+        self.world.sql(
+            "UPDATE conversations SET slack_team_id = %s, slack_channel_id = %s", self.slack.team_id, support
+        )
+        failed = {"status": MessageStatus.FAILED, "error_message": "No such chat.", "slack_channel_id": support}
+        self.values["message"] = str(self.world.message(conversation, **failed).id)
+
+    def fingerprint(self) -> list[tuple[Any, ...]]:
+        """Every row of every table, but for what is kept of every call."""
+        hashed = "md5(coalesce(string_agg(md5(t::text), '' ORDER BY md5(t::text)), ''))"
+        return self.world.sql(
+            " UNION ALL ".join(f"SELECT '{name}', {hashed} FROM {name} t" for name in self._tables())  # noqa: S608
+        )
+
+    async def ask(self, somebody: Somebody, action: Action) -> str:
+        """What the person is told, or the title of the form that opened."""
+        person = self.slack.person(somebody.name)
+        channel = self.slack.channel("support")
+        if action.name.startswith("button "):
+            bot_user = self.slack.state.workspace.installation.bot_user
+            shown = Message(channel=channel.id, ts="1700000000.000001", user=bot_user, text="")
+            asked = self.slack.state.interactions.start("click", person, channel, shown)
+            envelope = self._click(asked, shown, action.name.removeprefix("button "))
+        else:
+            asked = self.slack.state.interactions.start("command", person, channel)
+            escaped = typed_text.escaped(_typed(action, somebody), self.slack.state.workspace)
+            envelope = Envelope("slash_commands", payloads.slash_command(self.slack.state, asked, "/wa", escaped))
+        assert isinstance(await self.slack.state.app.send(envelope), Ack)
+        return await self._told(asked)
+
+    async def _told(self, asked: Interaction) -> str:
+        answer = await settled(
+            self.slack.state,
+            asked,
+            seconds=DEADLINE_SECONDS,
+            quiet=0,
+            until=lambda answer: bool(answer.messages or answer.view),
+        )
+        self.slack.state.interactions.finish(asked)
+        return answer.text
+
+    def _click(self, asked: Interaction, shown: Message, action_id: str) -> Envelope:
+        is_about_messages = BY_ACTION[action_id].stand is of_messages
+        action: Json = {
+            "type": "button",
+            "action_id": action_id,
+            "block_id": "b",
+            "value": self.values["message"] if is_about_messages else str(uuid4()),
+        }
+        return Envelope("interactive", payloads.click_on_message(self.slack.state, asked, shown, action))
+
+    def _tables(self) -> list[str]:
+        names = self.world.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+        return [name for (name,) in names if name not in _KEPT_OF_EVERY_CALL]
+
+    def _delete_rows(self) -> None:
+        deletes = "".join(f"DELETE FROM {name};" for name in self._tables())  # noqa: S608
+        name = self.world.value("SELECT current_database()")
+        self.postgres.run(f"SET session_replication_role = replica; {deletes}", name)
+
+
+def _typed(action: Action, somebody: Somebody) -> str:
+    """The command's own example, about Acme where an operator has to say so, and about nobody of the others."""
+    command = next(command for command in COMMANDS if command.name == action.name)
+    rest = command.example.removeprefix(command.name)
+    tenant = " --tenant Acme" if somebody.column == OPERATOR and command.is_for_a_tenant else ""
+    return f"{command.name}{tenant}{rest}".replace("@ana", "@ben")
+
+
+@pytest.fixture
+async def stage(slack: SandboxSlack, bot: object, postgres: Server, migrated_database: MigratedDatabase) -> Stage:
+    for somebody in EVERYBODY.values():
+        if somebody.name not in {person.name for person in slack.state.workspace.people.values()}:
+            slack.state.workspace.add_person(somebody.name)
+    return Stage(slack, World(migrated_database), postgres, {})
+
+
+@pytest.fixture(scope="module")
+def cells() -> Iterator[list[str]]:
+    """One entry a cell that was observed; how many there were is shown at the end."""
+    observed: list[str] = []
+    yield observed
+    count = f"{len(observed)} cells of the permission matrix observed"
+    print(f"\n{count}: {len(ACTIONS)} actions, {len(EVERYBODY)} kinds of people")  # noqa: T201 - asked for by -s
+
+
+def expected(somebody: Somebody, action: Action) -> bool:
+    return action.is_open_to(somebody.column)
+
+
+@pytest.mark.database_role("switchboard_bot")
+@pytest.mark.parametrize("kind", EVERYBODY)
+async def test_everybody_may_do_what_the_table_says_and_nothing_else(stage: Stage, cells: list[str], kind: str) -> None:
+    somebody, observed, clean = EVERYBODY[kind], {}, None
+    for action in (action for action in ACTIONS if action is not REPLY):
+        if clean is None:
+            await stage(stage.arrange)
+            clean = await stage(stage.fingerprint)
+        told = await stage.ask(somebody, action)
+        assert "went wrong on our side" not in told, f"{action.name}: {told}"
+        refusal = REFUSED_ABOUT_ONESELF if action.permission in FOR_ANYBODY else REFUSED
+        observed[action.name] = not refusal.match(told)
+        is_unchanged = await stage(stage.fingerprint) == clean
+        assert is_unchanged or observed[action.name], f"{action.name} was refused and changed something: {told}"
+        clean = clean if is_unchanged else None
+
+    assert observed == {action.name: expected(somebody, action) for action in ACTIONS if action is not REPLY}
+    cells.extend(observed)
+
+
+@pytest.mark.parametrize("kind", EVERYBODY)
+def test_a_reply_of_everybody_is_sent_as_the_table_says(
+    migrated_database: MigratedDatabase, cells: list[str], kind: str
+) -> None:
+    somebody = EVERYBODY[kind]
+    person = Person(TEAM, f"U{somebody.name.upper()}")
+    with connection():
+        world = World(migrated_database)
+        tenant = world.tenant()
+        if somebody.role is not None:
+            world.user(tenant, person, somebody.role, is_active=somebody.is_active)
+        if somebody.outside:
+            world.sql(
+                "INSERT INTO slack_people (id, slack_team_id, slack_user_id, outside) VALUES (%s, %s, %s, %s)",
+                uuid4(),
+                TEAM,
+                person.user_id,
+                somebody.outside,
+            )
+        conversation: Conversation = world.conversation(world.session(tenant), CUSTOMER)
+        hear(slack_reply(conversation, "It leaves today.", person=person))
+        sent = world.value("SELECT count(*) FROM messages WHERE direction = 'outbound'")
+        told = world.privately(person)
+
+    assert bool(sent) is expected(somebody, REPLY)
+    assert bool(told) is not bool(sent)
+    assert all(one.startswith("Not sent to the customer: ") for one in told)
+    cells.append(kind)
+
+
+def test_every_action_has_a_permission_and_somebody_who_has_it() -> None:
+    columns = {somebody.column for somebody in EVERYBODY.values()}
+
+    for action in ACTIONS:
+        assert isinstance(action.permission, Permission)
+        assert any(action.is_open_to(column) for column in columns), action.name
+
+
+def test_the_page_of_permissions_names_every_action_once() -> None:
+    rows = [line.split("|")[1].strip() for line in page("/wa").splitlines() if line.startswith("| ")]
+
+    assert rows[1:] == [action.name for action in ACTIONS]
