@@ -24,7 +24,7 @@ body { margin: 0; min-height: 100vh; display: flex; align-items: center; justify
 main { width: 100%; max-width: 26rem; padding: clamp(1.25rem, 6vw, 2.25rem); background: var(--card);
   border-radius: .75rem; box-shadow: 0 1px 3px rgb(0 0 0 / .18); overflow-wrap: anywhere; }
 .brand { margin: 0 0 1.25rem; color: var(--soft); font-size: .875rem; font-weight: 600; }
-h1 { margin: 0 0 .5rem; font-size: 1.5rem; line-height: 1.25; }
+h1 { margin: 0 0 .75rem; font-size: 1.5rem; line-height: 1.25; }
 p { margin: 0 0 1rem; }
 main > :last-child, form > :last-child { margin-bottom: 0; }
 .good { color: var(--good); }
@@ -38,7 +38,8 @@ input[aria-invalid] { border-color: var(--bad); }
 button { width: 100%; margin-top: 1.5rem; padding: .75rem; border: 0; border-radius: .375rem; background: var(--go);
   color: var(--on-go); font: inherit; font-weight: 600; cursor: pointer; }
 input:focus-visible, button:focus-visible { outline: 3px solid var(--go); outline-offset: 2px; }
-code { padding: .1em .35em; border: 1px solid var(--line); border-radius: .25rem; font-size: .9em; }
+code { padding: .1em .35em; border: 1px solid var(--line); border-radius: .25rem; font-size: .9em;
+  white-space: nowrap; }
 """
 
 STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -60,7 +61,7 @@ def form(link: Link, proof: str, problem: Problem | None = None) -> str:
     inputs = "".join(_input(one, problem, has_focus=one.name == begin) for one in fields)
     body = (
         f"<h1>{title}</h1>{_problem(problem)}<p>{_lead(link)}</p>"
-        f'<form method="post"><input type="hidden" name="{PROOF}" value="{escape(proof)}">{inputs}'
+        f'<form method="post"><input type="hidden" name="{PROOF}" value="{escape(proof)}">{_account(link)}{inputs}'
         f'<button type="submit">{"Set password and log in" if link.sets_password else "Log in"}</button></form>'
     )
     return _page(f"Error: {title}" if problem else title, body)
@@ -109,12 +110,19 @@ def _lead(link: Link) -> str:
     tenant = strong(link.tenant_name)
     if not link.sets_password:
         return f"{hello}It lets you work for {tenant} in Slack."
-    ends = " Wherever else you are logged in, that ends." if link.asks_for_present_password else ""
-    return f"{hello}{tenant} asks for it besides Slack's sign-in. You are logged in at once.{ends}"
+    ends = " and ends your earlier logins" if link.asks_for_present_password else ""
+    return f"{hello}{tenant} asks for a password besides Slack's sign-in. Setting it logs you in{ends}."
 
 
 def _problem(problem: Problem | None) -> str:
     return f'<p class="error" id="error" role="alert">{escape(problem.sentence)}</p>' if problem else ""
+
+
+def _account(link: Link) -> str:
+    """For managers of passwords, which keep one under a name; nobody sees it and nothing reads it."""
+    return (
+        f'<input type="text" name="account" value="{escape(link.tenant_name)}" autocomplete="username" readonly hidden>'
+    )
 
 
 def _input(field: _Field, problem: Problem | None, *, has_focus: bool) -> str:

@@ -122,7 +122,7 @@ async def test_the_page_says_for_whom_and_what_it_is_and_keeps_its_secrets(
         headers, [cookie] = response.headers, response.headers.getall("Set-Cookie")
 
     assert response.status == 200
-    assert "Hello Ana. <strong>Acme</strong> asks for it besides Slack's sign-in." in text
+    assert "Hello Ana. <strong>Acme</strong> asks for a password besides Slack's sign-in." in text
     assert "@example.org" not in text
     assert text.count('autocomplete="new-password"') == 2
     assert "<script" not in text

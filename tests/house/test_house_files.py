@@ -14,7 +14,7 @@ from settings.keys import PREFIX, is_setting, key_of, type_at
 
 ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-LOCKS = [ROOT / "requirements.txt", ROOT / "requirements-dev.txt"]
+LOCKS = [ROOT / name for name in ("requirements.txt", "requirements-dev.txt", "requirements-browser.txt")]
 # A person's or a machine's own directories, which nobody else has.
 OWN_DIRECTORY = re.compile(r"(?<![\w.])/(?:home|Users)/\w+/|[A-Z]:\\\\Users\\\\")
 
@@ -56,9 +56,9 @@ def test_a_lock_pins_by_hash_and_holds_no_address(lock: Path) -> None:
 
 
 def test_what_is_run_is_what_was_tested() -> None:
-    run, tested = (pins_of(lock) for lock in LOCKS)
+    run, tested, in_a_browser = (pins_of(lock) for lock in LOCKS)
 
-    assert run.items() <= tested.items()
+    assert run.items() <= tested.items() <= in_a_browser.items()
 
 
 def test_no_file_names_a_directory_of_one_machine() -> None:
