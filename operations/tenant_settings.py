@@ -1,4 +1,7 @@
-"""What a tenant decides about itself. Stored is only what differs from the defaults, so that these may change."""
+"""What a tenant decides about itself. Stored is only what differs from the defaults, so that these may change.
+
+Sentences name a setting in bold: `login` in backticks would be the command.
+"""
 
 from __future__ import annotations
 
@@ -115,7 +118,7 @@ def _with(before: TenantSettings, key: str, typed: str) -> TenantSettings:
     try:
         return TenantSettings.model_validate(values)
     except ValidationError as error:
-        raise BadInput(" ".join([*explain(error, {key: f"`{key}`"}), f"It is {_MEANS[key]}."])) from error
+        raise BadInput(" ".join([*explain(error, {key: f"*{key}*"}), f"It is {_MEANS[key]}."])) from error
 
 
 def _value(key: str, typed: str) -> object:
@@ -130,8 +133,8 @@ def _key(typed: str) -> str:
     if key in TenantSettings.model_fields:
         return key
     near = difflib.get_close_matches(key, list(TenantSettings.model_fields), n=1)
-    meant = f" Did you mean `{near[0]}`?" if near else ""
-    known = ", ".join(f"`{name}`" for name in TenantSettings.model_fields)
+    meant = f" Did you mean *{near[0]}*?" if near else ""
+    known = ", ".join(f"*{name}*" for name in TenantSettings.model_fields)
     raise BadInput(f"There is no setting `{escape(typed)}`.{meant} There are {known}.")
 
 

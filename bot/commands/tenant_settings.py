@@ -27,15 +27,15 @@ def settings(turn: Turn) -> Answer:
 
 def _line(one: Setting) -> str:
     default = "the default" if one.is_default else f"default `{one.default}`"
-    return f"• `{one.key}` is `{foreign(one.value)}` ({default}): {one.means}"
+    return f"• *{one.key}* is `{foreign(one.value)}` ({default}): {one.means}"
 
 
 def _sentence(changed: Changed) -> str:
     before, after = changed.before, changed.after
     if before == after:
-        return f"`{after.key}` was `{foreign(after.value)}` already; nothing was changed."
+        return f"*{after.key}* was `{foreign(after.value)}` already; nothing was changed."
     default = ", the default" if after.is_default else ""
-    return f"`{after.key}` is `{foreign(after.value)}` now{default}; it was `{foreign(before.value)}`."
+    return f"*{after.key}* is `{foreign(after.value)}` now{default}; it was `{foreign(before.value)}`."
 
 
 def _to_do(turn: Turn, changed: Changed) -> str:

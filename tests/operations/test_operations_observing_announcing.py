@@ -127,30 +127,38 @@ def test_a_poll_writes_the_status_and_whose_account_it_is(world: World, session:
     world.sql("UPDATE waha_sessions SET deleted_at = now() WHERE id = %s", gone.id)
     seen = [
         Seen(session.tenant_id, session.id, "FAILED", NOW, me_chat_id="4930000000@c.us", me_name="Acme"),
-        Seen(gone.tenant_id, gone.id, "FAILED", NOW),
+        Seen(gone.tenant_id, gone.id, "STOPPED", NOW),
     ]
 
     written = (record_poll(seen), record_poll(seen))
 
-    assert written == (1, 0)
+    assert written == (2, 0)
     assert world.sql("SELECT status, metadata->>'me_id' FROM waha_sessions WHERE id = %s", session.id) == [
         ("failed", "4930000000@c.us")
     ]
+    assert world.value("SELECT status FROM waha_sessions WHERE id = %s", gone.id) == "stopped"
 
 
-def test_the_sessions_of_a_server_are_those_that_live(world: World, tenant: Tenant, session: WahaSession) -> None:
+def test_the_sessions_of_a_server_are_those_that_live_and_deleted_ones_that_have_yet_to_stop(
+    world: World, tenant: Tenant, session: WahaSession
+) -> None:
     world.session(tenant, "elsewhere", server="other")
     for name, gone in (("old", "waha_sessions"), ("theirs", "tenants")):
         of = tenant if gone == "waha_sessions" else world.tenant("Globex")
-        other = world.session(of, name)
+        row = world.session(of, name)
         world.sql(
             f"UPDATE {gone} SET deleted_at = now() WHERE id = %s",  # noqa: S608 - names of ours
-            other.id if gone == "waha_sessions" else of.id,
+            row.id if gone == "waha_sessions" else of.id,
         )
 
-    [wanted] = observing.sessions_of("main")
+    wanted, *dead = sorted(observing.sessions_of("main"), key=lambda one: one.is_deleted)
 
     assert (wanted.name, wanted.status, wanted.is_control_due) == ("sales", "working", True)
+    assert (wanted.desired_state, wanted.is_deleted) == ("running", False)
+    assert {(other.name, other.desired_state, other.is_deleted) for other in dead} == {
+        ("old", "stopped", True),
+        ("theirs", "stopped", True),
+    }
 
 
 def test_one_daemon_looks_after_a_server(world: World) -> None:
@@ -318,6 +326,17 @@ def test_a_server_that_is_away_is_said_once_to_each_tenant_on_it_and_so_is_its_r
     away, back = world.texts(ALERTS)
     assert "`main` is away: Connection refused." in away
     assert "is back" in back
+
+
+def test_a_deleted_tenant_is_told_nothing_of_its_server(world: World, tenant: Tenant, session: WahaSession) -> None:
+    world.route(tenant, ALERTS, RoutePurpose.ALERTS)
+    world.sql("INSERT INTO waha_servers (id, name) VALUES (gen_random_uuid(), 'main')")
+    world.sql("UPDATE tenants SET deleted_at = now()")
+
+    assert server_is(ServerState.DOWN, sentence="Connection refused.")
+
+    assert world.texts(ALERTS) == []
+    assert len(world.texts(OPERATOR.user_id)) == 1
 
 
 def test_a_key_that_is_refused_is_told_to_operators_where_no_tenant_has_a_channel_for_it(

@@ -72,13 +72,13 @@ def test_the_audit_says_what_it_was_and_what_it_is(world: World, tenant: Tenant)
 @pytest.mark.parametrize(
     ("key", "typed", "sentence"),
     [
-        ("logn", "slack", "There is no setting `logn`. Did you mean `login`?"),
-        ("colour", "red", "There is no setting `colour`. There are `login`"),
-        ("login", "sms", "`login` must be one of 'slack' or 'password'. It is what proves who somebody is"),
-        ("login_hours", "soon", "`login_hours` must be a whole number."),
-        ("login_hours", "0", "`login_hours` must be at least 1."),
-        ("login_hours", "721", "`login_hours` must be at most 720."),
-        ("keep_messages_days", "1", "`keep_messages_days` must be at least 7."),
+        ("logn", "slack", "There is no setting `logn`. Did you mean *login*?"),
+        ("colour", "red", "There is no setting `colour`. There are *login*"),
+        ("login", "sms", "*login* must be one of 'slack' or 'password'. It is what proves who somebody is"),
+        ("login_hours", "soon", "*login_hours* must be a whole number."),
+        ("login_hours", "0", "*login_hours* must be at least 1."),
+        ("login_hours", "721", "*login_hours* must be at most 720."),
+        ("keep_messages_days", "1", "*keep_messages_days* must be at least 7."),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_sentence(
