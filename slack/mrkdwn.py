@@ -43,7 +43,7 @@ def foreign(text: str) -> str:
     Every text that did not come from Slack or from us goes through here: WhatsApp texts, names, file names, errors.
     A code fence is weakened to quotes, since it could end or open one of ours.
     """
-    return escape(_FENCE.sub(lambda fence: "'" * len(fence[0]), _visible(text)))
+    return escape(_FENCE.sub(lambda fence: "'" * len(fence[0]), visible(text)))
 
 
 def label(text: str) -> str:
@@ -74,7 +74,8 @@ def to_whatsapp(mrkdwn: str, names: Mapping[str, str] | None = None) -> str:
     )
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
+    """`text` without what nobody sees: controls, marks that turn the direction, joiners where nothing is joined."""
     text = _INVISIBLE.sub("", _LINE_ENDS.sub("\n", _HALF.sub("\ufffd", text)))
     return _LOOSE_JOINER.sub("", _TAGS.sub(r"\1", text))
 

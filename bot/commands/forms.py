@@ -15,7 +15,7 @@ from models.requests import explain
 from operations.standing import Person
 from slack.blocks import Block, plain, section
 from slack.command_text import ChannelMention, UserMention, Word
-from slack.mrkdwn import escape
+from slack.mrkdwn import escape, visible
 
 FORM = "command "
 """How the callback id of a command's form begins; its name follows."""
@@ -212,7 +212,7 @@ def _word(one: Field, value: str) -> Word:
         return UserMention(f"@{value}", value)
     if one.is_channel:
         return ChannelMention(f"#{value}", value)
-    return Word(value.strip())
+    return Word(visible(value).strip())
 
 
 def _uuid(value: str) -> UUID | None:

@@ -12,7 +12,7 @@ from bot.commands.command import TENANT, Asked, Command
 from bot.commands.typed_secrets import refuse_secrets
 from operations.errors import BadInput
 from slack.command_text import Arguments, CommandText, CommandTextError, ValueMissing, Word
-from slack.mrkdwn import escape
+from slack.mrkdwn import escape, foreign, visible
 
 # Phones and Macs turn `--` into a dash.
 _OPTION = re.compile(r"(?:--|[\u2014\u2013])([A-Za-z][A-Za-z-]*)(?:=(.*))?")
@@ -34,18 +34,26 @@ def parse(typed: str, asked: Asked, table: Table) -> tuple[Command, Asked]:
     try:
         command = _command(text, table)
     except CommandTextError as error:
-        raise BadInput(f"{escape(str(error))} `help` shows what there is.") from error
+        raise BadInput(f"{foreign(str(error))} `help` shows what there is.") from error
     try:
         arguments, free = _arguments(command, text)
     except ValueMissing as error:
         raise command.misused(_value_missing(command, error.option)) from error
     except CommandTextError as error:
-        raise command.misused(escape(str(error))) from error
+        raise command.misused(foreign(str(error))) from error
+    arguments = _visible(arguments)
     if HELP in arguments.flags:
         raise command.misused(f"{command.summary[0].upper()}{command.summary[1:]}.")
     _check_options(command, arguments.options)
     _check_words(command, arguments.words, free)
     return command, replace(asked, words=arguments.words, options=arguments.options, text=free)
+
+
+def _visible(arguments: Arguments) -> Arguments:
+    """Without what can stand in a name and is not seen there: it would turn the text in which others read the name."""
+    words = tuple(replace(word, text=visible(word.text)) for word in arguments.words)
+    options = {name: replace(word, text=visible(word.text)) for name, word in arguments.options.items()}
+    return replace(arguments, words=words, options=options)
 
 
 def command_of(typed: str, table: Table) -> Command | None:
@@ -62,14 +70,14 @@ def _command(text: CommandText, table: Table) -> Command:
     nouns = {command.noun for command in table}
     noun = _name(text.word()) or HELP
     if noun not in nouns:
-        raise BadInput(f"There is no `{escape(noun)}`. {_did_you_mean(noun, nouns)}`help` shows what there is.")
+        raise BadInput(f"There is no `{foreign(noun)}`. {_did_you_mean(noun, nouns)}`help` shows what there is.")
     verbs = {command.verb: command for command in table if command.noun == noun}
     # What is asked for by its noun alone may have verbs besides: `audit`, `audit export`.
     if "" in verbs and (len(verbs) == 1 or (_name(copy(text).word()) or HELP) not in verbs):
         return verbs[""]
     verb = _name(text.word())
     if verb not in verbs:
-        begin = f"There is no `{noun} {escape(verb)}`. " if verb else f"What should be done with the {noun}? "
+        begin = f"There is no `{noun} {foreign(verb)}`. " if verb else f"What should be done with the {noun}? "
         shown = "\n".join(f"• `{command.usage}`: {command.summary}" for command in verbs.values())
         raise BadInput(f"{begin}{_did_you_mean(verb, verbs, before=f'{noun} ')}".rstrip() + f"\n{shown}")
     return verbs[verb]
