@@ -37,7 +37,8 @@ NOT_TRIED: dict[str, str] = {
         "handed out to the daemon, which sets the tenant of each row": (
             "actions.lease catching_up.request catching_up.lease_sessions catching_up.lease_channel outdated.give_up "
             "relaying.lease restrictions.tell_held sending.lease catching_up.complete_channel "
-            "erasing.tell_what_remains missed_replies.store missed_replies.threads_of unacknowledged.lease reports.schedules"
+            "erasing.tell_what_remains missed_replies.store missed_replies.threads_of unacknowledged.lease "
+            "reports.schedules"
         ),
         "about a server, which is nobody's": (
             "announcing.announce_server observing.sessions_of observing.lease_server observing.release_server "
@@ -62,7 +63,8 @@ NOT_TRIED: dict[str, str] = {
         "an operator's, who is asked for before": (
             "standing.all_tenants tenants.deleted tenants.named tenants.deleted_named tenants.refuse_taken_name "
             "workspaces.active workspaces.bind workspaces.connect workspaces.disconnect workspaces.home_of_new_tenant "
-            "workspaces.list_all workspaces.lost workspaces.named workspaces.show workspaces.team_ids workspaces.tell_of_losses "
+            "workspaces.list_all workspaces.lost workspaces.named workspaces.show workspaces.team_ids "
+            "workspaces.tell_of_losses "
             "rotating_keys.alone rotating_keys.rotate rotating_keys.counts rotating_keys.is_known"
         ),
         "only the name of a queue, a channel or an id": (
