@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -53,11 +53,18 @@ def went_wrong(error_id: str) -> str:
     )
 
 
-class Desk:
-    """Answers what is kept, each once, and what a crash left unanswered."""
+ClientOf = Callable[[str], SlackClient]
 
-    def __init__(self, slack: SlackClient, installation: Installation) -> None:
+
+class Desk:
+    """Answers what is kept, each once, and what a crash left unanswered.
+
+    `client_of` gives the client for a workspace by its id; without it there is one.
+    """
+
+    def __init__(self, slack: SlackClient, installation: Installation, client_of: ClientOf | None = None) -> None:
         self._slack = slack
+        self._client_of = client_of or (lambda _team_id: slack)
         self._installation = installation
         self._at_work: set[UUID] = set()
 
@@ -135,7 +142,7 @@ class Desk:
 
     async def _attempt(self, call: Call, teller: Teller) -> Outcome:
         try:
-            work = await work_of(call, self._slack, self._installation)
+            work = await work_of(call, self._client_of(call.slack_team_id), self._installation)
             with audit.coming_from(call.source):
                 return await in_database(slack_inbox.answer, call.event_id, work, teller)
         except AmbiguousTenant as question:

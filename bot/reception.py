@@ -6,7 +6,7 @@ import asyncio
 import functools
 import re
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
@@ -47,12 +47,12 @@ Listener = Callable[..., Awaitable[T]]
 
 
 class Reception:
-    """The middleware and listeners of the app. `teams` are the workspaces that are served."""
+    """The middleware and listeners of the app. `is_served` tells whose events are taken, by the id of a workspace."""
 
-    def __init__(self, desk: Desk, in_flight: InFlight, teams: Collection[str]) -> None:
+    def __init__(self, desk: Desk, in_flight: InFlight, is_served: Callable[[str], bool]) -> None:
         self._desk = desk
         self._in_flight = in_flight
-        self._teams = frozenset(teams)
+        self._is_served = is_served
 
     def register(self, app: AsyncApp) -> None:
         """Everything has a listener: what Bolt finds none for stays without an acknowledgement."""
@@ -67,8 +67,8 @@ class Reception:
         self, body: dict[str, Any], context: AsyncBoltContext, next_: Callable[[], Awaitable[Any]]
     ) -> BoltResponse | None:
         """Store what arrived before anything else happens to it. A response ends the way of the request here."""
-        if team_of(body) not in self._teams:
-            log.warning("workspace is not served: see slack.teams", team_id=team_of(body))
+        if not self._is_served(team_of(body)):
+            log.warning("workspace is not served: see slack.teams and `workspace add`", team_id=team_of(body))
             return BoltResponse(status=ACKNOWLEDGED)
         context["errors"] = errors_in(body)
         if not context["errors"] and (row := incoming(body)) is not None:

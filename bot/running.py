@@ -15,14 +15,16 @@ from yarl import URL
 
 from bot.commands import Installation
 from bot.desk import Desk, unanswered
-from bot.http_mode import HttpMode, Signer
+from bot.http_mode import HttpMode
 from bot.in_flight import InFlight
 from bot.reception import Reception
 from bot.sockets import Sockets
+from bot.workspaces import Workspaces
 from database import DatabaseUnavailable, in_database
 from operations import catching_up
 from operations.page_links import address_of
 from operations.sql import value
+from operations.workspaces import Place
 from settings import Settings, SettingsError, SlackSettings
 from settings.keys import variable_of
 from settings.logs import get_logger
@@ -74,38 +76,44 @@ async def serving(settings: Settings) -> AsyncIterator[WayIn]:
         table = settings.slack
         async with SlackClient(table.bot_token.get_secret_value(), table.api_url, session) as slack:
             identity = await _identity(slack)
-            desk = Desk(slack, _installation(settings))
+            teams = table.teams or (identity.team_id,)
+
+            def ask_for_missed(team_id: str = identity.team_id) -> None:
+                in_flight.start(_ask_for_missed(team_id))
+
+            own = Place(identity.team_id, identity.team, identity.user_id, identity.bot_id)
+            workspaces = Workspaces(own, slack, table, teams=teams, ask_for_missed=ask_for_missed)
+            desk = Desk(slack, _installation(settings, teams), workspaces.client_of)
             # Without a token, which `authorize` gives: Bolt warns of two.
             web = AsyncWebClient(base_url=table.api_url, session=session, retry_handlers=[], logger=_bolt_log)
             if is_loopback(URL(table.api_url)):
                 web.proxy = None  # the SDK takes HTTP_PROXY from the environment and knows no NO_PROXY
-            app = _app(web, identity, table.bot_token.get_secret_value())
-            Reception(desk, in_flight, table.teams or (identity.team_id,)).register(app)
-
-            def ask_for_missed() -> None:
-                in_flight.start(_ask_for_missed(identity.team_id))
-
-            way_in = _way_in(settings.slack, app, ask_for_missed)
+            app = _app(web, workspaces)
+            Reception(desk, in_flight, workspaces.is_served).register(app)
+            way_in = _way_in(table, app, workspaces, ask_for_missed)
+            await workspaces.refresh(app)
             left = await unanswered()
             in_flight.start(desk.answer_all(left))
-            leftovers = asyncio.create_task(desk.answer_leftovers())
+            beside = [asyncio.create_task(desk.answer_leftovers()), asyncio.create_task(workspaces.keep_up(app))]
             try:
                 await way_in.connect()
                 ask_for_missed()
                 log.info("bot listens", team_id=identity.team_id, command=table.command, answered_late=len(left))
                 yield way_in
             finally:
-                leftovers.cancel()
+                for task in beside:
+                    task.cancel()
+                await asyncio.gather(*beside, return_exceptions=True)
                 await way_in.close()
+                await workspaces.close()
                 unfinished = await in_flight.finish(settings.daemon.shutdown_seconds)
                 log.info("bot stopped", left_for_the_next_start=unfinished)
 
 
-def _way_in(slack: SlackSettings, app: AsyncApp, after_gap: Callable[[], object]) -> WayIn:
+def _way_in(slack: SlackSettings, app: AsyncApp, workspaces: Workspaces, after_gap: Callable[[], object]) -> WayIn:
     if slack.mode == "socket":
         return Sockets(app, slack.app_token.get_secret_value(), after_gap=after_gap)
-    own = Signer(slack.signing_secret.get_secret_value(), lambda _team_id: True)
-    return HttpMode(app, lambda: [own], host=slack.host, port=slack.port, missing=_missing, after_gap=after_gap)
+    return HttpMode(app, workspaces.signers, host=slack.host, port=slack.port, missing=_missing, after_gap=after_gap)
 
 
 async def _missing() -> list[str]:
@@ -130,16 +138,10 @@ async def _ask_for_missed(team_id: str) -> None:
         await asyncio.sleep(RETRY_SECONDS)
 
 
-def _app(web: AsyncWebClient, identity: Identity, bot_token: str) -> AsyncApp:
-    async def authorize() -> AuthorizeResult:
-        # Known since the start: Bolt's own way asks Slack during the first request of each workspace.
-        return AuthorizeResult(
-            enterprise_id=None,
-            team_id=identity.team_id,
-            bot_token=bot_token,
-            bot_id=identity.bot_id,
-            bot_user_id=identity.user_id,
-        )
+def _app(web: AsyncWebClient, workspaces: Workspaces) -> AsyncApp:
+    # A function, since Bolt takes the `self` of a method for one more thing to fill in.
+    async def authorize(team_id: str | None) -> AuthorizeResult:
+        return workspaces.authorization_of(team_id)
 
     return AsyncApp(
         client=web,
@@ -163,11 +165,12 @@ async def _identity(slack: SlackClient) -> Identity:
             await asyncio.sleep(RETRY_SECONDS)
 
 
-def _installation(settings: Settings) -> Installation:
+def _installation(settings: Settings, teams: tuple[str, ...]) -> Installation:
     return Installation(
         root=settings.slack.command,
         operators=settings.slack.operators,
         servers=tuple(settings.waha.servers),
         reports=settings.reports,
         page_address=address_of(settings),
+        teams=teams,
     )

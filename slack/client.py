@@ -73,6 +73,10 @@ class SlackClient:
         if self._given_session is None:
             await self._session.close()
 
+    def under(self, token: str) -> SlackClient:
+        """The same Slack under another token, over the same session; to be used as `async with` too."""
+        return SlackClient(token, str(self._api_url), self._session, timeout=self._timeout)
+
     async def post(
         self,
         channel: str,
@@ -210,6 +214,10 @@ class SlackClient:
 
     async def auth_test(self) -> Identity:
         return await self._wire.write("auth.test", Identity, {})
+
+    async def check_app_token(self) -> None:
+        """For a client under an app token: whether Slack would open a socket for it. None is opened."""
+        await self._wire.write("apps.connections.open", Done, {})
 
     async def user_info(self, user: str) -> Person:
         return (await self._wire.read("users.info", UserAnswer, {"user": user})).user

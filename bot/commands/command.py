@@ -15,7 +15,7 @@ from operations.permissions import ROLES_OF, WITHOUT_TENANT, Permission
 from operations.slack_inbox import Answer
 from operations.standing import Person, Standing
 from settings import ReportSettings
-from slack.answers import Channel
+from slack.answers import Channel, Identity
 from slack.answers import Person as SlackPerson
 from slack.blocks import Block, button
 from slack.client import SlackClient
@@ -28,7 +28,8 @@ R = TypeVar("R", bound=BaseModel)
 class Installation:
     """What commands need to know of the settings.
 
-    `root` is the slash command itself, `page_address` where people reach our pages, "" for nowhere.
+    `root` is the slash command itself, `page_address` where people reach our pages, "" for nowhere; `teams` are the
+    workspaces that are served under the token of the settings.
     """
 
     root: str
@@ -36,6 +37,7 @@ class Installation:
     servers: tuple[str, ...]
     reports: ReportSettings
     page_address: str = ""
+    teams: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Asked:
     text: str = ""
     slack_person: SlackPerson | None = None
     slack_channel: Channel | None = None
+    slack_identity: Identity | None = None
     tenant_id: UUID | None = None
     was_asked_back: bool = False
     is_confirmed: bool = False
