@@ -16,7 +16,7 @@ from database import in_database
 from operations import slack_inbox
 from operations.slack_events import incoming
 from sandbox.slack import Message, SandboxSlack, Wait, payloads
-from slack.blocks import button, section
+from slack.blocks import button, plain, section
 from slack.client import SlackClient
 from tests.bot.conftest import Ask, BotSettings, Rows, becomes
 
@@ -271,6 +271,20 @@ async def test_a_tenant_is_chosen_first_and_what_destroys_is_asked_back_then(
     await click(slack, "ana", asked, "Remove")
 
     assert await rows(BENS_TENANTS) == [("Acme",)]
+
+
+async def test_a_shortcut_or_form_that_is_in_no_table_does_nothing(slack: SandboxSlack, rows: Rows) -> None:
+    told = Wait(until=lambda answer: bool(answer.messages))
+    shown = await forged(slack, "ana", button("Go", "nothing", value="1"))
+    view = {"type": "modal", "callback_id": "nothing", "title": plain("Old"), "submit": plain("Send"), "blocks": []}
+    slack.state.views.open(slack.person("ana").id, view)
+
+    by_menu = await slack.shortcut("ana", "nothing", shown, told)
+    await slack.submit("ana", {}, Wait(seconds=0))
+
+    assert by_menu.text.startswith("This button does nothing any more.")
+    await becomes(rows, "SELECT payload->>'text' LIKE '%%does nothing any more%%' FROM slack_posts", [(True,)])
+    assert await rows("SELECT count(*) FROM audit_entries") == [(2,)]  # of making Acme and its administrator
 
 
 def test_whatever_destroys_is_confirmed() -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from hypothesis import given, settings, strategies
 
+from bot.buttons import BUTTONS, BY_ACTION, BY_FORM, Button
+from bot.buttons.button import of_messages
 from bot.commands import COMMANDS, Asked, Command
 from bot.commands.parsing import parse
 from operations.errors import BadInput
-from operations.permissions import Permission
+from operations.permissions import ROLES_OF, Permission
+from operations.slack_inbox import Answer
 from operations.standing import Person
 from operations.wording import MENTIONED, with_root
 from slack.command_text import CommandText
@@ -35,6 +39,40 @@ def test_names_are_used_once() -> None:
 
 def test_every_permission_has_a_command() -> None:
     assert {command.permission for command in COMMANDS} == set(Permission)
+
+
+@pytest.mark.parametrize("permission", [None, "", "everything", "oneself "], ids=str)
+def test_a_command_or_button_without_a_permission_of_the_table_does_not_start(permission: Any) -> None:
+    with pytest.raises(ValueError, match="its permission is not in the table"):
+        Command("thing", "do", "do it", "thing do", lambda _turn: Answer("Done."), permission=permission)
+    with pytest.raises(ValueError, match="needs a permission that some role has"):
+        Button("thing.do", permission, of_messages, lambda _press: Answer("Done."))
+
+
+def test_everything_that_can_be_asked_for_has_a_permission_of_the_table() -> None:
+    registered: list[Command | Button[Any]] = [*COMMANDS, *BUTTONS]
+
+    assert [one for one in registered if one.permission not in ROLES_OF] == []
+    assert {button.action_id for button in BUTTONS} == set(BY_ACTION)
+    assert {button.form.callback_id for button in BUTTONS if button.form is not None} == set(BY_FORM)
+
+
+def test_no_button_has_the_name_of_one_below_a_command() -> None:
+    assert not [action_id for action_id in BY_ACTION if action_id.startswith("command.")]
+
+
+def test_what_changes_something_has_no_pages_to_turn() -> None:
+    with pytest.raises(ValueError, match="so its answer has no pages"):
+        Command(
+            "thing",
+            "delete",
+            "delete it",
+            "thing delete",
+            lambda _turn: Answer("Done."),
+            permission=Permission.ONESELF,
+            confirm=lambda _turn: "Sure?",
+            pages=True,
+        )
 
 
 @by_name
