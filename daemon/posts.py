@@ -1,9 +1,10 @@
 """How each kind of post is made in Slack, and how an interrupted one is looked up.
 
 Payloads: `post` and `direct` {text, blocks?, root?, file?, filename?, alt_text?} · `ephemeral` {text, blocks?, user} ·
-`update` {ts, text, blocks?} · `delete` {ts} · `react` {ts, receipt, shown?, tried?}. A `file` is base64, encrypted for
-its row; with `contents` it is made when it is sent (`operations.made_files`). With `names_commands` the text is ours
-and mentions commands without the slash command that they belong to.
+`update` {ts, text, blocks?} · `delete` {ts}, of all that is ours in a thread {ts, thread, asker} · `react` {ts,
+receipt, shown?, tried?}. A `file` is base64, encrypted for its row; with `contents` it is made when it is sent
+(`operations.made_files`). With `names_commands` the text is ours and mentions commands without the slash command that
+they belong to.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import asyncio
 import base64
 from datetime import timedelta
 
+from daemon.erased_threads import sweep
 from database import in_database
 from operations import made_files, relaying
 from operations.encryption import KeyRing
@@ -97,6 +99,9 @@ class Poster:
             case "update":
                 await self._slack.update(place, post.payload["ts"], self._text_of(post), blocks=blocks)
                 return str(post.payload["ts"])
+            case "delete" if post.payload.get("thread"):
+                await sweep(self._slack, post)
+                return str(post.payload["ts"])
             case "delete":
                 await self._slack.delete(place, post.payload["ts"])
                 return str(post.payload["ts"])
@@ -158,7 +163,7 @@ class Poster:
         return slot.file_id
 
     async def _content_of(self, post: LeasedPost) -> bytes:
-        if contents := post.payload.get("contents"):
+        if (contents := post.payload.get("contents")) and post.tenant_id is not None:
             return await in_database(made_files.content, contents, post.tenant_id)
         sealed = self._ring.decrypt(post.payload["file"], table="slack_posts", column="payload", row=post.post_id)
         return base64.b64decode(sealed)

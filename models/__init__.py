@@ -5,6 +5,7 @@ from models.access import Invitation, Login, PageLink, SlackPerson, TenantChoice
 from models.base import Model, now_utc
 from models.catch_ups import CatchUp
 from models.conversations import ChannelRoute, Contact, Conversation, ConversationChat
+from models.data_rights import Erasure, FingerprintKey
 from models.enums import (
     ActionKind,
     Cause,
@@ -62,6 +63,8 @@ ALL: tuple[type[Model], ...] = (
     SessionCheck,
     ReportSchedule,
     AuditEntry,
+    Erasure,
+    FingerprintKey,
     Template,
     KeyInUse,
 )
@@ -88,6 +91,7 @@ register_tenant_tables(
             WahaAction,
             SessionCheck,
             ReportSchedule,
+            Erasure,
             Template,
         )
     }
@@ -107,6 +111,8 @@ __all__ = [
     "DesiredState",
     "Direction",
     "Engine",
+    "Erasure",
+    "FingerprintKey",
     "Invitation",
     "KeyInUse",
     "Login",

@@ -6,10 +6,11 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC
 from enum import StrEnum
 from typing import Any, Final
+from uuid import UUID
 
 from operations.audit_pages import Entry, Filters, all_of
 
@@ -32,9 +33,9 @@ def promised(filters: Filters, form: Format) -> dict[str, Any]:
     return {"kind": KIND, "format": form.value, "filters": filters.as_json()}
 
 
-def content(promise: Mapping[str, Any]) -> bytes:
-    """The file, in the running transaction."""
-    entries = all_of(Filters.of(promise["filters"]), most=MOST)
+def content(promise: Mapping[str, Any], tenant_id: UUID) -> bytes:
+    """The file, in the tenant's transaction."""
+    entries = all_of(replace(Filters.of(promise["filters"]), tenant_id=tenant_id), most=MOST)
     return as_csv(entries) if promise["format"] == Format.CSV else as_json_lines(entries)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from models import Conversation, Direction, Message, RoutePurpose, WahaSession, 
 from operations import delivery, dividers, routes
 from operations.afterwards import edit, reaction, revocation
 from operations.conversations import Customer, find_or_open, is_active, number_of, route_for, unite
+from operations.fingerprints import newest_erasure, was_erased
 from operations.held import DEACTIVATED, NO_CHANNEL, hold, keep_back
 from operations.keeping import LONGEST_ID, keep, kept_message
 from operations.observing import observe_status
@@ -22,12 +24,15 @@ from operations.relayed import relay_inbound
 from operations.sql import changed, clean, entity, try_share, value
 from slack.mrkdwn import foreign
 from waha import events
-from waha.chat_ids import kind_of
+from waha.chat_ids import from_jid, kind_of
 from waha.messages import Message as WahaMessage
 from waha.webhooks import history_id
 
 # WAHA's session carries our row's id under this name, and repeats it in every event.
 SESSION_METADATA = "switchboard.session"
+
+# What carries words or signs of a customer, and says when they were written.
+_TEXTS = (events.MessageEvent, events.ReactionEvent, events.EditedEvent)
 
 _IGNORED_CHATS = frozenset({"broadcast", "newsletter"})
 
@@ -44,11 +49,13 @@ class Heard:
     """An event, and how it came.
 
     `may_wait`: the message that it is about may still come. `is_history`: it was read from WAHA's history, after a gap.
+    `row_id`: of the inbox.
     """
 
     event: events.Event
     may_wait: bool = False
     is_history: bool = False
+    row_id: UUID | None = None
 
 
 @dataclass
@@ -76,6 +83,10 @@ class _Turn:
         if self._conversation is None or customer != self._customer:
             self._customer, self._conversation = customer, find_or_open(self.session, customer)
         return self._conversation
+
+    @cached_property
+    def newest_erasure(self) -> datetime | None:
+        return newest_erasure(self.session.tenant_id)
 
     def forget_conversation(self) -> None:
         self._customer = self._conversation = None
@@ -112,6 +123,9 @@ def waits_for(session: str, message_id: str) -> str:
 
 def _apply(heard: Heard, turn: _Turn) -> None:
     session, event = turn.session, heard.event
+    if isinstance(event, _TEXTS) and _was_erased(event.message, turn):
+        empty(heard)
+        return
     match event:
         case events.MessageEvent():
             _message(heard, event.message, turn)
@@ -129,6 +143,19 @@ def _apply(heard: Heard, turn: _Turn) -> None:
             observe_status(session, event.waha_status, at=at, source="webhook")
         case _:
             pass
+
+
+def _was_erased(told: WahaMessage, turn: _Turn) -> bool:
+    """Whether a customer was erased after this was written by them or to them: it is told late, or again."""
+    if told.timestamp is None or turn.newest_erasure is None or told.timestamp >= turn.newest_erasure:
+        return False
+    named = (told.chat_id, told.alternate_chat_id, told.sender, told.alternate_sender)
+    return was_erased(turn.session.tenant_id, {from_jid(one) for one in named if one}, told.timestamp)
+
+
+def empty(heard: Heard) -> None:
+    """Nothing is kept of what arrived but its key, which keeps it from coming again."""
+    changed("UPDATE webhook_events SET body = '' WHERE id = %s", (heard.row_id,))
 
 
 def _or_wait(is_handled: bool, message_id: str, session: WahaSession) -> None:  # noqa: FBT001 - reads as what it says

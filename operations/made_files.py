@@ -6,16 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
-from database import tenant_transaction, transaction
+from database import tenant_transaction
 from models import PostKind
-from operations import audit_export
+from operations import audit_export, customer_export
 from operations.posting import person_lane, queue_post
 from operations.standing import Person
 
 Contents = Mapping[str, Any]
 
-_MAKERS: dict[str, Callable[[Contents], bytes]] = {
+_MAKERS: dict[str, Callable[[Contents, UUID], bytes]] = {
     audit_export.KIND: audit_export.content,
+    customer_export.KIND: customer_export.content,
 }
 
 
@@ -26,7 +27,7 @@ def send(
     *,
     filename: str,
     alt_text: str,
-    tenant_id: UUID | None,
+    tenant_id: UUID,
     post_id: UUID,
 ) -> None:
     """Queue a file for a person, by direct message; done once however often it is called."""
@@ -49,7 +50,7 @@ def send(
     )
 
 
-def content(contents: Contents, tenant_id: UUID | None) -> bytes:
-    """The file that a post promises."""
-    with tenant_transaction(tenant_id) if tenant_id is not None else transaction():
-        return _MAKERS[contents["kind"]](contents)
+def content(contents: Contents, tenant_id: UUID) -> bytes:
+    """The file that a post promises, of the rows of its tenant."""
+    with tenant_transaction(tenant_id):
+        return _MAKERS[contents["kind"]](contents, tenant_id)

@@ -60,6 +60,7 @@ SEALED_COLUMNS = (
     SealedColumn("slack_workspaces", "app_token"),
     SealedColumn("slack_workspaces", "signing_secret"),
     SealedColumn("waha_sessions", "config", ("proxy", "password")),
+    SealedColumn("fingerprint_keys", "sealed_key"),
     SealedColumn("slack_posts", "payload", ("file",)),
     SealedColumn("slack_events", "body", in_bytes=True),
     SealedColumn("slack_events", "answer", WHOLE),

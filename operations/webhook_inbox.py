@@ -183,7 +183,8 @@ def _heard(row: _Webhook) -> Heard:
         event = parse(opened_body(row.body, table="webhook_events", row=row.id))
     except MalformedEvent as error:
         raise Parked(str(error)) from error
-    return Heard(event, may_wait=row.age < _WAITS_FOR, is_history=row.event_id.startswith(HISTORY))
+    is_history = row.event_id.startswith(HISTORY)
+    return Heard(event, may_wait=row.age < _WAITS_FOR, is_history=is_history, row_id=row.id)
 
 
 def _owner_of(claimed: Sequence[_Webhook]) -> _Owner:

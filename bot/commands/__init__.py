@@ -3,6 +3,7 @@
 from bot.commands import (
     audit,
     channels,
+    contacts,
     dead_letters,
     logging_in,
     messages,
@@ -13,6 +14,7 @@ from bot.commands import (
     tenant_settings,
     tenants,
     users,
+    workspaces,
 )
 from bot.commands.command import Asked, Command, Installation, Turn
 from bot.commands.help import help_command
@@ -28,8 +30,10 @@ _ASKABLE: tuple[Command, ...] = (
     *sending.COMMANDS,
     *messages.COMMANDS,
     *dead_letters.COMMANDS,
+    *contacts.COMMANDS,
     *reports.COMMANDS,
     *audit.COMMANDS,
+    *workspaces.COMMANDS,
 )
 
 COMMANDS: tuple[Command, ...] = (help_command(_ASKABLE), *_ASKABLE)

@@ -23,7 +23,7 @@ ROLES = ["switchboard_bot", "switchboard_daemon"]
 INBOXES = {"slack_events", "webhook_events"}
 # What is about the installation has no tenant, and both may see it.
 ALSO_WITHOUT_TENANT = {"audit_entries", "slack_posts"}
-NEVER_CHANGED = {"audit_entries", "session_checks", "tenant_choices"}
+NEVER_CHANGED = {"audit_entries", "erasures", "session_checks", "tenant_choices"}
 
 UNFILTERED = {
     "SELECT": "SELECT id FROM {}",

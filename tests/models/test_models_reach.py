@@ -13,6 +13,7 @@ from tests.models.catalog import read_catalog
 ROLES = ["switchboard_bot", "switchboard_daemon"]
 WITHOUT_ROW_SECURITY = {
     "catch_ups": "ranges of time by session and channel; no text, no name of a person",
+    "fingerprint_keys": "an encrypted key of the installation's",
     "keys_in_use": "fingerprints of the installation's encryption keys",
     "migratehistory": "which migrations ran; only the owner reads it",
     "post_lanes": "names of queues: ids of conversations, channels and people; no text",
@@ -65,6 +66,14 @@ RUNS_AS_OWNER = {
     "search_messages": "refuses every tenant but the transaction's own",
     "prune": "deletes by age from tables that it names itself",
     "prune_audit": "deletes by age, each tenant's by its own setting",
+    # They delete, which no role may; each refuses to without a tenant, and reaches no other.
+    "tenant_of_transaction": "reads no row",
+    "delete_messages": "deletes by ids, of the transaction's tenant alone",
+    "delete_old_posts": "deletes by age, of the transaction's tenant alone",
+    "delete_customer": "deletes by ids, of the transaction's tenant alone",
+    "empty_webhooks": "empties what arrived for the sessions of the transaction's tenant",
+    "empty_slack_events": "empties what was said in the tenant's threads, and commands by their ids",
+    "retention_settings": "whose rows are deleted by age, and from which; ids and days",
 }
 
 

@@ -155,4 +155,5 @@ def test_erasing_a_tenant_erases_all_of_it_but_the_audit(assigned: cursor) -> No
         "slack_people",
         "slack_workspaces",
         "keys_in_use",
+        "fingerprint_keys",
     }
