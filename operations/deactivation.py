@@ -53,7 +53,7 @@ def deactivate(tenant_id: UUID, *, event_id: UUID, operators: Collection[str], a
         f"⏸ *{name}* was deactivated: nothing is sent to its customers, and what they write is not shown in Slack. "
         f"It is kept, and its sessions stay linked. An operator undoes this with `tenant activate {quoted(name)}`."
     )
-    _say(tenant_id, text, operators, slot=f"deactivated:{event_id}")
+    say_of_tenant(tenant_id, text, operators, slot=f"deactivated:{event_id}")
     return tenant
 
 
@@ -68,7 +68,7 @@ def activate(tenant_id: UUID, *, event_id: UUID, operators: Collection[str], act
     tenant = _move(tenant_id, TenantStatus.ACTIVE, actor=actor)
     woken = wake(tenant_id)
     text = f"▶️ *{escape(tenant.name)}* is active again.{describe(woken)}"
-    _say(tenant_id, text, operators, slot=f"activated:{event_id}")
+    say_of_tenant(tenant_id, text, operators, slot=f"activated:{event_id}")
     return tenant, woken
 
 
@@ -146,7 +146,8 @@ def _move(tenant_id: UUID, status: TenantStatus, *, actor: str) -> Tenant:
     return tenant
 
 
-def _say(tenant_id: UUID, text: str, operators: Collection[str], *, slot: str) -> None:
+def say_of_tenant(tenant_id: UUID, text: str, operators: Collection[str], *, slot: str) -> None:
+    """Tell the tenant's alerts channel, else the operators, once for a slot."""
     route = channel_for(tenant_id, RoutePurpose.ALERTS)
     if route is not None:
         tell(route.slack_team_id, route.slack_channel_id, text, tenant_id=tenant_id, slot=slot)

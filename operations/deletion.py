@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from uuid import UUID
 
 import peewee
@@ -23,7 +24,7 @@ from models import (
 from models.base import Kept, OwnedByTenant
 from operations import audit
 from operations.conversations import is_active
-from operations.deactivation import wake
+from operations.deactivation import say_of_tenant, wake
 from operations.errors import Conflict, NotFound
 from operations.routes import claim_of
 from operations.sql import lock
@@ -46,8 +47,8 @@ OWNED: tuple[type[OwnedByTenant], ...] = (
 )
 
 
-def delete_tenant(tenant_id: UUID, *, deletion_id: UUID, actor: str) -> int:
-    """Hide a tenant and everything it owns; returns the number of rows.
+def delete_tenant(tenant_id: UUID, *, deletion_id: UUID, actor: str, operators: Collection[str] = ()) -> int:
+    """Hide a tenant and everything it owns, and say so where it reads its alerts; returns the number of rows.
 
     Rows that were deleted before keep their own deletion, so that a restore does not bring them back.
 
@@ -59,11 +60,22 @@ def delete_tenant(tenant_id: UUID, *, deletion_id: UUID, actor: str) -> int:
         hidden = Tenant.update(mark).where(Tenant.id == tenant_id, Tenant.deleted_at.is_null()).execute()
         if not hidden:
             return _hidden_by(tenant_id, deletion_id)
+        _say(tenant_id, deletion_id, operators)
         for model in OWNED:
             hidden += model.update(mark).where(model.tenant_id == tenant_id, model.deleted_at.is_null()).execute()
         audit.record(actor, "tenant.delete", Tenant(id=tenant_id), tenant_id=tenant_id, after={"rows": hidden})
         notify("sessions")  # its sessions are stopped on WAHA
     return int(hidden)
+
+
+def _say(tenant_id: UUID, deletion_id: UUID, operators: Collection[str]) -> None:
+    """Before its channels are hidden with it."""
+    name = escape(Tenant.get_by_id(tenant_id).name)
+    text = (
+        f"🗑️ *{name}* was deleted: nothing is sent to its customers, what they write is not handled any more, and its "
+        f"sessions are stopped. An operator undoes this with `tenant restore {quoted(name)}`."
+    )
+    say_of_tenant(tenant_id, text, operators, slot=f"deleted:{deletion_id}")
 
 
 def _hidden_by(tenant_id: UUID, deletion_id: UUID) -> int:

@@ -15,8 +15,10 @@ MENTIONED = (
     "session qr",
     "session show",
     "tenant activate",
+    "tenant restore",
     "user add",
     "user forget-password",
+    "workspace add",
 )
 
 

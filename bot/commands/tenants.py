@@ -26,6 +26,7 @@ def create(turn: Turn) -> Answer:
         cron=reports.schedule,
         time_zone=reports.time_zone,
         actor=turn.actor,
+        team_id=asked.person.team_id,
     )
     name = escape(tenant.name)
     return Answer(
@@ -147,7 +148,12 @@ def _before_deactivating(turn: Turn) -> str:
 
 def delete(turn: Turn) -> Answer:
     line = tenants.named(turn.asked.word(0))
-    deletion.delete_tenant(line.tenant_id, deletion_id=turn.asked.new_id("deletion"), actor=turn.actor)
+    deletion.delete_tenant(
+        line.tenant_id,
+        deletion_id=turn.asked.new_id("deletion"),
+        actor=turn.actor,
+        operators=turn.installation.operators,
+    )
     name = escape(line.tenant_name)
     return Answer(
         f"*{name}* was deleted, and its sessions are being stopped; their phones stay linked. "

@@ -272,6 +272,30 @@ def test_a_message_that_arrives_during_the_activation_waits_for_its_end(
     assert world.value("SELECT count(*) FROM messages WHERE hold_reason IS NOT NULL") == 0
 
 
+@pytest.mark.usefixtures("channel")
+def test_whoever_switches_while_customers_write_everything_is_shown_once_and_in_order(
+    world: World, tenant: Tenant, session: WahaSession, conversation: Conversation
+) -> None:
+    texts = [f"number {number}" for number in range(40)]
+
+    def write() -> None:
+        for text in texts:
+            take(wrote(session, text))
+
+    def switch() -> None:
+        for _ in range(12):
+            deactivate(tenant)
+            activate(tenant)
+
+    together(write, switch)
+    world.make_all_due()
+    handle_webhooks()
+
+    lines = [text.partition(": ")[2] for text in posted() if text.startswith("*+4915")]
+    assert lines == texts
+    assert world.value("SELECT count(*) FROM messages WHERE hold_reason IS NOT NULL") == 0
+
+
 def test_messages_wait_until_the_tenant_is_active_again(
     world: World, tenant: Tenant, conversation: Conversation
 ) -> None:
@@ -340,9 +364,9 @@ def test_a_deleted_tenants_posts_wait_for_its_return(
     take(wrote(session, "before"))
     deletion_id = uuid7()
     deletion.delete_tenant(tenant.id, deletion_id=deletion_id, actor=OPERATOR.key)
-    silent = posted()
+    told = posted()
 
     deletion.restore_tenant(tenant.id, deletion_id=deletion_id, actor=OPERATOR.key)
 
-    assert silent == []
+    assert [text.partition(":")[0] for text in told] == ["🗑️ *Acme* was deleted"]
     assert posted() == ["*+4915••••••789*: before"]
