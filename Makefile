@@ -14,7 +14,7 @@ MINUTES ?= 30
 PACE ?= off
 SABOTAGE ?=
 
-.PHONY: help setup sandbox tour chaos sabotage run test browser crashes check format migrate rollback rotate-keys manifest sizes lock
+.PHONY: help setup sandbox tour roles chaos sabotage run test browser crashes check format migrate rollback rotate-keys manifest sizes lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ sandbox: setup ## Start Switchboard with a simulated Slack and WAHA, play the to
 
 tour: setup ## Walk through the product in the sandbox and check each step
 	@$(PYTHON) -m sandbox tour $(ARGS)
+
+roles: setup ## Ask the same as operator, admin, agent, auditor, guest and stranger; print what each saw
+	@$(PYTHON) -m sandbox roles $(ARGS)
 
 chaos: setup ## Kill and trouble everything under load, then compare both ends (N= SEED= MINUTES= PACE=on SABOTAGE=)
 	@$(PYTHON) -m sandbox.chaos --messages $(N) --seed $(SEED) --minutes $(MINUTES) --pace $(PACE) --sabotage "$(SABOTAGE)" $(ARGS)

@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 import click
 
+from sandbox import roles as asked_by_roles
 from sandbox import tour as story
 from sandbox.commands import main
 from sandbox.processes import ProcessFailed
@@ -54,6 +55,15 @@ def tour(engine: EngineName, database_url: str, *, keep: bool) -> None:
             click.echo(f"Kept: {directory}")
         else:
             shutil.rmtree(directory, ignore_errors=True)
+
+
+@main.command()
+@with_engine
+@click.option("--database-url", default="embedded", help="An empty PostgreSQL of yours instead of the embedded one.")
+def roles(engine: EngineName, database_url: str) -> None:
+    """Ask the same as operator, administrator, agent, auditor, guest and stranger, and print what each saw."""
+    with tempfile.TemporaryDirectory(prefix="switchboard-roles-") as directory:
+        _play(asked_by_roles.run(Path(directory), engine=engine, database_url=database_url))
 
 
 def _play(story_of: Coroutine[Any, Any, None]) -> None:
