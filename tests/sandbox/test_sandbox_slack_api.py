@@ -313,6 +313,35 @@ async def test_people_are_described_by_what_they_are(slack: SandboxSlack, client
     }
 
 
+async def test_what_somebody_of_another_company_writes_names_their_team(
+    slack: SandboxSlack, client: AsyncWebClient
+) -> None:
+    eve, support = slack.person("eve"), slack.channel("support")
+    support.members.append(eve.id)
+
+    slack.say("ana", "support", "one")
+    slack.say("eve", "support", "two")
+
+    by_eve, by_ana = (await client.conversations_history(channel=support.id))["messages"]
+    assert {by_eve[name] for name in ("team", "user_team", "source_team")} == {eve.team_id}
+    assert by_ana["team"] == slack.team_id
+    assert "user_team" not in by_ana
+
+
+async def test_a_person_who_is_changed_is_described_and_told_as_they_are_now(
+    slack: SandboxSlack, client: AsyncWebClient
+) -> None:
+    slack.change_person("ana", guest=True)
+    slack.change_person("ben", deleted=True, heard=False)
+
+    [told] = slack.state.events.deliveries
+    ana = (await client.users_info(user=slack.person("ana").id))["user"]
+    ben = (await client.users_info(user=slack.person("ben").id))["user"]
+    assert (told.event["type"], told.event["user"]) == ("user_change", ana)
+    assert (ana["is_restricted"], ana["deleted"]) == (True, False)
+    assert (ben["is_restricted"], ben["deleted"]) == (False, True)
+
+
 async def test_a_missing_scope_is_named() -> None:
     async with SandboxSlack(scopes=frozenset({"chat:write", "users:read"})) as slack:
         client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, retry_handlers=[])
