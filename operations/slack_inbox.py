@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import timedelta
 from typing import Any, Self
 from uuid import UUID
@@ -59,7 +59,8 @@ class NewSlackEvent:
 class Answer:
     """What a command or a click answers: complete `text`, and `blocks` over it.
 
-    What `replaces` stands in place of the message that was clicked. What `is_secret` is shown where it was asked for or
+    What `replaces` stands in place of the message that was clicked. What `asks_back` leaves undone what was asked for,
+    until one of its buttons is clicked. What `is_secret` is shown where it was asked for or
     nowhere: it becomes no direct message, which would be a row that people of the database can read.
     """
 
@@ -67,13 +68,15 @@ class Answer:
     blocks: list[dict[str, Any]] | None = None
     replaces: bool = False
     is_secret: bool = False
+    asks_back: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        return {"text": self.text, "blocks": self.blocks, "replaces": self.replaces, "is_secret": self.is_secret}
+        return asdict(self)
 
     @classmethod
     def of(cls, kept: dict[str, Any]) -> Self:
-        return cls(kept["text"], kept["blocks"], bool(kept.get("replaces")), bool(kept.get("is_secret")))
+        """From what an older version may have kept, which knew less."""
+        return cls(**{one.name: kept[one.name] for one in fields(cls) if one.name in kept})
 
 
 def store(event: NewSlackEvent) -> bool:
@@ -216,16 +219,17 @@ class _KeptBody:
 def settle(event_id: UUID, word: str) -> str:
     """Write down that what was asked is decided, in the running transaction; what it was before, "" if it was not.
 
-    Two who decide at once wait for each other, and the second finds the word of the first.
+    Two who decide at once wait for each other, and the second finds the word of the first. What was answered without a
+    question was done.
 
     Raises:
-        LookupError: nothing was asked back, so there is nothing to decide.
+        LookupError: it was not answered yet, so there is nothing to decide.
     """
     kept = value("SELECT answer FROM slack_events WHERE id = %s FOR NO KEY UPDATE", (event_id,))
     if kept is None:
-        raise LookupError("This was not answered with a question.")
+        raise LookupError("This was not answered yet.")
     answer = _answer(kept, event_id)
-    if before := answer.get("settled", ""):
+    if before := answer.get("settled", "" if answer.get("asks_back") else DONE):
         return str(before)
     settled = _sealed_answer(answer | {"settled": word}, event_id)
     changed("UPDATE slack_events SET answer = %s WHERE id = %s", (settled, event_id))

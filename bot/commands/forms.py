@@ -113,11 +113,18 @@ def filled_in(command: Command, asked: Asked, values: Mapping[str, str]) -> Aske
     return replace(
         asked,
         words=tuple(word for block_id, word in named.items() if block_id.startswith("word ")),
-        options={block_id[2:]: word for block_id, word in named.items() if block_id.startswith("--")},
+        options={block_id[2:]: word for block_id, word in named.items() if block_id.startswith("--")}
+        | _tenant(entered),
         # A form's text is plain: what is typed after a command has Slack's entities.
         text=escape(entered.get(TEXT, "")),
         tenant_id=_uuid(entered.get(TENANT, "")),
     )
+
+
+def _tenant(entered: Mapping[str, str]) -> dict[str, Word]:
+    """What was written where the tenants were too many for a menu."""
+    written = entered.get(TENANT, "").strip()
+    return {} if not written or _uuid(written) else {TENANT[2:]: Word(written)}
 
 
 def _field(command: Command, block_id: str, word: str, such_as: str, *, is_needed: bool) -> Field:
@@ -159,13 +166,19 @@ def _element(one: Field) -> dict[str, Any]:
 
 
 def _tenant_block(tenants: Tenants) -> Block:
-    options = [{"text": plain(name[:_LABEL]), "value": str(tenant_id)} for tenant_id, name in tenants[:_MOST_OPTIONS]]
+    """A menu, or where that would be too long a field for the name."""
+    options = [{"text": plain(name[:_LABEL]), "value": str(tenant_id)} for tenant_id, name in tenants]
+    element = (
+        {"type": "static_select", "action_id": "entered", "options": options}
+        if len(tenants) <= _MOST_OPTIONS
+        else {"type": "plain_text_input", "action_id": "entered", "max_length": _LONGEST_WORD}
+    )
     return {
         "type": "input",
         "block_id": TENANT,
         "label": plain("Tenant"),
-        "hint": plain("You belong to several: this is done in the one that you choose."),
-        "element": {"type": "static_select", "action_id": "entered", "options": options},
+        "hint": plain("Several could be meant: this is done in the one that you choose."),
+        "element": element,
     }
 
 

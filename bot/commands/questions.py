@@ -23,20 +23,15 @@ _LABEL = 75
 def confirmation(turn: Turn, question: str) -> Answer:
     """Whether something is really to be destroyed. What was asked for stands in the inbox, and not in the button."""
     value = turn.button_value()
-    return Answer(
-        question,
-        [
-            *sections(question),
-            actions(
-                button(turn.command.deed, CONFIRM, value=value, style="danger"), button("Cancel", CANCEL, value=value)
-            ),
-        ],
-    )
+    yes = button(turn.command.deed, CONFIRM, value=value, style="danger")
+    blocks = [*sections(question), actions(yes, button("Cancel", CANCEL, value=value))]
+    return Answer(question, blocks, asks_back=True)
 
 
 def which_tenant(event_id: UUID, question: AmbiguousTenant) -> Answer:
     """Which of the person's tenants is meant: what is chosen is carried out for that one."""
-    return Answer(question.sentence, [*sections(question.sentence), actions(*_choices(event_id, question.choices))])
+    blocks = [*sections(question.sentence), actions(*_choices(event_id, question.choices))]
+    return Answer(question.sentence, blocks, asks_back=True)
 
 
 def _choices(event_id: UUID, tenants: Sequence[tuple[UUID, str]]) -> list[Block]:

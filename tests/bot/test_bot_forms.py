@@ -82,6 +82,14 @@ def test_a_form_that_was_sent_empty_says_what_is_missing(command: Command) -> No
     assert set(errors(command, dict.fromkeys(needed, " "))) == needed
 
 
+def test_a_tenant_among_too_many_for_a_menu_is_written() -> None:
+    command = named("session add")
+    content = view(command, uuid4(), [(uuid4(), f"Tenant {number}") for number in range(101)])
+
+    assert check_view(content) == []
+    assert filled_in(command, asked(), {"--tenant": "Tenant 100", "word 0": "sales"}).option("tenant") == "Tenant 100"
+
+
 @pytest.mark.usefixtures("acme")
 async def test_a_form_opens_and_is_carried_out_as_the_command(slack: SandboxSlack, rows: Rows) -> None:
     opened = await slack.command("ana", "support", "/wa session add", OPENED)

@@ -133,6 +133,15 @@ async def test_a_click_is_no_command_that_could_be_asked_back(slack: SandboxSlac
     assert (await click(slack, "ana", second, "Go")).startswith("Nothing was done")
 
 
+async def test_what_was_done_without_a_question_is_not_done_again(slack: SandboxSlack, ask: Ask, rows: Rows) -> None:
+    await ask("ana", "session add sales --engine GOWS")
+    [[done]] = await rows("SELECT id FROM slack_events ORDER BY position DESC LIMIT 1")
+    shown = await forged(slack, "ana", button("Add", CONFIRM, value=str(done)))
+
+    assert await click(slack, "ana", shown, "Add") == "This was done already."
+    assert await rows("SELECT count(*) FROM audit_entries WHERE action = 'session.add'") == [(1,)]
+
+
 async def test_only_what_has_pages_turns_them(
     slack: SandboxSlack, rows: Rows, question: Callable[[], Awaitable[Message]]
 ) -> None:
