@@ -64,7 +64,7 @@ class HttpMode:
         after_gap: Callable[[], object] = lambda: None,
     ) -> None:
         self._app = app
-        self._signers = signers
+        self.signers = signers
         self._host, self._port = host, port
         self._missing = missing
         self._after_gap = after_gap
@@ -126,7 +126,7 @@ class HttpMode:
     def _signers_of(self, request: web.Request, raw: bytes) -> list[Signer]:
         timestamp = request.headers.get("X-Slack-Request-Timestamp", "")
         signature = request.headers.get("X-Slack-Signature", "")
-        return [signer for signer in self._signers() if signer.signed(raw, timestamp, signature)]
+        return [signer for signer in self.signers() if signer.signed(raw, timestamp, signature)]
 
     async def _certificate_check(self, request: web.Request) -> web.Response:
         """Slack looks at the certificate of a command's address from time to time, and signs nothing then."""

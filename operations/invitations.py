@@ -10,7 +10,7 @@ from uuid import UUID
 from database import set_tenant
 from models import Invitation, Tenant, User, UserRole
 from models.requests import CreateUser
-from operations import audit, users
+from operations import audit, users, workspaces
 from operations.colleagues import of_person, take_turns, take_turns_as
 from operations.errors import Conflict, NotAllowed, NotFound
 from operations.permissions import Permission
@@ -57,6 +57,7 @@ def invite(request: CreateUser, person: Person, *, invitation_id: UUID, by: Stan
             f"<@{person.user_id}> is {user.role.value} in this tenant already. For another role: "
             f"`user role <@{person.user_id}> {request.role.value}`."
         )
+    workspaces.refuse_elsewhere(request.tenant_id, person.team_id)
     users.refuse_taken_email(request.tenant_id, request.email)
     users.withdraw_invitations(request.tenant_id, person)
     invitation = Invitation.create(

@@ -10,7 +10,7 @@ import peewee
 from database import database, set_tenant
 from models import Conversation, Message, ReportSchedule, Tenant, User, WahaSession, now_utc
 from models.requests import CreateTenant, UpdateTenant
-from operations import audit
+from operations import audit, workspaces
 from operations.errors import Conflict, NotFound
 from operations.sql import lock, rows, value
 from operations.standing import Person, TenantLine, all_tenants, memberships
@@ -53,9 +53,16 @@ class DeletedTenant:
 
 
 def create(
-    request: CreateTenant, *, tenant_id: UUID, schedule_id: UUID, cron: str, time_zone: str, actor: str
+    request: CreateTenant,
+    *,
+    tenant_id: UUID,
+    schedule_id: UUID,
+    cron: str,
+    time_zone: str,
+    actor: str,
+    team_id: str = "",
 ) -> Tenant:
-    """A new tenant with the daily health report that every tenant begins with.
+    """A new tenant with the daily health report that every tenant begins with; its home is the workspace `team_id`.
 
     Raises:
         Conflict: the name is taken.
@@ -64,7 +71,8 @@ def create(
     set_tenant(tenant_id)
     try:
         with database.atomic():
-            tenant = Tenant.create(id=tenant_id, **request.model_dump())
+            home = workspaces.home_of_new_tenant(team_id)
+            tenant = Tenant.create(id=tenant_id, slack_team_id=home, **request.model_dump())
     except peewee.IntegrityError as error:
         raise _taken(request.name) from error
     ReportSchedule.create(id=schedule_id, tenant_id=tenant_id, name="health", cron=cron, time_zone=time_zone)

@@ -11,7 +11,7 @@ import peewee
 from database import database
 from models import SlackIdentity, User, UserRole, now_utc, uuid7
 from models.requests import CreateUser, UpdateUser
-from operations import audit, logins
+from operations import audit, logins, workspaces
 from operations.colleagues import Named, found, of_person, shown, take_turns
 from operations.errors import Conflict
 from operations.sql import changed, value
@@ -49,6 +49,7 @@ def add(request: CreateUser, person: Person, *, user_id: UUID, identity_id: UUID
         if known.role == request.role:
             raise Conflict(f"<@{person.user_id}> is {known.role} in this tenant already; nothing was changed.")
         return Added(known, _give_role(known, request.role, actor=actor))
+    workspaces.refuse_elsewhere(request.tenant_id, person.team_id)
     refuse_taken_email(request.tenant_id, request.email)
     user: User | None = User.live().where(User.tenant_id == request.tenant_id, User.email == request.email).first()
     if user is None:
