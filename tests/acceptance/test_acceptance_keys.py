@@ -102,7 +102,7 @@ async def test_a_change_that_is_killed_is_taken_up_again_while_everything_runs(s
     await killed.start()
     await stage.until(lambda: len(scene.rows(BY_KEY)) == 2, "the first values under the new key")
     await killed.kill()
-    in_the_middle = dict(scene.rows(BY_KEY))
+    in_the_middle = {str(key_id): int(number) for key_id, number in scene.rows(BY_KEY)}
     root = await scene.written(acme, carla, "In the middle of it.")
     scene.reply(acme, root, "Nobody notices.")
     await scene.arrives_once(acme, carla, "Nobody notices.")
