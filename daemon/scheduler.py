@@ -12,8 +12,9 @@ from daemon.cron import BadSchedule, slot_before, trigger
 from daemon.loops import until
 from database import in_database
 from database.leadership import Leadership
-from operations import cleaning, reports
+from operations import audit, cleaning, reports, retention
 from operations.reports import Schedule
+from operations.retention import Keeping
 from settings.logs import get_logger
 
 log = get_logger(__name__)
@@ -21,6 +22,7 @@ log = get_logger(__name__)
 _READ_SCHEDULES_EVERY_SECONDS = 30.0
 # Not on the hour, when reports are due.
 _CLEAN_UP_AT = trigger("17 3 * * *", "UTC")
+_DELETE_AT = trigger(f"{retention.AT.minute} {retention.AT.hour} * * *", "UTC")
 # How late a report may still be queued: the time in which another daemon takes over, and a short outage.
 GRACE = timedelta(minutes=10)
 
@@ -45,6 +47,7 @@ class Scheduler:
     async def _lead(self, leadership: Leadership) -> None:
         clock = AsyncIOScheduler(timezone=UTC)
         clock.add_job(self._clean_up, _CLEAN_UP_AT, misfire_grace_time=None, coalesce=True)
+        clock.add_job(delete_by_age, _DELETE_AT, misfire_grace_time=None, coalesce=True)
         clock.start()
         self._known = {}
         try:
@@ -111,3 +114,22 @@ class Scheduler:
                 log.exception("clean-up ended early", table=table)
             if gone:
                 log.info("old rows deleted", table=table, rows=gone)
+
+
+async def delete_by_age() -> None:
+    """What each tenant keeps no longer, a batch at a time; what is left over is found the next day."""
+    with audit.coming_from("job:retention"):
+        for keeping in await in_database(retention.all_keeping):
+            try:
+                await _delete_of(keeping)
+            except Exception:  # the edge of a job: the other tenants' rows go all the same
+                log.exception("retention ended early", tenant_id=keeping.tenant_id)
+
+
+async def _delete_of(keeping: Keeping) -> None:
+    for step in retention.steps(keeping):
+        gone = 0
+        while deleted := await in_database(retention.delete_some, keeping, step):
+            gone += deleted
+        if gone:
+            log.info("rows deleted by age", tenant_id=keeping.tenant_id, table=step, rows=gone)

@@ -9,6 +9,7 @@ from bot.commands import (
     messages,
     oneself,
     reports,
+    retention,
     sending,
     sessions,
     tenant_settings,
@@ -21,6 +22,7 @@ from bot.commands.help import help_command
 
 _ASKABLE: tuple[Command, ...] = (
     *tenants.COMMANDS,
+    *retention.COMMANDS,
     *tenant_settings.COMMANDS,
     *users.COMMANDS,
     *logging_in.COMMANDS,
