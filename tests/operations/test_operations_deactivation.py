@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 from typing import Any
 
 import pytest
@@ -64,6 +66,11 @@ def posted() -> list[str]:
             texts.append(str(post.payload.get("text", post.payload.get("receipt"))))
             assert relaying.record_posted(post, f"1700000009.{len(texts):06}")
     return texts
+
+
+def holds_something(tenant: Tenant) -> bool:
+    with tenant_transaction(tenant.id):
+        return deactivation.waiting(tenant.id).to_show > 0
 
 
 @pytest.fixture
@@ -277,15 +284,22 @@ def test_whoever_switches_while_customers_write_everything_is_shown_once_and_in_
     world: World, tenant: Tenant, session: WahaSession, conversation: Conversation
 ) -> None:
     texts = [f"number {number}" for number in range(40)]
+    is_written = threading.Event()
 
     def write() -> None:
         for text in texts:
             take(wrote(session, text))
+        is_written.set()
 
     def switch() -> None:
-        for _ in range(12):
+        # In turn at once, in the middle of what is arriving, and when something was kept.
+        for waits in itertools.cycle([False, True]):
             deactivate(tenant)
+            while waits and not holds_something(tenant) and not is_written.is_set():
+                pass
             activate(tenant)
+            if is_written.is_set():
+                return
 
     together(write, switch)
     world.make_all_due()
@@ -293,6 +307,7 @@ def test_whoever_switches_while_customers_write_everything_is_shown_once_and_in_
 
     lines = [text.partition(": ")[2] for text in posted() if text.startswith("*+4915")]
     assert lines == texts
+    assert [text for text in world.texts() if "arrived while this tenant was deactivated" in text]
     assert world.value("SELECT count(*) FROM messages WHERE hold_reason IS NOT NULL") == 0
 
 
