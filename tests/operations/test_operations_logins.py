@@ -15,11 +15,13 @@ from operations.errors import AmbiguousTenant, Conflict, NoRole, NotAllowed, Not
 from operations.login_tries import TRIES
 from operations.page_links import MOST_AN_HOUR, Issued, Link
 from operations.standing import Person, memberships
+from settings import DaemonSettings, SecuritySettings, Settings, WahaServer, WahaSettings
 from tests.operations.builders import ALERTS, ANA, TEAM, World, together
 
 BEN = Person(TEAM, "UBEN")
 HASH = "$2b$04$not-looked-at-in-here"
 ELSEWHERE = "CELSEWHERE"
+SERVER = WahaServer(url="http://127.0.0.1:1", webhook_url="http://127.0.0.1:2")
 
 
 @pytest.fixture
@@ -362,3 +364,19 @@ def test_who_is_nobody_or_kept_out_has_nothing_to_log_in_to(world: World, acme: 
     world.sql("UPDATE users SET is_active = false")
     with pytest.raises(NotAllowed, match="deactivated"):
         logins.own_membership(ANA, channel_id=ELSEWHERE)
+
+
+@pytest.mark.parametrize(
+    ("public_url", "host", "port", "address"),
+    [
+        ("https://switchboard.example.com/wa", "0.0.0.0", 8080, "https://switchboard.example.com/wa"),  # noqa: S104
+        ("", "127.0.0.1", 8080, "http://127.0.0.1:8080"),
+        ("", "127.0.0.1", 0, ""),
+        ("", "10.0.0.7", 8080, ""),
+    ],
+)
+def test_links_go_where_people_can_go(public_url: str, host: str, port: int, address: str) -> None:
+    security, daemon = SecuritySettings(public_url=public_url), DaemonSettings(host=host, port=port)
+    settings = Settings(security=security, daemon=daemon, waha=WahaSettings(servers={"main": SERVER}))
+
+    assert page_links.address_of(settings) == address
