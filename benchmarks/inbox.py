@@ -50,44 +50,44 @@ from operations.webhook_inbox import NewWebhook
 from settings import DatabaseSettings
 from waha.webhooks import envelope_of
 
-_TEAM, _CHANNEL = "T1", "CSUPPORT"
-_HOUSE = House(operators=("T1/UOLGA",))
-_BATCH = 200
-_EACH_ROUND = 5  # events of a chat and round: written by the customer twice, one reply's echo and two receipts
+TEAM, CHANNEL = "T1", "CSUPPORT"
+HOUSE = House(operators=("T1/UOLGA",))
+BATCH = 200
+EACH_ROUND = 5  # events of a chat and round: written by the customer twice, one reply's echo and two receipts
 _RAW_EVENTS = 500
 
 
 @click.command()
 @click.option("--chats", default=200, show_default=True)
-@click.option("--rounds", default=5, show_default=True, help=f"A round is {_EACH_ROUND} events of each chat.")
+@click.option("--rounds", default=5, show_default=True, help=f"A round is {EACH_ROUND} events of each chat.")
 @click.option("--backlog", default=50_000, show_default=True, help="Events of one chat that wait, for the search.")
 @click.option("--most", default=webhook_inbox.AT_ONCE, show_default=True, help="Events of a chat in one transaction.")
 def main(chats: int, rounds: int, backlog: int, most: int) -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
-    with _postgres() as url:
-        session, replies = _arrange(chats, rounds)
+    with postgres() as url:
+        session, replies = arrange(chats, rounds)
         raw = [_raw_limit(url, session)]
-        stored = _timed(lambda: _store(_events(session, replies, chats, rounds)))
-        click.echo(f"stored      {chats * rounds * _EACH_ROUND / stored:8.0f} /s")
+        stored = timed(lambda: store_all(_events(session, replies, chats, rounds)))
+        click.echo(f"stored      {chats * rounds * EACH_ROUND / stored:8.0f} /s")
         cpu = time.process_time()
-        worked = _timed(lambda: asyncio.run(_work_off(most)))
-        rate = chats * rounds * _EACH_ROUND / worked
+        worked = timed(lambda: asyncio.run(_work_off(most)))
+        rate = chats * rounds * EACH_ROUND / worked
         raw.append(_raw_limit(url, session))  # before and after: whatever else the machine does, it does to both
-        cpu_each = (time.process_time() - cpu) / (chats * rounds * _EACH_ROUND)
+        cpu_each = (time.process_time() - cpu) / (chats * rounds * EACH_ROUND)
         click.echo(f"worked off  {rate:8.0f} /s, {cpu_each * 1000:.2f} ms of this process' CPU an event")
         limit = sum(raw) / len(raw)
         click.echo(f"bare SQL    {limit:8.0f} /s, the ratio is {rate / limit:.2f}")
         _show_left()
         _store_backlog(session, backlog)
-        search = min(_timed(_search) for _ in range(3))
+        search = min(timed(_search) for _ in range(3))
         click.echo(f"search      {search * 1000:8.1f} ms for lanes with work, {backlog} events waiting in one of them")
 
 
 @contextmanager
-def _postgres() -> Iterator[str]:
+def postgres(*, durable: bool = True) -> Iterator[str]:
     directory = Path(tempfile.mkdtemp(prefix="switchboard-benchmark-"))
     directory.chmod(0o711)
-    embedded = EmbeddedPostgres(directory / "postgres")
+    embedded = EmbeddedPostgres(directory / "postgres", durable=durable)
     embedded.attach()
     try:
         migrations.migrate(embedded.url)
@@ -100,7 +100,7 @@ def _postgres() -> Iterator[str]:
         shutil.rmtree(directory)
 
 
-def _timed(work: Callable[[], object]) -> float:
+def timed(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
@@ -110,7 +110,7 @@ def _chat(number: int) -> str:
     return f"49151{number:08}@c.us"
 
 
-def _arrange(chats: int, rounds: int) -> tuple[WahaSession, dict[tuple[int, int], str]]:
+def arrange(chats: int, rounds: int) -> tuple[WahaSession, dict[tuple[int, int], str]]:
     """A session whose customers have threads already, and the replies that WAHA took: (chat, round) -> WhatsApp id."""
     tenant_id = uuid7()
     replies = {}
@@ -125,7 +125,7 @@ def _arrange(chats: int, rounds: int) -> tuple[WahaSession, dict[tuple[int, int]
             metadata={"me_id": "4930901820@c.us"},
         )
         ChannelRoute.create(
-            tenant_id=tenant_id, slack_team_id=_TEAM, slack_channel_id=_CHANNEL, purpose=RoutePurpose.CONVERSATIONS
+            tenant_id=tenant_id, slack_team_id=TEAM, slack_channel_id=CHANNEL, purpose=RoutePurpose.CONVERSATIONS
         )
         for number in range(chats):
             conversation_id = _conversation(session, number, replies=rounds)
@@ -139,8 +139,8 @@ def _conversation(session: WahaSession, number: int, *, replies: int) -> UUID:
         tenant_id=session.tenant_id,
         session_id=session.id,
         title="Berta",
-        slack_team_id=_TEAM,
-        slack_channel_id=_CHANNEL,
+        slack_team_id=TEAM,
+        slack_channel_id=CHANNEL,
         slack_thread_ts=f"1700000000.{number:06}",
         next_message_seq=replies,
     )
@@ -163,8 +163,8 @@ def _reply(session: WahaSession, conversation_id: UUID, number: int, turn: int) 
         chat_id=_chat(number),
         body=f"Reply {turn}",
         waha_message_id=waha_message_id,
-        slack_team_id=_TEAM,
-        slack_channel_id=_CHANNEL,
+        slack_team_id=TEAM,
+        slack_channel_id=CHANNEL,
         slack_ts=f"1700000{turn:03}.{number:06}",
         slack_part=0,
     )
@@ -175,16 +175,16 @@ def _events(
     session: WahaSession, replies: dict[tuple[int, int], str], chats: int, rounds: int
 ) -> Iterator[list[NewWebhook]]:
     """Batches as the ingress stores them: the chats' events interleaved, each chat's in order."""
-    event = partial(_webhook, session)
+    event = partial(webhook, session)
     gathered: list[NewWebhook] = []
     for turn in range(rounds):
-        for step in range(_EACH_ROUND):
-            gathered += [event(*_told(step, number, turn, replies[number, turn])) for number in range(chats)]
-    for start in range(0, len(gathered), _BATCH):
-        yield gathered[start : start + _BATCH]
+        for step in range(EACH_ROUND):
+            gathered += [event(*told(step, number, turn, replies[number, turn])) for number in range(chats)]
+    for start in range(0, len(gathered), BATCH):
+        yield gathered[start : start + BATCH]
 
 
-def _told(step: int, number: int, turn: int, reply: str) -> tuple[str, dict[str, Any]]:
+def told(step: int, number: int, turn: int, reply: str) -> tuple[str, dict[str, Any]]:
     chat = _chat(number)
     match step:
         case 0 | 4:
@@ -213,7 +213,7 @@ def _wrote(chat: str, bare: str, body: str, *, from_me: bool = False) -> dict[st
     }
 
 
-def _webhook(session: WahaSession, name: str, payload: dict[str, Any]) -> NewWebhook:
+def webhook(session: WahaSession, name: str, payload: dict[str, Any]) -> NewWebhook:
     body = {
         "id": f"evt_{uuid7().hex}",
         "timestamp": 1767000000000,
@@ -233,7 +233,7 @@ def _webhook(session: WahaSession, name: str, payload: dict[str, Any]) -> NewWeb
     return NewWebhook(uuid7(), session.server, key.session, key.event_id, key.event_name, lane, raw)
 
 
-def _store(batches: Iterator[list[NewWebhook]]) -> None:
+def store_all(batches: Iterator[list[NewWebhook]]) -> None:
     with connection():
         for batch in batches:
             webhook_inbox.store(batch)
@@ -241,7 +241,7 @@ def _store(batches: Iterator[list[NewWebhook]]) -> None:
 
 async def _work_off(most: int) -> None:
     wakeup = Wakeup()
-    worker = InboxWorker(webhook_inbox.due_lanes, partial(webhook_inbox.process, house=_HOUSE, most=most), wakeup)
+    worker = InboxWorker(webhook_inbox.due_lanes, partial(webhook_inbox.process, house=HOUSE, most=most), wakeup)
     working = True
     while working:
         await worker.step()
@@ -293,7 +293,7 @@ def _store_backlog(session: WahaSession, count: int) -> None:
             "FROM generate_series(1, %s) n",
             (session.external_session_id, count),
         )
-        _store(iter([[_webhook(session, *_told(0, number, 0, "")) for number in range(20)]]))
+        store_all(iter([[webhook(session, *told(0, number, 0, "")) for number in range(20)]]))
 
 
 def _search() -> None:
