@@ -54,9 +54,10 @@ class Asked:
     event_id: UUID
     person: Person
     channel_id: str
-    words: tuple[Word, ...] = ()
-    options: Mapping[str, Word] = field(default_factory=dict)
-    text: str = ""
+    # Not printed: what is entered in a form may be a token.
+    words: tuple[Word, ...] = field(default=(), repr=False)
+    options: Mapping[str, Word] = field(default_factory=dict, repr=False)
+    text: str = field(default="", repr=False)
     slack_person: SlackPerson | None = None
     slack_channel: Channel | None = None
     slack_identity: Identity | None = None

@@ -53,6 +53,9 @@ class Canaries:
             "pairing code": made(length=16),
             "typed token": made("xoxb-"),
             "password": made(length=20),
+            "bot token of a workspace": made("xoxb-"),
+            "app token of a workspace": made("xapp-"),
+            "signing secret of a workspace": made(),
         }
     )
 

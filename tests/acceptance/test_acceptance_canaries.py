@@ -19,6 +19,7 @@ import pytest
 import pytest_asyncio
 
 from operations.encryption import KeyRing
+from sandbox.slack import Wait
 from sandbox.stage import Stage
 from sandbox.whatsapp import Phone
 from settings import Settings, load
@@ -81,6 +82,7 @@ async def journey(tmp_path_factory: pytest.TempPathFactory, database_url: str, r
         await let_slack_and_waha_fail(walked, acme)
         await use_proxy(walked, acme)
         await log_in(walked)
+        await connect_workspace(walked)
         await let_postgresql_fail(walked)
         await start_again(walked, "json")
         await post_webhooks(walked, acme)
@@ -198,6 +200,19 @@ async def log_in(journey: Journey) -> None:
     await journey.http("a link that was used", "GET", f"/{path}")
 
 
+async def connect_workspace(journey: Journey) -> None:
+    """An operator enters tokens, which Slack does not know."""
+    scene, slack, canaries = journey.scene, journey.stage.slack, journey.canaries
+    opened = Wait(seconds=15, until=lambda _: slack.modal("olga") is not None)
+    await slack.command("olga", "general", "/wa workspace add", opened)
+    labels = ("Bot token", "App token", "Signing secret")
+    entered = {label: canaries[f"{label.lower()} of a workspace"] for label in labels}
+    await slack.submit("olga", entered, Wait(seconds=0))
+    await scene.until_rows("SELECT count(*) FROM slack_events WHERE kind <> 'event' AND answered_at IS NULL", [(0,)])
+    refusal = next(one.text for one in reversed(slack.ephemerals("olga")) if "bot token" in one.text)
+    assert "Slack refuses the bot token" in refusal
+
+
 async def start_again(journey: Journey, log_format: str) -> None:
     """Both die, and come back with another format of their logs."""
     stage = journey.stage
@@ -279,7 +294,8 @@ async def test_no_address_that_answers_in_slack_is_kept_or_logged(journey: Journ
     address = re.compile(r"T0SANDBOX01/\w+/response")
     asked = sum(call.method == "response_url" for call in journey.stage.slack.journal)
 
-    found = [name for name, text in (logs_of(journey.stage) | rows_of(rows)).items() if address.search(text)]
+    places = {**logs_of(journey.stage), **rows_of(rows)}
+    found = [name for name, text in places.items() if address.search(text)]
 
     assert asked > 10
     assert found == []
