@@ -192,6 +192,15 @@ def test_variables_of_others_are_left_alone(written: Callable[[str], Path]) -> N
         ('[database]\nurl = "mysql://a:b@c"\n', "database.url must be postgresql://"),
         ('[database]\nurl = "postgresql://a:b@c:port/d"\n', "database.url must be postgresql://"),
         ('[security]\nencryption_keys = ["short"]\n', "security.encryption_keys, item 1, must be 32 random bytes"),
+        (
+            '[security]\npublic_url = "http://wa.example"\n',
+            "security.public_url must start with https://, since people",
+        ),
+        ('[security]\npublic_url = "https://wa.example?x=1"\n', "security.public_url must be an address alone"),
+        (
+            '[daemon]\ntrusted_proxies = ["10.0.0.0/33"]\n',
+            "daemon.trusted_proxies, item 1, must be an address or a net",
+        ),
         ('[reports]\nschedule = "daily"\n', "reports.schedule must be five cron fields"),
         ('[reports]\ntime_zone = "Berlin"\n', "reports.time_zone must be the name of a time zone"),
         ('[log]\nlevel = "loud"\n', "log.level must be 'DEBUG'"),
