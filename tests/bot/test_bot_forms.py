@@ -208,3 +208,38 @@ async def test_a_form_of_somebody_else_changes_nothing(slack: SandboxSlack, ask:
 
     await becomes(rows, "SELECT payload->>'text' LIKE '%%form is not known%%' FROM slack_posts", [(True,)])
     assert await rows("SELECT count(*) FROM waha_sessions") == [(0,)]
+
+
+@pytest.mark.usefixtures("acme")
+async def test_a_form_is_asked_back_when_its_tenant_became_ambiguous_while_it_was_open(
+    ask: Ask, slack: SandboxSlack, rows: Rows
+) -> None:
+    await slack.command("ana", "general", "/wa session add", OPENED)
+    await ask("olga", "tenant create Globex")
+    await ask("olga", "user add @ana MANAGER --tenant Globex")
+
+    told = await submitted(slack, "ana", {"Name": "sales", "Engine": "NOWEB"})
+    question = slack.ephemerals("ana")[-1]
+    await slack.click("ana", question, "Globex", wait=Wait(until=lambda answer: bool(answer.messages)))
+
+    assert told.startswith("Which tenant? ")
+    assert slack.read(question).startswith("Session `sales` was added")
+    chosen = "SELECT s.name, s.engine, t.name FROM waha_sessions s JOIN tenants t ON t.id = s.tenant_id"
+    assert await rows(chosen) == [("sales", "NOWEB", "Globex")]
+
+
+@pytest.mark.usefixtures("acme")
+async def test_a_form_that_is_sent_twice_is_carried_out_once(slack: SandboxSlack, rows: Rows) -> None:
+    await slack.command("ana", "support", "/wa session add", OPENED)
+    send = slack.state.socket_mode.send
+
+    async def send_twice(*envelope: Any) -> Any:
+        await send(*envelope)
+        return await send(*envelope)
+
+    slack.state.socket_mode.send = send_twice  # type: ignore[method-assign,assignment]
+    await slack.submit("ana", {"Name": "sales"}, wait=Wait(seconds=0))
+    await becomes(rows, "SELECT count(*) FROM slack_events WHERE answered_at IS NULL", [(0,)])
+
+    assert await rows("SELECT count(*) FROM audit_entries WHERE action = 'session.add'") == [(1,)]
+    assert len([one for one in slack.ephemerals("ana") if "was added" in one.text]) == 1

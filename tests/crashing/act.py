@@ -104,6 +104,18 @@ class Act:
             await slack.click(user, shown, label, wait=_AT_ONCE)
             await self.until(lambda: slack.modal(user), "the form")
 
+    async def open_form_of(self, user: str, line: str, *, channel: str = "support") -> None:
+        """Type a command that opens a form, and once more if none came."""
+        slack = self.scene.stage.slack
+        await self.type(user, line, channel=channel)
+        with suppress(AssertionError):
+            await self.scene.stage.until(lambda: slack.modal(user), "the form", _FORM_SECONDS)
+        if slack.modal(user) is None:
+            await self.over()
+        if slack.modal(user) is None:
+            await self.type(user, line, channel=channel)
+            await self.until(lambda: slack.modal(user), "the form")
+
     async def submit(self, user: str, **entries: str) -> None:
         """Fill in the form that is open, and once more if Slack says that it was not taken: then it stays open."""
         slack = self.scene.stage.slack

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+from sandbox.slack import Message
 from tests.crashing.act import DELIVERED, Act
 from tests.crashing.choke_points import AFTER_BYTES
 
@@ -163,6 +164,79 @@ async def a_channel_is_linked_late(act: Act) -> None:
 
     assert act.texts_in(team.channel, f"({act.number})") == texts
     act.see_answered(team.admin, "waited for a channel", answered)
+
+
+async def somebody_is_removed(act: Act) -> None:
+    """After the question whether it is meant."""
+    name = await _newcomer(act, "Acme")
+    question = await _asked_back(act, "ana", f"user remove @{name}", "Remove")
+
+    act.begin()
+    await act.click("ana", question, "Remove")
+    await act.until(lambda: act.told("ana", f"@{name} is nobody"), "the answer")
+    await act.over()
+
+    user = f"email LIKE '{name}@%' AND deleted_at IS NOT NULL"
+    assert act.scene.rows(f"SELECT count(*) FROM users WHERE {user}") == [(1,)]  # noqa: S608
+    removed = f"action = 'user.remove' AND subject_id IN (SELECT id FROM users WHERE {user})"  # noqa: S608
+    assert act.scene.rows(f"SELECT count(*) FROM audit_entries WHERE {removed}") == [(1,)]  # noqa: S608
+    act.see_answered("ana", f"@{name} is nobody", 0)
+
+
+async def a_tenant_is_chosen(act: Act) -> None:
+    person, name = await _newcomer(act, "Acme", "Later"), f"chosen-{act.number}"
+    question = await _asked_back(act, person, f"session add {name} --engine GOWS", "Later", channel="general")
+
+    act.begin()
+    await act.click(person, question, "Later")
+    await act.until(lambda: act.told(person, f"`{name}`"), "the answer")
+    await act.until(lambda: act.on_waha(name), "the session on WAHA")
+    await act.until_status(name, "scan_qr")
+    await act.over()
+
+    tenants = "SELECT t.name FROM waha_sessions s JOIN tenants t ON t.id = s.tenant_id"
+    assert act.scene.rows(f"{tenants} WHERE s.name = '{name}'") == [("Later",)]
+    assert len(act.on_waha(name)) == 1
+    act.see_answered(person, f"`{name}`", 0)
+    await act.scene.ask(person, f"session stop {name} --tenant Later")
+    await act.until_told(name, "stopped")
+
+
+async def a_form_is_filled_in(act: Act) -> None:
+    slack, name = act.scene.stage.slack, f"formed-{act.number}"
+    told = f"`{name}` was added"
+
+    act.begin()
+    await act.open_form_of("ana", "session add")
+    await act.submit("ana", Name=name)
+    await act.until(lambda: act.told("ana", told), "the answer")
+    await act.until(lambda: act.on_waha(name), "the session on WAHA")
+    await act.until_status(name, "scan_qr")
+    await act.over()
+    if slack.modal("ana") is not None:  # it said that nothing was saved yet
+        await slack.close("ana")
+
+    assert len(act.on_waha(name)) == 1
+    assert act.scene.rows(f"SELECT count(*) FROM waha_sessions WHERE name = '{name}'") == [(1,)]  # noqa: S608
+    act.see_answered("ana", told, 0)
+    await act.scene.ask("ana", f"session stop {name}")
+    await act.until_told(name, "stopped")
+
+
+async def _newcomer(act: Act, *tenants: str) -> str:
+    """Somebody who may do everything in these tenants."""
+    name = f"new{act.number}"
+    act.scene.stage.slack.add_person(name)
+    for tenant in tenants:
+        await act.scene.ask("olga", f"user add @{name} TENANT_ADMIN --tenant {tenant}", expect="TENANT_ADMIN")
+    return name
+
+
+async def _asked_back(act: Act, user: str, line: str, label: str, *, channel: str = "support") -> Message:
+    """The question below a command, when nothing else is under way."""
+    await act.scene.ask(user, line, channel=channel)
+    await act.theatre.settled()
+    return act.scene.stage.slack.newest_with(user, channel, label)
 
 
 def _end_leases_of_nobody(act: Act) -> None:
