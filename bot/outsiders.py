@@ -39,13 +39,23 @@ async def look(call: Call, slack: SlackClient) -> bool:
     if kept is not None and kept.is_fresh:
         return True
     try:
-        async with asyncio.timeout(LOOK_SECONDS):
-            found = await slack.user_info(person.user_id)
+        await ask(person, slack)
     except (SlackError, TimeoutError) as error:
         log.warning("Slack does not say who somebody is", event_id=call.event_id, reason=str(error))
         return kept is not None
-    await in_database(slack_people.remember, person, slack_people.outside_of(found, person.team_id))
     return True
+
+
+async def ask(person: Person, slack: SlackClient) -> None:
+    """Ask Slack about somebody, and keep what it says.
+
+    Raises:
+        SlackError: it does not say.
+        TimeoutError: it does not say in time.
+    """
+    async with asyncio.timeout(LOOK_SECONDS):
+        found = await slack.user_info(person.user_id)
+    await in_database(slack_people.remember, person, slack_people.outside_of(found, person.team_id))
 
 
 def require_known(permission: Permission | None, *, is_known: bool) -> None:

@@ -18,6 +18,7 @@ from bot.desk import Desk, unanswered
 from bot.http_mode import HttpMode
 from bot.in_flight import InFlight
 from bot.reception import Reception
+from bot.roll_call import RollCall
 from bot.sockets import Sockets
 from bot.workspaces import Workspaces
 from database import DatabaseUnavailable, in_database
@@ -80,9 +81,11 @@ async def serving(settings: Settings) -> AsyncIterator[WayIn]:
 
             def ask_for_missed(team_id: str = identity.team_id) -> None:
                 in_flight.start(_ask_for_missed(team_id))
+                roll_call.after_gap()
 
             own = Place(identity.team_id, identity.team, identity.user_id, identity.bot_id)
             workspaces = Workspaces(own, slack, table, teams=teams, ask_for_missed=ask_for_missed)
+            roll_call = RollCall(workspaces.client_of, workspaces.is_served)
             desk = Desk(slack, _installation(settings, teams), workspaces.client_of)
             # Without a token, which `authorize` gives: Bolt warns of two.
             web = AsyncWebClient(base_url=table.api_url, session=session, retry_handlers=[], logger=_bolt_log)
@@ -94,7 +97,10 @@ async def serving(settings: Settings) -> AsyncIterator[WayIn]:
             await workspaces.refresh(app)
             left = await unanswered()
             in_flight.start(desk.answer_all(left))
-            beside = [asyncio.create_task(desk.answer_leftovers()), asyncio.create_task(workspaces.keep_up(app))]
+            beside = [
+                asyncio.create_task(work)
+                for work in (desk.answer_leftovers(), workspaces.keep_up(app), roll_call.run())
+            ]
             try:
                 await way_in.connect()
                 ask_for_missed()

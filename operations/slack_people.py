@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from database import transaction
 from models import Outside, uuid7
-from operations.sql import changed, first
+from operations.sql import changed, first, rows
 from operations.standing import Person, memberships
 from slack.answers import Person as SlackPerson
 
@@ -65,6 +65,17 @@ def known(person: Person) -> Known | None:
         "FROM slack_people WHERE slack_team_id = %s AND slack_user_id = %s",
         (FRESH_FOR, OUTSIDERS_FRESH_FOR, person.team_id, person.user_id),
     )
+
+
+def not_asked_for(span: timedelta) -> list[Person]:
+    """Who is known, and was not looked up for so long; those first who wait longest."""
+    with transaction():
+        return rows(
+            Person,
+            "SELECT slack_team_id AS team_id, slack_user_id AS user_id FROM slack_people "
+            "WHERE checked_at < clock_timestamp() - %s ORDER BY checked_at",
+            (span,),
+        )
 
 
 def remember(person: Person, outside: Outside | None) -> None:

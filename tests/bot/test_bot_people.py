@@ -9,11 +9,12 @@ from uuid import uuid4
 import pytest
 
 from bot.outsiders import LOOK_SECONDS, NOT_SAID
+from bot.running import serving
 from database import in_database
 from sandbox.slack import Answer, Message, SandboxSlack, Wait
 from slack.blocks import actions, button, section
 from slack.client import SlackClient
-from tests.bot.conftest import Ask, Rows, becomes, eventually
+from tests.bot.conftest import Ask, BotSettings, Rows, becomes, eventually
 from tests.conftest import MigratedDatabase
 from tests.operations.builders import handle_slack_events
 
@@ -404,6 +405,29 @@ async def test_an_operator_is_let_in_while_slack_is_away(ask: Ask, slack: Sandbo
 
 def test_a_form_can_still_be_opened_after_the_look() -> None:
     assert LOOK_SECONDS < 3
+
+
+async def test_whoever_only_replies_is_looked_up_again_after_nobody_listened(
+    ask: Ask, slack: SandboxSlack, rows: Rows, bot_settings: BotSettings
+) -> None:
+    await ask("ana", "user add @ben AGENT")
+    await ask("olga", "whoami")
+    slack.change_person("ben", guest=True, heard=False)
+    slack.change_person("olga", deleted=True, heard=False)
+    await forget_when(rows, "61 seconds")
+    # One of whom Slack says nothing keeps it from nobody else.
+    await rows(
+        "INSERT INTO slack_people (id, slack_team_id, slack_user_id, checked_at) "
+        "VALUES (gen_random_uuid(), %s, 'UGONE', '2000-01-01'), (gen_random_uuid(), 'TELSEWHERE', 'UX', '2000-01-01') "
+        "RETURNING 1",
+        slack.team_id,
+    )
+
+    async with serving(bot_settings()):
+        expected = [(slack.person("ben").id, "guest"), (slack.person("olga").id, "deactivated")]
+        outside = "SELECT slack_user_id, outside FROM slack_people WHERE outside IS NOT NULL ORDER BY slack_user_id"
+        await becomes(rows, outside, sorted(expected))
+    assert "UX" not in [call.arguments.get("user") for call in slack.journal]
 
 
 async def test_a_change_that_slack_tells_is_kept_for_the_daemon(ask: Ask, slack: SandboxSlack, rows: Rows) -> None:
