@@ -204,6 +204,12 @@ class Command:
         return len(fields) > FEW_FIELDS and bool(self.needs or self.text)
 
     @property
+    def manner(self) -> str:
+        """What happens before it is done, as sentences for the help; "" where nothing does."""
+        form = ["Typed alone, it opens a form."] if self.has_form else []
+        return " ".join([*form, *(["It asks first."] if self.confirm is not None else [])])
+
+    @property
     def is_for_operators(self) -> bool:
         return not ROLES_OF[self.permission]
 

@@ -80,8 +80,8 @@ def _about(topic: Sequence[str], table: Sequence[Command]) -> str:
 
 
 def _lines(command: Command) -> str:
-    who = who_may(command.permission)
-    return f"• `{command.usage}`: {command.summary}. For {who}.\n      For example: `{command.example}`"
+    about = f"{command.summary}. For {who_may(command.permission)}. {command.manner}".rstrip()
+    return f"• `{command.usage}`: {about}\n      For example: `{command.example}`"
 
 
 def _nouns(table: Sequence[Command]) -> list[str]:

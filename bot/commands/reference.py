@@ -22,7 +22,7 @@ def _section(command: Command, root: str) -> Iterator[str]:
     who = who_may(command.permission)
     yield f"## {command.name}"
     yield ""
-    yield f"{command.summary[0].upper()}{command.summary[1:]}. For {who}."
+    yield f"{command.summary[0].upper()}{command.summary[1:]}. For {who}. {command.manner}".rstrip()
     yield ""
     yield "```text"
     yield from (f"{root} {line}" for line in dict.fromkeys((command.usage, command.example)))
