@@ -20,11 +20,11 @@ _NAMESPACE = uuid5(NAMESPACE_URL, "switchboard:slack_events")
 def incoming(body: Body) -> NewSlackEvent | None:
     """The row for an event, a command, a click or a form; None for what asks nothing of us, such as a closed form."""
     if "command" in body:
-        return _row(body, SlackEventKind.COMMAND, f"command:{body.get('trigger_id') or _digest(body)}", lane="")
+        return _row(body, SlackEventKind.COMMAND, f"command:{_told_by(body, 'trigger_id')}", lane="")
     if isinstance(body.get("event"), Mapping):
         return _row(body, SlackEventKind.EVENT, _event_key(body), lane=_lane(body))
     if body.get("trigger_id"):
-        return _row(body, SlackEventKind.INTERACTION, f"interaction:{body['trigger_id']}", lane="")
+        return _row(body, SlackEventKind.INTERACTION, f"interaction:{_told_by(body, 'trigger_id')}", lane="")
     return None
 
 
@@ -56,6 +56,11 @@ def event_id_of(key: str) -> UUID:
     return uuid5(_NAMESPACE, key)
 
 
+def _told_by(body: Body, name: str) -> str:
+    """An id of Slack's, with the workspace that told it: one that lies takes no other's place."""
+    return f"{team_of(body)}/{body.get(name) or _digest(body)}"
+
+
 def _digest(body: Body) -> str:
     """For what Slack gave no id."""
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
@@ -65,7 +70,7 @@ def _event_key(body: Body) -> str:
     """Slack has delivered one message under several event ids: a message is known by its place and its edition."""
     event = body["event"]
     if event.get("type") != "message":
-        return f"event:{body.get('event_id') or _digest(body)}"
+        return f"event:{_told_by(body, 'event_id')}"
     edition = (_inner(event).get("edited") or {}).get("ts") or event.get("deleted_ts") or ""
     return "message:" + "/".join(
         str(part)

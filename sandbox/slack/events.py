@@ -25,6 +25,7 @@ RETRIES = (0.0, 60.0, 300.0)
 SUBSCRIPTIONS = frozenset({
     "app_home_opened", "member_joined_channel", "message.channels", "message.groups", "reaction_added",
     "reaction_removed", "channel_archive", "channel_unarchive", "channel_shared", "user_change",
+    "app_uninstalled", "tokens_revoked",
 })  # fmt: skip
 MESSAGES_OF = {"channel": "message.channels", "group": "message.groups", "im": "message.im"}
 

@@ -95,6 +95,14 @@ class Troubling:
         """Begin the draws of all faults anew, so that the same calls run into the same troubles."""
         self.faults.random.seed(number)
 
+    def uninstall_app(self) -> None:
+        """An administrator removes the app from the workspace: it is told, and its token is dead until it is healed."""
+        self.state.events.send(
+            {"type": "tokens_revoked", "tokens": {"oauth": [], "bot": [self.state.workspace.installation.bot_user]}}
+        )
+        self.state.events.send({"type": "app_uninstalled"})
+        self.fail("*", error="account_inactive", times=None)
+
     def heal(self) -> None:
         """Switch every fault off: of calls, of events, of pongs. What was held back goes on."""
         self.faults.heal()

@@ -209,3 +209,25 @@ async def test_what_one_app_signs_is_not_taken_for_another_workspace(two: Two, r
 
     assert statuses == [401, 401]
     assert await rows("SELECT count(*) FROM slack_events") == before
+
+
+@both_modes
+async def test_that_the_app_was_removed_is_kept_for_the_daemon(connected: Two, rows: Rows) -> None:
+    connected.other.uninstall_app()
+
+    await connected.other.until(lambda: all(one.acknowledged for one in connected.other.state.events.deliveries))
+
+    kept = await rows(
+        "SELECT convert_from(body, 'UTF8')::jsonb->'event'->>'type' FROM slack_events WHERE kind = 'event' ORDER BY 1"
+    )
+    assert kept == [("app_uninstalled",), ("tokens_revoked",)]
+
+
+async def test_a_form_of_one_workspace_is_opened_under_its_token_and_no_other(connected: Two) -> None:
+    connected.slack.fail("views.open", error="expired_trigger_id", times=None)
+
+    opened = Wait(seconds=15, until=lambda answer: answer.view is not None)
+    answer = await connected.other.command("olga", "general", "/wa workspace add", opened)
+
+    assert answer.view is not None
+    assert len(connected.other.calls("views.open")) == 1
