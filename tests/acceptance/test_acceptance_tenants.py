@@ -108,11 +108,14 @@ async def test_a_deleted_tenants_session_is_stopped_and_started_again_when_it_is
     await confirmed(scene, "tenant delete Acme", "Delete")
     await scene.stage.until(lambda: session.status.value == "STOPPED", "the session to be stopped", 60)
     is_still_linked = session.account is not None
+    await carla.write("While it was deleted.", to=acme.phone)
     refused = await scene.ask(acme.admin, "session list")
     await scene.ask("olga", "tenant restore Acme", channel="general", expect="*Acme* is back")
     await scene.until_rows("SELECT status FROM waha_sessions WHERE name = 'sales-acme'", [("working",)], 60)
     await scene.written(acme, carla, "After the return.")
+    await scene.stage.until(lambda: "While it was deleted." in shown(scene, acme, "Carla"), "what was missed", 60)
+    await scene.until_idle()
 
     assert "no role in any tenant" in refused.text
     assert is_still_linked
-    assert len([text for text in shown(scene, acme, "Carla") if text == "After the return."]) == 1
+    assert sorted(shown(scene, acme, "Carla")[-2:]) == ["After the return.", "While it was deleted."]
