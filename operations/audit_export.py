@@ -50,7 +50,8 @@ def as_csv(entries: Iterable[Entry]) -> bytes:
 
 
 def as_json_lines(entries: Iterable[Entry]) -> bytes:
-    return b"".join(json.dumps(_row(entry), ensure_ascii=False).encode() + b"\n" for entry in entries)
+    lines = b"".join(json.dumps(_row(entry), ensure_ascii=False).encode() + b"\n" for entry in entries)
+    return lines or b"\n"  # Slack takes no empty file
 
 
 def _row(entry: Entry) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from uuid import UUID
 
-from database import tenant_transaction, transaction
+from database import set_tenant, tenant_transaction, transaction
 from models import Tenant
 from models.tenant_settings import TenantSettings
 from operations import audit
@@ -69,11 +69,12 @@ def all_keeping() -> list[Keeping]:
 
 
 def plan(tenant_id: UUID) -> Plan:
-    """A dry run. The tenant is set.
+    """A dry run.
 
     Raises:
         NotFound: it was deleted meanwhile.
     """
+    set_tenant(tenant_id)
     tenant = Tenant.find(tenant_id)
     if tenant is None:
         raise NotFound("This tenant was deleted.")

@@ -10,6 +10,7 @@ from models import AuditEntry
 from operations import audit, audit_export, audit_pages, made_files
 from operations.audit_export import Format
 from operations.audit_pages import Cursor, Filters
+from operations.errors import NotFound
 from operations.permissions import Permission
 from operations.slack_inbox import Answer
 from operations.sql import database_now
@@ -52,6 +53,8 @@ def export(turn: Turn) -> Answer:
     # From here on it is the same file whenever it is made.
     filters = replace(filters, until=min(filters.until or database_now(), database_now()))
     found = audit_pages.count(filters, most=audit_export.MOST + 1)
+    if not found:
+        raise NotFound("There are no such entries, so no file was made.")
     shown = _entries(found)
     of = f"the audit of *{escape(turn.standing.tenant_name)}*"
     made_files.send(

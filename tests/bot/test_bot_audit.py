@@ -90,6 +90,7 @@ async def test_what_cannot_be_meant_is_said(ask: Ask) -> None:
     assert "is not how long ago" in await ask("ana", "audit --since yesterday")
     assert "`xml` is no format. There are csv, jsonl." in await ask("ana", "audit export --format xml")
     assert "names nobody" in await ask("ana", "audit --by somebody")
+    assert "no file was made" in await ask("ana", "audit export --action nothing")
     assert "must be before" in await ask("ana", "audit --since 1d --until 2d")
 
 
