@@ -27,6 +27,35 @@ def test_old_rows_that_are_done_with_are_deleted(world: World) -> None:
     assert sorted(world.sql("SELECT event_id FROM webhook_events")) == [("open",), ("young",)]
 
 
+def test_a_login_that_still_counts_is_kept_however_old(world: World) -> None:
+    world.user(world.tenant())
+    for ends, ended in (("1 hour", False), ("1 hour", True), ("-1 s", False)):
+        world.sql(
+            "INSERT INTO logins (id, tenant_id, user_id, slack_team_id, slack_user_id, expires_at, ended_at, "
+            "created_at) SELECT gen_random_uuid(), tenant_id, id, 'T1', 'UANA', now() + %s::interval, "
+            "CASE WHEN %s THEN now() END, now() - interval '31 days' FROM users",
+            ends,
+            ended,
+        )
+
+    assert cleaning.clean_up("logins", MONTH) == 2
+    assert world.sql("SELECT expires_at > now(), ended_at FROM logins") == [(True, None)]
+
+
+def test_a_link_that_is_over_is_deleted_whether_it_was_used_or_not(world: World) -> None:
+    world.user(world.tenant())
+    for token_hash, is_used in (("one", False), ("two", True)):
+        world.sql(
+            "INSERT INTO page_links (id, tenant_id, user_id, slack_team_id, slack_user_id, purpose, token_hash, "
+            "expires_at, used_at, created_at) SELECT gen_random_uuid(), tenant_id, id, 'T1', 'UANA', 'log_in', %s, "
+            "now() - interval '30 days', CASE WHEN %s THEN now() END, now() - interval '31 days' FROM users",
+            token_hash,
+            is_used,
+        )
+
+    assert cleaning.clean_up("page_links", MONTH) == 2
+
+
 @pytest.mark.parametrize("table", cleaning.TABLES)
 def test_every_table_can_be_cleaned(world: World, table: str) -> None:
     assert cleaning.clean_up(table, MONTH) == 0
