@@ -12,6 +12,7 @@ from bot.commands import (
     retention,
     sending,
     sessions,
+    tenant_life,
     tenant_settings,
     tenants,
     users,
@@ -22,6 +23,7 @@ from bot.commands.help import help_command
 
 _ASKABLE: tuple[Command, ...] = (
     *tenants.COMMANDS,
+    *tenant_life.COMMANDS,
     *retention.COMMANDS,
     *tenant_settings.COMMANDS,
     *users.COMMANDS,

@@ -66,10 +66,12 @@ async def test_in_a_deactivated_tenant_only_the_house_is_looked_after(ask: Ask) 
 
 @pytest.mark.usefixtures("inactive")
 async def test_an_active_tenant_works_again(ask: Ask, rows: Rows) -> None:
+    off_already = await ask("olga", "tenant deactivate Acme")
     told = await ask("olga", "tenant activate Acme")
     again = await ask("olga", "tenant activate Acme")
     session = await ask("ana", "session add sales")
 
+    assert off_already == "*Acme* is inactive already; nothing was changed."
     assert told == "*Acme* is active again."
     assert again == "*Acme* is active already; nothing was changed."
     assert session.startswith("Session `sales` was added")
