@@ -132,9 +132,9 @@ async def test_a_promised_file_is_made_when_it_is_sent(
     [file] = message.files
     assert message.text == "Here it is."
     if kind == "customer":
-        assert json.loads(file.content)["conversations"][0]["messages"][0]["body"] == "I am ill."
+        assert json.loads(file.content or b"")["conversations"][0]["messages"][0]["body"] == "I am ill."
     else:
-        assert json.loads(file.content)["action"] == "contact.asked"
+        assert json.loads(file.content or b"")["action"] == "contact.asked"
 
 
 async def test_the_daily_run_deletes_by_age_and_says_from_where(
