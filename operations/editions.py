@@ -24,7 +24,7 @@ INTERNAL: Final = "//"
 # In italics, in a quotation or list, behind an invisible mark, in full width: what looks so is meant so.
 _IS_INTERNAL = re.compile(r"(?:[\s*_~`\u2022\u25e6\u25aa\u200b-\u200f\u2060\ufeff-]|&gt;|\d+\.\s)*[/\uff0f]{2}")
 # A plain message, one with files, one that is also sent to the channel, and `/me`.
-_WRITTEN_BY_PEOPLE = frozenset({None, "file_share", "thread_broadcast", "me_message"})
+_WRITTEN_BY_PEOPLE = (None, "file_share", "thread_broadcast", "me_message")
 # Slack repeats an event for a day at most, so nothing as old as this is still on its way.
 _ON_ITS_WAY_FOR = timedelta(hours=24)
 
@@ -65,11 +65,11 @@ class Reply:
 
 def reply_of(payload: Mapping[str, Any]) -> Reply | None:
     """The reply that an event of Slack's Events API is about; None for everything else."""
-    event = payload.get("event") or {}
+    event = _mapping(payload.get("event"))
     edition = edition_of(event)
-    if event.get("type") != "message" or edition is None:
+    if event.get("type") != "message" or edition is None or not event.get("channel"):
         return None
-    said, before = _said(event), event.get("previous_message") or {}
+    said, before = _said(event), _mapping(event.get("previous_message"))
     if not _is_reply(said):
         return None
     team_id = str(payload.get("team_id") or "")
@@ -137,14 +137,17 @@ def _about(team_id: str, channel_id: str, ts: str) -> str:
 
 def _said(event: Event) -> Event:
     """The message itself: of an edit or a deletion it stands inside."""
-    inner = event.get("message") or event.get("previous_message")
-    if event.get("subtype") in {"message_changed", "message_deleted"}:
-        return inner if isinstance(inner, Mapping) else {}
+    if event.get("subtype") in ("message_changed", "message_deleted"):
+        return _mapping(event.get("message") or event.get("previous_message"))
     return event
 
 
 def _edited(message: Event) -> str:
-    return str((message.get("edited") or {}).get("ts") or "")
+    return str(_mapping(message.get("edited")).get("ts") or "")
+
+
+def _mapping(found: Any) -> Event:
+    return found if isinstance(found, Mapping) else {}
 
 
 def _is_reply(message: Event) -> bool:
