@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from database import transaction
 from models import Tenant
@@ -89,6 +91,23 @@ def test_what_cannot_be_is_refused_in_a_sentence(
 
     assert sentence in refusal.value.sentence
     assert stored(world) == {}
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    key=st.sampled_from(sorted(TenantSettings.model_fields)) | st.text(max_size=20),
+    typed=st.sampled_from(["password", "7", "never", "contacts.metadata", "default"]) | st.text(max_size=40),
+)
+def test_whatever_is_typed_is_taken_whole_or_refused(world: World, tenant: Tenant, key: str, typed: str) -> None:
+    before = stored(world)
+
+    try:
+        put(tenant, key, typed)
+    except BadInput:
+        assert stored(world) == before
+
+    with transaction():
+        assert tenant_settings.settings_of(tenant.id).model_dump(mode="json", exclude_defaults=True) == stored(world)
 
 
 def test_who_has_no_password_yet_is_named_when_one_is_asked_for(world: World, tenant: Tenant) -> None:
