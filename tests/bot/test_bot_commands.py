@@ -232,9 +232,9 @@ async def test_a_message_is_found_by_words_that_its_writer_used(ask: Ask, rows: 
     wrong = await ask("ben", "message search --sinc 1h order")
 
     channel = slack.channel("support").id
-    assert (
-        f"<https://app.slack.com/client/{slack.team_id}/{channel}/thread/{channel}-1700000000.000001|thread>" in found
-    )
-    assert "Your @channel *order* 4711 &amp; co is ready" in found
-    assert nothing == "No message has these words: @here zebra. Only whole words are found."
+    address = f"https://app.slack.com/client/{slack.team_id}/{channel}/thread/{channel}-1700000000.000001"
+    assert f"thread ({address})" in found
+    # As it was typed: a live mention would read @channel.
+    assert "Your <!channel> *order* 4711 &amp; co is ready" in found
+    assert nothing == "No message has these words: <!here> zebra. Only whole words are found."
     assert "Did you mean `--since`?" in wrong
