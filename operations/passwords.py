@@ -10,7 +10,7 @@ import bcrypt
 FEWEST_CHARACTERS = 12
 # bcrypt hashes no more, and two passwords that differ only behind it would be one.
 MOST_BYTES = 72
-# 2^12 rounds: about 0.28 s on a core of 2020, in which a thief of the hashes tries one password.
+# 2^12 rounds: a quarter of a second on a core, which is also what each guess costs a thief of the hashes.
 COST = 12
 
 # As they are typed most, with what is added to reach our length; compared without case, spaces and signs.
