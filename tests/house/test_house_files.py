@@ -29,15 +29,15 @@ def pins_of(lock: Path) -> dict[str, str]:
 
 
 def test_help_lists_every_target() -> None:
-    targets = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
 
     listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
-    assert set(re.findall(r"^  make (\w+)", listed, re.MULTILINE)) == targets
+    assert set(re.findall(r"^  make ([\w-]+)", listed, re.MULTILINE)) == targets
 
 
 def test_no_target_is_mistaken_for_a_file() -> None:
-    targets = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
 
     [phony] = re.findall(r"^\.PHONY: (.+)$", MAKEFILE, re.MULTILINE)
 
