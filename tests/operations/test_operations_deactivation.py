@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -282,7 +283,7 @@ def test_a_message_that_arrives_during_the_activation_waits_for_its_end(
 def test_whoever_switches_while_customers_write_everything_is_shown_once_and_in_order(
     world: World, tenant: Tenant, session: WahaSession, conversation: Conversation
 ) -> None:
-    texts = [f"number {number}" for number in range(40)]
+    texts = [f"number {number}" for number in range(16)]
     is_written = threading.Event()
 
     def write() -> None:
@@ -322,6 +323,34 @@ def test_messages_wait_until_the_tenant_is_active_again(
     assert waiting == Waiting(to_send=1, to_show=0)
     assert woken.to_send == 1
     assert [one.message_id for one in sending.lease(10, LEASE)] == [message.id]
+
+
+def test_a_message_that_waited_meanwhile_is_as_old_as_it_is_and_so_asks_first(
+    world: World, tenant: Tenant, conversation: Conversation
+) -> None:
+    message = world.message(conversation)
+    world.sql("UPDATE messages SET created_at = now() - interval '31 minutes'")
+    deactivate(tenant)
+    activate(tenant)
+
+    [leased] = sending.lease(10, LEASE)
+    sending.record_stale(leased)
+
+    assert (leased.age > timedelta(minutes=30), leased.is_confirmed) == (True, False)
+    assert world.reload(message).parked_at is not None
+    assert world.texts()[-1].startswith("⏸ Not sent: “It leaves today.” waited 31 minutes. Is it still wanted?")
+
+
+@pytest.mark.usefixtures("channel")
+def test_what_waits_for_longer_than_a_day_has_other_reasons_and_stays(
+    world: World, tenant: Tenant, session: WahaSession, conversation: Conversation
+) -> None:
+    take(wrote(session, "to a workspace without the app"))
+    world.sql("UPDATE slack_posts SET next_attempt_at = now() + interval '10 years'")
+    deactivate(tenant)
+    activate(tenant)
+
+    assert [text for text in posted() if "workspace" in text] == []
 
 
 @pytest.mark.usefixtures("channel")
