@@ -54,7 +54,8 @@ async def test_a_message_is_a_row_before_it_is_acknowledged(slack: SandboxSlack,
     assert key == f"message:{slack.team_id}/{support}/{said.ts}//"
     assert kind == "event"
     assert lane == f"{slack.team_id}/{support}/{said.ts}"
-    assert json.loads(bytes(body)) == delivery.payload
+    # Slack's old proof that it is Slack is good for nothing, and not kept.
+    assert json.loads(bytes(body)) == {name: value for name, value in delivery.payload.items() if name != "token"}
 
 
 async def test_replies_edits_and_deletions_of_a_thread_share_its_lane(
