@@ -210,7 +210,7 @@ def _wait_for_channels(tenant_id: UUID) -> None:
 
 
 def _make_due(tenant_id: UUID) -> None:
-    """`lease_posts` put off by a day what it met while the tenant was silent. What waits for longer has other reasons."""
+    """`lease_posts` put off by a day what it met. What waits for longer has other reasons."""
     changed(
         "UPDATE slack_posts SET next_attempt_at = clock_timestamp() "
         "WHERE tenant_id = %s AND conversation_id IS NOT NULL AND posted_at IS NULL AND parked_at IS NULL "
