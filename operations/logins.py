@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import cast
 from uuid import UUID
@@ -52,7 +52,7 @@ def _is_unchanged(link: Link) -> bool:
 
 @dataclass(frozen=True)
 class _Checked:
-    password_hash: str | None
+    password_hash: str | None = field(repr=False)
 
 
 def _use_up(link: Link) -> bool:

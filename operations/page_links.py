@@ -142,7 +142,7 @@ class _Row:
     first_name: str
     last_name: str
     email: str
-    password_hash: str | None
+    password_hash: str | None = field(repr=False)
 
 
 def _link(row: _Row) -> Link | None:
