@@ -12,17 +12,16 @@ from bot.commands.command import Command, Option, Turn
 from bot.commands.messages import line, words_of
 from bot.commands.moments import SINCE, UNTIL, window
 from database import set_tenant
-from models import Message, TenantStatus
+from models import Message
 from operations import dead_letters, deciding, sessions
 from operations.buttons import Act, button_for
 from operations.dead_letters import DeadLetter
-from operations.errors import NotAllowed
 from operations.message_ids import find, short
 from operations.permissions import Permission, may
 from operations.slack_inbox import Answer
 from operations.wording import counted
 from slack.blocks import Block, actions, button, confirm, section
-from slack.mrkdwn import escape, foreign
+from slack.mrkdwn import foreign
 
 # Each is a transaction's work; whoever has more asks again.
 MOST_AT_ONCE = 200
@@ -56,7 +55,6 @@ def retry(turn: Turn) -> Answer:
         raise turn.command.misused(
             "Name one message by its id, or several by `--session`, `--since` or `--until`. See `message failed`."
         )
-    _require_active(turn)
     if several:
         return _retry_several(turn)
     message = find(turn.standing.tenant_id, asked.word(0))
@@ -80,12 +78,6 @@ def _retry_several(turn: Turn) -> Answer:
     if left > replayed.unknown:
         lines.append(f"{counted(left - replayed.unknown, 'more message')} can be sent again: give the command again.")
     return Answer("\n".join(lines))
-
-
-def _require_active(turn: Turn) -> None:
-    standing = turn.standing
-    if standing.tenant_status is not TenantStatus.ACTIVE:
-        raise NotAllowed(f"*{escape(standing.tenant_name)}* is deactivated, so nothing is sent. Ask an operator.")
 
 
 def _chosen(turn: Turn) -> _Chosen:

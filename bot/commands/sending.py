@@ -4,9 +4,9 @@ import re
 from dataclasses import replace
 
 from bot.commands.command import Asked, Command, Option, Turn
-from models import SessionStatus, TenantStatus, WahaSession
+from models import SessionStatus, WahaSession
 from operations import audit, queueing, sessions
-from operations.errors import BadInput, NotAllowed, NotFound
+from operations.errors import BadInput, NotFound
 from operations.permissions import Permission
 from operations.slack_inbox import Answer
 from operations.standing import routes_of
@@ -34,8 +34,6 @@ async def write_out(asked: Asked, slack: SlackClient) -> Asked:
 
 def send(turn: Turn) -> Answer:
     asked, standing = turn.asked, turn.standing
-    if standing.tenant_status is not TenantStatus.ACTIVE:
-        raise NotAllowed(f"*{escape(standing.tenant_name)}* is deactivated, so nothing is sent. Ask an operator.")
     chat_id = _chat_id(asked.word(0), asked.text)
     if not asked.text:
         raise BadInput("There is no text in it. For example: `send +4915123456789 Your order is ready`.")
