@@ -37,8 +37,8 @@ NOT_TRIED: dict[str, str] = {
         "handed out to the daemon, which sets the tenant of each row": (
             "actions.lease catching_up.request catching_up.lease_sessions catching_up.lease_channel outdated.give_up "
             "relaying.lease restrictions.tell_held sending.lease catching_up.complete_channel "
-            "erasing.tell_what_remains missed_replies.store missed_replies.threads_of unacknowledged.lease "
-            "reports.schedules"
+            "retention.all_keeping retention.next_run missed_replies.store missed_replies.threads_of "
+            "unacknowledged.lease reports.schedules"
         ),
         "about a server, which is nobody's": (
             "announcing.announce_server observing.sessions_of observing.lease_server observing.release_server "
@@ -49,12 +49,12 @@ NOT_TRIED: dict[str, str] = {
             "slack_inbox.kept slack_inbox.settle slack_inbox.answered slack_inbox.unanswered slack_inbox.due_lanes "
             "slack_inbox.process_head webhook_inbox.store webhook_inbox.due_lanes webhook_inbox.process_head "
             "webhook_inbox.process inbound.waits_for replies.handle replies.say_lost slack_people.handle "
-            "app_removed.handle inbound.handle"
+            "app_removed.handle inbound.handle inbound.empty"
         ),
         "finds the tenant, before there is one; the person is asked for in it afterwards": (
             "deciding.tenant_of standing.memberships standing.routes_of standing.stand clicked.stand_before "
             "page_links.find invitations.open_for logins.own_membership tenants.choose tenants.unchoose "
-            "tenants.chosen_by"
+            "tenants.chosen_by standing.require_somewhere"
         ),
         "of a message whose id the button or command found in its own tenant; tried through them": (
             "buttons.with_buttons buttons.button_for deciding.decide deciding.edit deciding.cancel deciding.take_back "
@@ -80,7 +80,7 @@ NOT_TRIED: dict[str, str] = {
             "restrictions.time_in searching.excerpt sending.pause_after sending.hold_for slack_people.outside_of "
             "slack_people.known slack_people.remember standing.kept_out deactivation.describe private_fields.opened "
             "session_config.opened_config session_config.sealed_config audit_export.content "
-            "private_fields.stored"
+            "private_fields.stored customer_export.promised slack_people.not_asked_for"
         ),
     }.items()
     for name in names.split()
