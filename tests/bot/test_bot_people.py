@@ -290,6 +290,23 @@ async def test_who_is_kept_out_by_slack_is_refused_at_a_command_and_at_a_click(
     assert len(await rows(PEOPLE)) == 2
 
 
+async def test_who_is_kept_out_by_slack_is_refused_at_a_form_opened_before_and_gets_no_other(
+    ask: Ask, slack: SandboxSlack, rows: Rows
+) -> None:
+    await ask("ana", "user add @ben TENANT_ADMIN")
+    await slack.command("ben", "general", "/wa user invite", Wait(seconds=15, until=lambda answer: bool(answer.view)))
+    await make(slack, "ben", guest=True)
+    await forget_when(rows, "2 hours")
+
+    await slack.submit("ben", {"Person": "olga", "Role": "AGENT"}, wait=Wait(seconds=0))
+
+    await eventually(lambda: slack.ephemerals("ben"))
+    assert slack.read(slack.ephemerals("ben")[-1]).startswith("You are a guest in this Slack workspace")
+    assert await rows("SELECT count(*) FROM invitations") == [(0,)]
+    assert (await ask("ben", "user invite")).startswith("You are a guest in this Slack workspace")
+    assert slack.modal("ben") is None
+
+
 async def test_a_stranger_is_refused_at_a_click_and_told_why(
     ask: Ask, slack: SandboxSlack, client: SlackClient, rows: Rows
 ) -> None:
