@@ -100,7 +100,7 @@ class Scene:
         await self.until_rows(waiting, [(0, 0, 0, 0)], seconds)
 
 
-def set_in(stage: Stage, table: str, **values: str | float) -> None:
+def set_in(stage: Stage, table: str, **values: str | float | list[str]) -> None:
     """Set keys of a table in the processes' `config.toml`; before they are started."""
     config = stage.directory / "config.toml"
     heading = f"[{table}]"
