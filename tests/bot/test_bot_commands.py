@@ -6,7 +6,7 @@ import pytest
 
 from bot.commands import COMMANDS
 from operations.permissions import FOR_ANYBODY
-from sandbox.slack import SandboxSlack
+from sandbox.slack import SandboxSlack, Wait
 from tests.bot.conftest import Ask, Rows, becomes
 
 pytestmark = pytest.mark.database_role("switchboard_bot")
@@ -238,3 +238,23 @@ async def test_a_message_is_found_by_words_that_its_writer_used(ask: Ask, rows: 
     assert "Your <!channel> *order* 4711 &amp; co is ready" in found
     assert nothing == "No message has these words: <!here> zebra. Only whole words are found."
     assert "Did you mean `--since`?" in wrong
+
+
+@pytest.mark.usefixtures("acme")
+async def test_older_messages_come_in_place_of_the_newer_ones(ask: Ask, rows: Rows, slack: SandboxSlack) -> None:
+    await ask("ana", "session add sales")
+    await ask("ana", "channel link #support")
+    [[tenant_id, session_id]] = await rows("SELECT tenant_id, id FROM waha_sessions")
+    await rows(
+        "INSERT INTO messages (id, tenant_id, session_id, direction, status, body) SELECT gen_random_uuid(), %s, %s, "
+        "'inbound', 'delivered', 'order ' || number FROM generate_series(1, 25) number RETURNING id",
+        tenant_id,
+        session_id,
+    )
+
+    newer = await ask("ana", "message search order")
+    shown = slack.ephemerals("ana")[-1]
+    older = await slack.click("ana", shown, "Older", wait=Wait(until=lambda answer: bool(answer.messages)))
+
+    assert (newer.count("\u2022"), older.text.count("\u2022")) == (20, 5)
+    assert slack.ephemerals("ana")[-1].text.count("\u2022") == 5
