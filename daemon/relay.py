@@ -179,7 +179,7 @@ class Relay:
         outlet.refused = error.reason
         log.error("Slack refuses our token", team_id=post.slack_team_id, reason=error.reason, next_step=error.next_step)
         if error.reason in GONE:
-            await in_database(workspaces.lost, post.slack_team_id, error.sentence)
+            await in_database(workspaces.lost, post.slack_team_id, error.sentence, before=outlet.since)
 
     async def _deliver(self, post: LeasedPost, outlet: Outlet) -> None:
         found = await self._found(post, outlet)

@@ -27,11 +27,15 @@ GONE = frozenset({"account_inactive", "token_revoked"})
 
 @dataclass
 class Outlet:
-    """One workspace on the way to Slack: Slack counts its limits there. `refused` is Slack's word for its token."""
+    """One workspace on the way to Slack: Slack counts its limits there.
+
+    `since` is when its token was given, `refused` is Slack's word for that token.
+    """
 
     poster: Poster
     pacing: Pacing
     team_id: str = ""
+    since: datetime | None = None
     refused: str = ""
 
 
@@ -91,7 +95,6 @@ class Workspaces:
         self._new_reader = new_reader
         self._stopping = stopping
         self._readers: dict[str, tuple[ChannelReader, asyncio.Task[None]]] = {}
-        self._since: dict[str, datetime] = {}
         self.wakeup = wakeup
         self.crew = Crew(1, wakeup)
 
@@ -102,7 +105,8 @@ class Workspaces:
             self._close(team_id)
         self._outlets.known_elsewhere = frozenset(await in_database(workspaces.team_ids))
         for one in served.values():
-            if self._since.get(one.team_id) != one.active_since:
+            known = self._outlets.added.get(one.team_id)
+            if known is None or known.since != one.active_since:
                 self._close(one.team_id)
                 await self._open(one)
         await in_database(workspaces.tell_of_losses, self._operators)
@@ -117,7 +121,9 @@ class Workspaces:
 
     async def _open(self, one: Connected) -> None:
         client = await self._open_client(one.tokens.bot_token)
-        self._outlets.added[one.team_id] = self._new_outlet(client, one.team_id)
+        outlet = self._new_outlet(client, one.team_id)
+        outlet.since = one.active_since
+        self._outlets.added[one.team_id] = outlet
         reader = self._new_reader(client)
         reading = repeat(
             f"channel reader {one.team_id}",
@@ -127,7 +133,6 @@ class Workspaces:
             every_seconds=LOOK_EVERY_SECONDS,
         )
         self._readers[one.team_id] = reader, asyncio.create_task(reading)
-        self._since[one.team_id] = one.active_since
         log.info("workspace is served", team_id=one.team_id)
 
     def _close(self, team_id: str) -> None:
@@ -136,5 +141,4 @@ class Workspaces:
             return
         _, reading = self._readers.pop(team_id)
         reading.cancel()
-        del self._since[team_id]
         log.info("workspace is not served any more", team_id=team_id)

@@ -140,7 +140,10 @@ def lost(team_id: str, why: str, *, before: datetime | None = None) -> bool:
     """
     with transaction():
         workspace = _locked(team_id)
-        if workspace is None or workspace.state is WorkspaceState.REMOVED:
+        if workspace is None:
+            log.error("the app was removed from the workspace of the settings", team_id=team_id, reason=why)
+            return False
+        if workspace.state is WorkspaceState.REMOVED:
             return False
         if before is not None and workspace.active_since > before:
             return False

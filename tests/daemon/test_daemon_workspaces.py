@@ -240,6 +240,20 @@ async def test_an_end_that_is_told_after_the_app_came_back_is_an_old_one(two: Tw
     assert await rows(STATE) == [("active", False, "")]
 
 
+async def test_a_token_that_is_refused_after_another_was_given_ends_nothing(two: Two, rows: Rows) -> None:
+    await two.connect()
+    await eventually(lambda: two.outlets.added)
+    held = two.there.fail("chat.postMessage", error="token_revoked", hang=0.2)
+    await tell(two.there, "under the old token")
+    await eventually(lambda: held.hits)
+
+    await two.connect()
+    soon = "SELECT error, next_attempt_at < now() + interval '1 min' FROM slack_posts"
+    await becomes(rows, soon, [("The token was revoked.", True)])
+
+    assert await rows(STATE) == [("active", False, "")]
+
+
 async def test_the_revoked_tokens_of_people_are_no_end(two: Two, rows: Rows) -> None:
     await two.connect()
 
