@@ -19,6 +19,7 @@ import pytest
 import pytest_asyncio
 
 from operations.encryption import KeyRing
+from operations.slack_inbox import Answer
 from sandbox.slack import Wait
 from sandbox.stage import Stage
 from sandbox.whatsapp import Phone
@@ -326,6 +327,7 @@ async def test_no_object_shows_a_secret_when_it_is_printed(journey: Journey) -> 
         SlackClient(canaries["bot token"], "http://127.0.0.1:1/api/") as slack,
     ):
         shown = [*everything_in(settings), waha, slack, KeyRing(settings.security.raw_keys)]
+        shown.append(Answer(f"<https://example.org/pages/{canaries['page link']}|Log in>", is_secret=True))
         errors = [await raised(slack.auth_test()), await raised(waha.list_sessions())]
 
     text = "\n".join(f"{one!r} {one}" for one in [*shown, *errors, misspelled(journey)])
