@@ -1,6 +1,7 @@
 """Finding messages by their words: an index that knows the tenant, and the one function that may use it.
 
-`@@` is not leakproof, so that under row security PostgreSQL asks the policy first and reads every message of everybody.
+`@@` is not leakproof, so that under row security no index answers it: PostgreSQL asks the policy first, and turns each message
+of the tenant into words again to compare them.
 The function runs as the table owner, whom no policy binds, and so filters by the tenant itself; it refuses every tenant
 but the transaction's own.
 
