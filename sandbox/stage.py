@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Literal, Self, TypeVar
 
 from sandbox.configuration import HASTY_DELIVERY, Tables, encryption_key, environment, free_port
 from sandbox.processes import Process, ProcessFailed
@@ -25,6 +25,7 @@ WAHA = "main"
 # WAHA's waits at a tenth of their length. Webhooks are repeated for long enough to outlast a restart of the daemon.
 PACE = 0.1
 _DATABASE_ENDS_WITHIN_SECONDS = 15.0
+SIGNING_SECRET = "sandbox-signing-secret"  # noqa: S105 - of a Slack that is simulated
 
 
 class Stage:
@@ -34,15 +35,25 @@ class Stage:
         directory: for the database, the logs and the state file; made if need be.
         engine: the WhatsApp engine of the simulated WAHA.
         database_url: a PostgreSQL of yours instead of the embedded one; it must be empty.
+        slack_mode: how Slack reaches the bot.
     """
 
-    def __init__(self, directory: Path, *, engine: EngineName = "GOWS", database_url: str = "embedded") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        engine: EngineName = "GOWS",
+        database_url: str = "embedded",
+        slack_mode: Literal["socket", "http"] = "socket",
+    ) -> None:
         self.directory = directory.absolute()
         self.whatsapp = WhatsApp()
         self.waha = SandboxWaha(self.whatsapp, engine=engine, pace=PACE)
         self.control = Control(self.waha)
         self.slack = SandboxSlack(pace=PACE)
         self.daemon_port = free_port()
+        self.bot_port = free_port()
+        self.slack_mode = slack_mode
         self._database_url = database_url
         self._stack = AsyncExitStack()
         self.bot: Process
@@ -52,6 +63,8 @@ class Stage:
         self.directory.mkdir(parents=True, exist_ok=True)
         for part in (self.waha, self.control, self.slack):
             await self._stack.enter_async_context(part)
+        if self.slack_mode == "http":
+            self.slack.deliver_by_http(f"http://127.0.0.1:{self.bot_port}/slack/events", SIGNING_SECRET)
         told = environment(self.directory / "config.toml", self._settings())
         self.bot = Process("bot", told, self.directory / "bot.log")
         self.daemon = Process("daemon", told, self.directory / "daemon.log")
@@ -81,7 +94,7 @@ class Stage:
         """
         await self.bot.start()
         await self.daemon.start()
-        await self.until(lambda: len(self.slack.state.socket_mode.connections) >= 2, "the bot to connect to Slack", 60)  # noqa: PLR2004 - two connections, so that one may break
+        await self.until(self._slack_reaches_the_bot, "the bot to listen to Slack", 60)
         await self.until_ready()
 
     async def until_ready(self) -> None:
@@ -104,10 +117,13 @@ class Stage:
             await asyncio.sleep(0.02)
         return found
 
+    def _slack_reaches_the_bot(self) -> bool:
+        if self.slack_mode == "http":
+            return _listens(self.bot_port)
+        return len(self.slack.state.socket_mode.connections) >= 2  # noqa: PLR2004 - two connections, so that one may break
+
     def _daemon_listens(self) -> bool:
-        with socket.socket() as probe:
-            probe.settimeout(0.2)
-            return probe.connect_ex(("127.0.0.1", self.daemon_port)) == 0
+        return _listens(self.daemon_port)
 
     def _settings(self) -> Tables:
         operator = self.slack.person(OPERATOR)
@@ -117,6 +133,9 @@ class Stage:
             "slack": {
                 "bot_token": self.slack.bot_token,
                 "app_token": self.slack.app_token,
+                "mode": self.slack_mode,
+                "signing_secret": SIGNING_SECRET,
+                "port": self.bot_port,
                 "api_url": self.slack.api_url,
                 "operators": [f"{self.slack.team_id}/{operator.id}"],
             },
@@ -154,3 +173,9 @@ class Stage:
             except BlockingIOError:
                 return True
         return False
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.2)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
