@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot import desk
+from bot import taking_up
 from bot.call import Call
 from bot.commands import COMMANDS
 from bot.in_flight import InFlight
@@ -33,7 +33,7 @@ def broken(*_given: object) -> Answer:
 def broken_help(monkeypatch: pytest.MonkeyPatch) -> None:
     """A table whose `help` fails, as an operation with a mistake in it would."""
     table = tuple(replace(command, run=broken) if command.noun == "help" else command for command in COMMANDS)
-    monkeypatch.setattr(desk, "COMMANDS", table)
+    monkeypatch.setattr(taking_up, "COMMANDS", table)
 
 
 @pytest.mark.usefixtures("broken_help")

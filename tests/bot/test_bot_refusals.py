@@ -161,7 +161,9 @@ async def test_who_has_two_tenants_is_asked_which(ask: Ask) -> None:
     await ask("olga", "tenant create Other")
     await ask("olga", "user add @ana AGENT --tenant Other")
 
-    assert await ask("ana", "session list") == "Which tenant? Add `--tenant NAME`, with one of: `Acme`, `Other`."
+    assert await ask("ana", "session list") == (
+        "Which tenant? Add `--tenant NAME`, with one of: `Acme`, `Other`.\n[Acme] [Other]"
+    )
     assert (await ask("ana", "session list --tenant Other")).startswith("*Other* has no session yet.")
 
 
