@@ -70,6 +70,9 @@ class Answer:
     is_secret: bool = False
     asks_back: bool = False
 
+    def __repr__(self) -> str:
+        return "Answer(secret)" if self.is_secret else f"Answer({self.text!r}, {self.blocks!r})"
+
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
