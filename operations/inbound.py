@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from uuid import UUID
 
@@ -33,6 +33,9 @@ SESSION_METADATA = "switchboard.session"
 
 # What carries words or signs of a customer, and says when they were written.
 _TEXTS = (events.MessageEvent, events.ReactionEvent, events.EditedEvent)
+
+# Longer ago than anybody was erased.
+_EVER = timedelta(days=36_500)
 
 _IGNORED_CHATS = frozenset({"broadcast", "newsletter"})
 
@@ -136,6 +139,7 @@ def _apply(heard: Heard, turn: _Turn) -> None:
         case events.EditedEvent():
             _or_wait(edit(event, session, may_wait=heard.may_wait), event.edited_message_id, session)
         case events.RevokedEvent():
+            _forget_what_was_revoked(heard, event, turn)
             _or_wait(revocation(event, session, may_wait=heard.may_wait), event.revoked_message_id, session)
         case events.SessionStatusEvent():
             # WAHA's clock may be ahead; a status from the future would hide every poll until then.
@@ -151,6 +155,14 @@ def _was_erased(told: WahaMessage, turn: _Turn) -> bool:
         return False
     named = (told.chat_id, told.alternate_chat_id, told.sender, told.alternate_sender)
     return was_erased(turn.session.tenant_id, {from_jid(one) for one in named if one}, told.timestamp)
+
+
+def _forget_what_was_revoked(heard: Heard, event: events.RevokedEvent, turn: _Turn) -> None:
+    """WAHA repeats the words that were taken back, and when they were written it does not say."""
+    if event.chat_id is not None and turn.newest_erasure is not None:
+        chat_id = from_jid(event.chat_id)
+        if was_erased(turn.session.tenant_id, {chat_id}, turn.newest_erasure - _EVER):
+            empty(heard)
 
 
 def empty(heard: Heard) -> None:

@@ -154,6 +154,22 @@ def test_older_messages_stay_away_when_they_are_told_again(world: World, tenant:
 
 
 @pytest.mark.usefixtures("thread")
+def test_what_becomes_of_an_old_message_is_emptied_too(world: World, tenant: Tenant, session: WahaSession) -> None:
+    erase(tenant)
+
+    edit = said(f"{SECRET} Very.", editedMessageId="3AOLD")
+    reaction = said("", reaction={"text": "👍", "messageId": f"false_{CUSTOMER}_3AOLD"})
+    revoked = {"before": said(SECRET, "3AOLD"), "revokedMessageId": "3AOLD"}
+    take(webhook(session, "message.edited", edit), webhook(session, "message.reaction", reaction))
+    take(webhook(session, "message.revoked", revoked))
+    world.sql("UPDATE webhook_events SET created_at = now() - interval '2 minutes'")
+    world.make_all_due()
+    handle_webhooks()
+
+    assert world.sql("SELECT DISTINCT body = '', processed_at IS NOT NULL FROM webhook_events") == [(True, True)]
+
+
+@pytest.mark.usefixtures("thread")
 def test_what_the_customer_writes_later_begins_anew(world: World, tenant: Tenant, session: WahaSession) -> None:
     erase(tenant)
 
