@@ -28,7 +28,7 @@ from operations.standing import Person
 from sandbox.slack import Answer, Message, SandboxSlack, Wait, payloads
 from slack.blocks import button, section
 from slack.client import SlackClient
-from tests.bot.conftest import BotSettings, Rows, becomes
+from tests.bot.conftest import BotSettings, Rows, becomes, both_modes
 from tests.conftest import MigratedDatabase
 from tests.operations.builders import World
 
@@ -111,6 +111,7 @@ QUEUED_NOW = "SELECT body, status FROM messages WHERE status = 'queued' AND park
 UPDATES = "SELECT payload FROM slack_posts WHERE kind = 'update'"
 
 
+@both_modes
 async def test_a_click_is_carried_out_answered_privately_and_written_over_what_was_clicked(
     scene: Scene, rows: Rows
 ) -> None:
@@ -226,6 +227,7 @@ async def test_a_click_that_is_delivered_twice_is_carried_out_and_answered_once(
     assert len(scene.slack.ephemerals("ana")) == 1
 
 
+@both_modes
 async def test_a_form_shows_the_text_and_sends_what_was_made_of_it(scene: Scene, rows: Rows) -> None:
     offered = await scene.offered(await scene.message("It *leaves* today & tomorrow"), Act.EDIT)
 

@@ -134,7 +134,7 @@ def test_loaded_settings_are_frozen(written: Callable[[str], Path]) -> None:
         ('[slak]\nbot_token = ""\n', "did you mean slack?"),
         ('[slack]\napi_key = ""\n', "did you mean waha.servers.main.api_key?"),
         ("[delivery]\npoll_seconds = 1\n", "did you mean daemon.poll_seconds?"),
-        ("port = 1\n", "did you mean daemon.port?"),
+        ("keep_days = 1\n", "did you mean daemon.keep_days?"),
         ("[log]\nqqq = 1\n", "the keys of log are level, format"),
         ("[waha.server.main]\n", "did you mean waha.servers?"),
         ('[waha.servers.eu]\nurl = "http://a"\nwebhook_url = "http://b"\napikey = ""\n', "waha.servers.eu.api_key?"),
