@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -73,7 +74,7 @@ def test_a_second_run_changes_nothing(world: World, tenant: Tenant, session: Wah
     ids=["queued", "set aside", "not confirmed"],
 )
 def test_what_is_not_settled_stays(
-    state: dict[str, object], world: World, tenant: Tenant, session: WahaSession
+    state: dict[str, Any], world: World, tenant: Tenant, session: WahaSession
 ) -> None:
     world.message(world.conversation(session), **state)
     age(world, "messages")
