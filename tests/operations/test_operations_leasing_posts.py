@@ -202,12 +202,22 @@ def test_posts_of_a_silent_tenant_hide_no_others_and_are_met_once(world: World, 
     assert world.value("SELECT count(*) FROM slack_posts WHERE next_attempt_at <= now()") == 1
 
 
-def test_a_long_lane_of_a_silent_tenant_costs_no_more_than_another(world: World, conversation: Conversation) -> None:
-    queue(world, "silent", 20_000, of=conversation)
+@pytest.mark.parametrize("planned_small", [False, True])
+def test_a_long_lane_of_a_silent_tenant_costs_no_more_than_another(
+    world: World, conversation: Conversation, *, planned_small: bool
+) -> None:
     world.sql(SILENT[0])
+    if planned_small:
+        queue(world, "few", 8, of=conversation)
+        for _ in range(8):  # PostgreSQL keeps a plan after five
+            world.sql("UPDATE slack_posts SET next_attempt_at = now() - interval '1 s'")
+            lease()
+    queue(world, "silent", 20_000, of=conversation)
+
+    before = rows_read()
 
     # What is put off is read once more to be written.
-    assert rows_read() < 4 * WINDOW
+    assert rows_read() - before < 4 * WINDOW
 
 
 def test_what_was_put_off_is_due_when_its_tenant_is_active_again(world: World, conversation: Conversation) -> None:
