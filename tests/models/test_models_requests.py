@@ -183,9 +183,15 @@ def test_a_phone_number_is_digits_only(wrong: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("wrong", ["Sales", "-sales", "_sales", "büro", "sales berlin", "sales/berlin"])
+@pytest.mark.parametrize("wrong", ["-sales", "_sales", "büro", "sales berlin", "sales/berlin"])
 def test_a_session_name_is_a_plain_word(wrong: str) -> None:
     assert complaints(CreateWahaSession, name=wrong) == [f"Name {SESSION_NAMES}"]
+
+
+def test_a_session_name_is_kept_in_small_letters() -> None:
+    request = CreateWahaSession.model_validate({**VALID[CreateWahaSession], "name": " Sales "})
+
+    assert request.name == "sales"
 
 
 @pytest.mark.parametrize("request_type", VALID)
