@@ -48,6 +48,7 @@ class Workspaces:
         self._ask_for_missed = ask_for_missed
         self._added: dict[str, Connected] = {}
         self._clients: dict[str, SlackClient] = {}
+        # By app token: several workspaces may have one app.
         self._sockets: dict[str, asyncio.Task[None]] = {}
         self._stack = AsyncExitStack()
 
@@ -96,7 +97,8 @@ class Workspaces:
                 self._forget(team_id)
         for team_id, one in found.items():
             if team_id not in self._added:
-                await self._serve(one, app)
+                await self._serve(one)
+        self._keep_sockets(app)
 
     async def close(self) -> None:
         """From here on Slack hands over nothing of the added ones."""
@@ -106,40 +108,53 @@ class Workspaces:
         await asyncio.gather(*listening, return_exceptions=True)
         await self._stack.aclose()
 
-    async def _serve(self, one: Connected, app: AsyncApp) -> None:
+    async def _serve(self, one: Connected) -> None:
         client = self._client.under(one.tokens.bot_token)
         self._clients[one.team_id] = await self._stack.enter_async_context(client)
         self._added[one.team_id] = one
-        own_token, app_token = self._slack.app_token.get_secret_value(), one.tokens.app_token
-        # Several workspaces may have one app, whose sockets bring what happens in all of them.
-        others = {other.tokens.app_token for other in self._added.values() if other is not one}
-        if self._slack.mode == "socket" and app_token and app_token not in {own_token, *others}:
-            self._sockets[one.team_id] = asyncio.create_task(self._listen(one.team_id, app, app_token))
         self._ask_for_missed(one.team_id)
         log.info("workspace is served", team_id=one.team_id)
 
     def _forget(self, team_id: str) -> None:
         del self._added[team_id], self._clients[team_id]
-        if (listening := self._sockets.pop(team_id, None)) is not None:
-            listening.cancel()
         log.info("workspace is not served any more", team_id=team_id)
 
-    async def _listen(self, team_id: str, app: AsyncApp, app_token: str) -> None:
+    def _keep_sockets(self, app: AsyncApp) -> None:
+        """Listen to each app once: its sockets bring what happens in all its workspaces, and end with the last."""
+        wanted = set()
+        if self._slack.mode == "socket":
+            own_token = self._slack.app_token.get_secret_value()
+            wanted = {token for one in self._added.values() if (token := one.tokens.app_token)} - {own_token}
+        for app_token in self._sockets.keys() - wanted:
+            self._sockets.pop(app_token).cancel()
+        for app_token in wanted - self._sockets.keys():
+            self._sockets[app_token] = asyncio.create_task(self._listen(app, app_token))
+
+    async def _listen(self, app: AsyncApp, app_token: str) -> None:
         """Keep the sockets of an app open, whatever becomes of those of another."""
         while True:
-            sockets = Sockets(app, app_token, after_gap=lambda: self._ask_for_missed(team_id))
+            sockets = Sockets(app, app_token, after_gap=lambda: self._ask_for_all_missed(app_token))
             try:
                 await sockets.connect()
                 await sockets.watch()
             except SettingsError:
-                log.error("Slack refuses the app token of a workspace: `workspace add` sets another", team_id=team_id)  # noqa: TRY400
+                teams = self._teams_of(app_token)
+                log.error("Slack refuses the app token of a workspace: `workspace add` sets another", team_ids=teams)  # noqa: TRY400
             except NoSocket as error:
-                log.error("no socket to a workspace, trying again", team_id=team_id, reason=str(error))  # noqa: TRY400
+                teams = self._teams_of(app_token)
+                log.error("no socket to a workspace, trying again", team_ids=teams, reason=str(error))  # noqa: TRY400
             except Exception:  # the edge of a worker
-                log.exception("listening to a workspace failed, trying again", team_id=team_id)
+                log.exception("listening to a workspace failed, trying again", team_ids=self._teams_of(app_token))
             finally:
                 await sockets.close()
             await asyncio.sleep(TRY_AGAIN_SECONDS)
+
+    def _ask_for_all_missed(self, app_token: str) -> None:
+        for team_id in self._teams_of(app_token):
+            self._ask_for_missed(team_id)
+
+    def _teams_of(self, app_token: str) -> list[str]:
+        return sorted(team_id for team_id, one in self._added.items() if one.tokens.app_token == app_token)
 
 
 def _signers(one: Connected) -> list[Signer]:
