@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from random import Random
 from uuid import uuid4
 
 import peewee
@@ -146,3 +147,35 @@ def test_a_text_of_any_length_is_kept(world: World, tenant: Tenant, conversation
     world.message(conversation, "first " + " ".join(f"{number:x}" for number in range(400_000)))
 
     assert len(found(tenant, "first")) == 1
+
+
+# Those that become the most bytes, and what glues words to longer ones that count as wholes and as parts.
+@given(
+    st.lists(st.text(alphabet="㌖㌙㌫㌀㌕㍗\ufdfa\ufdfba-/.@_:'Ⱥİ𝅘𝅥𝅮", min_size=1, max_size=8), min_size=1, max_size=40),
+    st.integers(1, 700),
+)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_text_is_refused_for_its_words(
+    world: World, tenant: Tenant, conversation: Conversation, parts: list[str], length: int
+) -> None:
+    world.message(conversation, worst_text(parts, length))
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [list("㌖㌙㌫㌀㌕"), ["㌖-㌙", "㌫", "㌀-㌕"], ["\ufdfaㇺ", "\ufdfa-ㇻ", "ㇼ\ufdfa"], ["㌖.㌙/㌫", "㌀/㌕"]],
+)
+@pytest.mark.parametrize("length", [1, 2, 5, 37, 110])
+def test_the_signs_that_become_the_longest_words_are_kept(
+    parts: list[str], length: int, world: World, tenant: Tenant, conversation: Conversation
+) -> None:
+    world.message(conversation, "first " + worst_text(parts, length))
+
+    assert len(found(tenant, "first")) == 1
+
+
+def worst_text(parts: list[str], length: int) -> str:
+    """65,000 characters of words of the parts, no two alike as far as there are enough of them."""
+    chosen = Random(1)  # noqa: S311 - the same each time
+    words = ("".join(chosen.choices(parts, k=length)) for _ in range(65_000 // length))
+    return " ".join(words)[:65_000]
