@@ -13,7 +13,7 @@ from daemon.posts import AtMostOnce, Poster, needs_look_up, outdated_receipts
 from daemon.workspaces import GONE, Outlet, Outlets
 from database import DatabaseUnavailable, in_database
 from database.notifications import Wakeup
-from operations import relaying, workspaces
+from operations import made_files, relaying, workspaces
 from operations.refused_posts import Refusal
 from operations.relaying import Full, LeasedPost
 from settings import DeliverySettings
@@ -178,7 +178,8 @@ class Relay:
         """A token that is refused stops its workspace and no other."""
         outlet.refused = error.reason
         log.error("Slack refuses our token", team_id=post.slack_team_id, reason=error.reason, next_step=error.next_step)
-        if error.reason in GONE:
+        # The token of the settings is no workspace's of the table, even where it met a post of one.
+        if error.reason in GONE and outlet.since is not None:
             await in_database(workspaces.lost, post.slack_team_id, error.sentence, before=outlet.since)
 
     async def _deliver(self, post: LeasedPost, outlet: Outlet) -> None:
@@ -190,6 +191,9 @@ class Relay:
         if post.failures >= _MOST_FAILURES:
             await self._park(post, Refusal("keeps_failing", "Slack fails at it again and again, and takes others."))
             log.error("Slack fails at a post", post_id=post.post_id, kind=post.kind)
+            return
+        if await in_database(made_files.withheld, post, operators=self._operators):
+            log.warning("file withheld from who asked for it", post_id=post.post_id)
             return
         if not await self._has_turn(post, outlet.pacing):
             return

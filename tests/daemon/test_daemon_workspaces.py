@@ -59,6 +59,7 @@ class Two:
     there: SandboxSlack
     outlets: Outlets
     waking: Workspaces
+    relay: Relay
 
     async def connect(self, *, bot_token: str = THERE.bot_token) -> int:
         place = Place(THERE.team_id, THERE.team_name, THERE.bot_user, THERE.bot_id)
@@ -120,7 +121,7 @@ async def at_work(here: SandboxSlack, there: SandboxSlack) -> AsyncIterator[Two]
             for one in workers
         ]
         try:
-            yield Two(here, there, outlets, waking)
+            yield Two(here, there, outlets, waking, relays[0])
         finally:
             stopping.set()
             here.heal()
@@ -250,6 +251,23 @@ async def test_a_token_that_is_refused_after_another_was_given_ends_nothing(two:
     await two.connect()
     soon = "SELECT error, next_attempt_at < now() + interval '1 min' FROM slack_posts"
     await becomes(rows, soon, [("The token was revoked.", True)])
+
+    assert await rows(STATE) == [("active", False, "")]
+
+
+async def test_a_refused_token_of_the_settings_ends_no_workspace_that_was_connected_meanwhile(
+    two: Two, rows: Rows
+) -> None:
+    two.outlets.own_teams = frozenset()  # Slack has not said yet whose token it is
+    held = two.here.fail("chat.postMessage", error="token_revoked", hang=0.2)
+    await tell(two.there, "before it was connected")
+    await eventually(lambda: held.hits)
+
+    await two.connect()
+    soon = "SELECT error, next_attempt_at < now() + interval '1 min' FROM slack_posts"
+    await becomes(rows, soon, [("The token was revoked.", True)])
+    await eventually(lambda: two.outlets.own.refused)
+    await two.relay.crew.finish()
 
     assert await rows(STATE) == [("active", False, "")]
 
