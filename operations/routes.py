@@ -56,11 +56,12 @@ def link(
         Conflict: the channel or the place is taken, or it is in another workspace than the tenant.
     """
     set_tenant(tenant_id)
-    workspaces.refuse_elsewhere(tenant_id, channel.team_id)
     lock(claim_of(channel.team_id, channel.channel_id))
     _refuse_taken(tenant_id, channel, purpose)
     # Whoever holds a message back for want of a channel shares this: it is committed before what waits is looked for.
     lock(links_of(tenant_id))
+    # After that lock, as where a tenant is activated: else each would wait for the other.
+    workspaces.refuse_elsewhere(tenant_id, channel.team_id)
     try:
         with database.atomic():
             route = ChannelRoute.create(

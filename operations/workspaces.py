@@ -220,12 +220,12 @@ def bind(tenant_name: str, team_id: str | None, *, actor: str) -> str:
 
 
 def refuse_elsewhere(tenant_id: UUID, team_id: str) -> None:
-    """Keep a tenant's people and channels in its own workspace.
+    """Keep a tenant's people and channels in its own workspace, which is no other one until the transaction ends.
 
     Raises:
         Conflict: `team_id` is another one.
     """
-    own = value("SELECT slack_team_id FROM tenants WHERE id = %s", (tenant_id,))
+    own = value("SELECT slack_team_id FROM tenants WHERE id = %s FOR SHARE", (tenant_id,))
     is_at_home = own == team_id if own is not None else _found(team_id) is None
     if not is_at_home:
         raise Conflict(

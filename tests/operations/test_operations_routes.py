@@ -165,6 +165,16 @@ def test_two_tenants_who_link_one_channel_at_the_same_moment_do_not_share_it(wor
     assert world.sql("SELECT tenant_id FROM channel_routes") == [(tenant.id,)]
 
 
+def test_a_tenant_that_moves_to_another_workspace_while_a_channel_is_linked_takes_no_channel_along(
+    tenant: Tenant,
+) -> None:
+    with tenant_transaction(tenant.id):
+        Tenant.update(slack_team_id="T2").where(Tenant.id == tenant.id).execute()
+        linked = beside(partial(link, tenant, ALERTS, FOR_ALERTS))
+    with pytest.raises(Conflict, match="another Slack workspace"):
+        linked.result(10)
+
+
 def test_a_place_is_linked_once(world: World, tenant: Tenant, session: WahaSession) -> None:
     link(tenant, SUPPORT, session=session)
 
