@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from yarl import URL
 
 from bot.commands.command import Command, Turn
@@ -12,7 +14,7 @@ from operations.colleagues import shown
 from operations.errors import BadInput, Conflict
 from operations.permissions import Permission
 from operations.slack_inbox import Answer
-from operations.standing import Membership, memberships
+from operations.standing import Membership, Person, memberships
 from operations.wording import counted
 from slack.addresses import is_loopback
 from slack.mrkdwn import escape, link
@@ -28,7 +30,7 @@ def login(turn: Turn) -> Answer:
     if logins.proof_of(mine.tenant_id) is LoginProof.SLACK:
         return Answer(f"Slack's sign-in is enough for *{tenant}*: you are in already, and there is nothing to do.")
     if not turn.installation.page_address:
-        raise Conflict(_NO_ADDRESS)
+        raise Conflict(NO_ADDRESS)
     person, link_id = turn.asked.person, turn.asked.new_id("page link")
     issued = page_links.issue(mine, person, is_new_password=is_new_password, link_id=link_id)
     what = "Choose your" if issued.purpose is PagePurpose.SET_PASSWORD else "Enter your"
@@ -42,7 +44,7 @@ def login(turn: Turn) -> Answer:
 
 _ONLY_HERE = " It opens only on the machine on which Switchboard runs, until an operator sets `security.public_url`."
 
-_NO_ADDRESS = (
+NO_ADDRESS = (
     "Nobody has said where people reach the page for passwords, so there is no link. An operator has to set "
     "`SWITCHBOARD_SECURITY__PUBLIC_URL=https://…` for the bot and the daemon, and restart both."
 )
@@ -61,7 +63,7 @@ def logout(turn: Turn) -> Answer:
 def forget_password(turn: Turn) -> Answer:
     """Somebody else's: who forgot their own cannot prove who they are to anybody but a person."""
     tenant_id, tenant = turn.standing.tenant_id, escape(turn.standing.tenant_name)
-    person = person_of(turn.asked)
+    person = _somebody_else(turn)
     theirs = next((one for one in memberships(person) if one.tenant_id == tenant_id), None)
     if theirs is None:
         raise BadInput(f"{shown(person)} has no role in *{tenant}*, and no password.")
@@ -74,11 +76,26 @@ def forget_password(turn: Turn) -> Answer:
 
 
 def _confirm_forgetting(turn: Turn) -> str:
-    who, tenant = shown(person_of(turn.asked)), escape(turn.standing.tenant_name)
+    who, tenant = shown(_somebody_else(turn)), escape(turn.standing.tenant_name)
     return (
         f"Forget the password of {who} in *{tenant}*? Until they choose another one, whoever uses their Slack account "
         "can do so. Make sure first that it is they who ask."
     )
+
+
+def _somebody_else(turn: Turn) -> Person:
+    """Whose password is to be forgotten.
+
+    Raises:
+        BadInput: who asks means themselves. Whoever took over their Slack would choose the next password.
+    """
+    person = person_of(turn.asked)
+    if person == turn.asked.person:
+        raise BadInput(
+            "Nobody takes away their own password. If you know it, `login new-password` chooses another one; if you "
+            "forgot it, ask another administrator or an operator."
+        )
+    return person
 
 
 def _mine(turn: Turn) -> Membership:
@@ -126,7 +143,7 @@ COMMANDS = (
         summary="let somebody who forgot their password choose another one",
         example="user forget-password @ana",
         permission=Permission.USER_MANAGE,
-        prepare=look_up_person,
+        prepare=partial(look_up_person, outside="so no password lets them in, and nothing was changed."),
         confirm=_confirm_forgetting,
         run=forget_password,
     ),

@@ -132,6 +132,17 @@ async def test_a_forgotten_password_is_taken_away_by_an_administrator_who_is_ask
     assert "has no password in *Acme*" in await _forget_again(slack, ask)
 
 
+async def test_nobody_takes_away_their_own_password(ask: Ask, rows: Rows) -> None:
+    """Whoever has taken over the Slack account of an administrator who is logged in would choose the next one."""
+    await rows("UPDATE users SET password_hash = '$2b$' RETURNING 1")
+
+    told = await ask("ana", "user forget-password @ana")
+
+    assert told.startswith("Nobody takes away their own password.")
+    assert "`/wa login new-password`" in told
+    assert await rows("SELECT password_hash FROM users") == [("$2b$",)]
+
+
 async def _forget_again(slack: SandboxSlack, ask: Ask) -> str:
     await ask("olga", "user forget-password @ben --tenant Acme")
     answer = await slack.click(
