@@ -95,7 +95,10 @@ class TenantLine:
 
 @dataclass(frozen=True)
 class Standing:
-    """A person before a tenant: what they may do is decided from this alone."""
+    """A person before a tenant: what they may do is decided from this alone.
+
+    `closed_because` is why an operator's role does not count now, "" where it does or there is none.
+    """
 
     person: Person
     tenant_id: UUID
@@ -104,6 +107,7 @@ class Standing:
     role: UserRole | None
     user_id: UUID | None
     is_operator: bool
+    closed_because: str = ""
 
     def require(self, permission: Permission) -> None:
         """Refuse whoever may not.
@@ -124,6 +128,9 @@ class Standing:
             )
 
     def _way_out(self, permission: Permission) -> str:
+        if self.closed_because:
+            # They have a role: giving it to them again would take a higher one away.
+            return self.closed_because
         if not self.is_operator:
             return "Ask one of its administrators."
         least = [role for role in UserRole if role in ROLES_OF[permission]][-1]
@@ -208,6 +215,7 @@ def stand(
         role=membership.role_held if membership else None,
         user_id=membership.user_id if membership else None,
         is_operator=is_operator,
+        closed_because=membership.closed_because if membership else "",
     )
 
 

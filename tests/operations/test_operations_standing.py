@@ -161,6 +161,16 @@ def test_an_operator_whose_account_is_deactivated_is_still_an_operator_and_no_wr
             standing.require(permission)
 
 
+def test_an_operator_who_is_not_logged_in_is_told_to_log_in_and_not_to_take_a_lesser_role(world: World) -> None:
+    world.user(world.tenant(), OPERATOR, UserRole.TENANT_ADMIN)
+    world.sql("""UPDATE tenants SET settings = '{"login": "password"}'""")
+
+    with pytest.raises(NotAllowed, match=r"you are operator there\. \*Acme\* asks for your password\.") as refusal:
+        ask(OPERATOR).require(Permission.MESSAGE_SEND)
+
+    assert "user add" not in refusal.value.sentence
+
+
 def test_an_inactive_tenant_is_found_and_says_so(world: World) -> None:
     world.user(world.tenant())
     world.sql("UPDATE tenants SET status = 'inactive'")
