@@ -7,8 +7,9 @@ sent from the page, with the right password, uses the link up.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -32,7 +33,7 @@ T = TypeVar("T")
 _LONGEST_FORM = 4096
 # Two cores' worth of hashing at once; whoever finds as many waiting before them had better come back.
 _HASHING = 2
-_MOST_WAITING = 16
+MOST_WAITING = 16
 
 DEAD = 404
 REFUSED = 403
@@ -118,9 +119,27 @@ class PasswordPage:
 
     async def _take(self, request: web.Request) -> web.Response:
         self._within(self._limits.forms, self._addresses.of(request))
-        if self._waiting >= _MOST_WAITING:
-            raise _Stopped(_say(BUSY, "Not just now", "Too many people log in at this moment. Try again in a minute."))
+        # Before anybody is counted: a browser that sends slowly keeps no place.
         fields = await _fields(request)
+        with self._place():
+            return await self._answer(request, fields)
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """One of the places of those who wait, from here to the end of their form: a burst finds them taken.
+
+        Raises:
+            _Stopped: there is none left.
+        """
+        if self._waiting >= MOST_WAITING:
+            raise _Stopped(_say(BUSY, "Not just now", "Too many people log in at this moment. Try again in a minute."))
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+
+    async def _answer(self, request: web.Request, fields: Mapping[str, str]) -> web.Response:
         link = await self._link(request)
         self._within(self._limits.of_link, str(link.link_id))
         if not self._forms.are_ours(request, fields.get(PROOF, ""), request.match_info["token"]):
@@ -179,11 +198,7 @@ class PasswordPage:
 
     async def _hashing(self, call: Callable[..., T], *args: str, **more: int) -> T:
         """Run what takes a quarter of a second on its own threads."""
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: call(*args, **more))
-        finally:
-            self._waiting -= 1
+        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: call(*args, **more))
 
     def _within(self, limit: Limit, key: str) -> None:
         if not limit.take(key):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -12,13 +14,13 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from daemon.page_guard import Addresses, Limit
-from daemon.pages import Limits, PasswordPage
-from database import in_database, transaction
+from daemon.pages import MOST_WAITING, Limits, PasswordPage
+from database import database, in_database, transaction
 from models import uuid7
 from operations import page_links, passwords
 from operations.standing import Person, memberships
 from tests.conftest import MigratedDatabase
-from tests.daemon.conftest import Rows
+from tests.daemon.conftest import DEADLINE_SECONDS, Rows
 from tests.operations.builders import ANA, TEAM, World
 
 PASSWORD, OTHER = "umbrella kettle Tuesday", "seven paper lanterns"
@@ -391,6 +393,49 @@ async def test_hashing_keeps_nobody_else_waiting(world: World, rows: Rows) -> No
 
         assert (looking.done(), setting.done()) == (True, False)
         assert await setting == 200
+
+
+async def test_of_forms_that_come_at_once_no_more_are_taken_in_than_there_are_places(
+    world: World, migrated_database: MigratedDatabase
+) -> None:
+    token, limit = await new_link(password=PASSWORD, world=world), Limit(100, 600)
+    async with TestClient(TestServer(serve(limits=Limits(forms=limit, of_link=limit)))) as client:
+        first = Visitor(client)
+        await first.look(token)
+        with locked(migrated_database, "page_links"):
+            sent = [
+                asyncio.create_task(Visitor(client, text=first.text).send(token, present=PASSWORD)) for _ in range(40)
+            ]
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                while sum(one.done() for one in sent) < len(sent) - MOST_WAITING:  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+            refused = [one.result() for one in sent if one.done()]
+        statuses = await asyncio.gather(*sent)
+
+    assert refused == [503] * (len(sent) - MOST_WAITING)
+    assert statuses.count(200) == 1
+    assert statuses.count(404) + statuses.count(429) == MOST_WAITING - 1
+
+
+@contextmanager
+def locked(migrated: MigratedDatabase, table: str) -> Iterator[None]:
+    """Nobody reads this table, as when PostgreSQL stalls."""
+    is_locked, let_go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with migrated.owner(), transaction():
+            database.execute_sql(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+            is_locked.set()
+            let_go.wait(30)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    is_locked.wait(10)
+    try:
+        yield
+    finally:
+        let_go.set()
+        holder.join()
 
 
 @pytest.mark.parametrize(
