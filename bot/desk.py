@@ -12,7 +12,7 @@ from uuid import UUID
 from bot.call import Call
 from bot.commands import COMMANDS, Installation
 from bot.commands.questions import which_tenant
-from bot.interactions import NOTHING_TO_SAY, with_origin
+from bot.interactions import NOTHING_TO_SAY, Work, form_is_open, with_origin
 from bot.outsiders import way_in
 from bot.work import work_of
 from database import DatabaseUnavailable, in_database, transaction
@@ -67,6 +67,8 @@ class Desk:
         self._client_of = client_of or (lambda _team_id: slack)
         self._installation = installation
         self._at_work: set[UUID] = set()
+        # Whose form is open: Slack opens it once, and what comes after may have to be repeated.
+        self._with_form: set[UUID] = set()
 
     async def serve(self, call: Call, *, is_kept: bool = False) -> None:
         """Carry out what was asked, unless its answer is kept already, and tell the answer. Raises nothing."""
@@ -86,6 +88,7 @@ class Desk:
             log.exception("command could not be answered", event_id=call.event_id)
         finally:
             self._at_work.discard(call.event_id)
+            self._with_form.discard(call.event_id)
 
     async def resume(self, call: Call) -> None:
         """Answer a call that is kept, unless it was answered or is being answered."""
@@ -137,12 +140,12 @@ class Desk:
                 return await self._attempt(call, teller)
             except DatabaseUnavailable as error:
                 log.warning("command waits for the database", event_id=call.event_id, reason=str(error))
-                told = told or await self.say(call.response_url, AWAY)
+                told = told or call.event_id in self._with_form or await self.say(call.response_url, AWAY)
                 await asyncio.sleep(DATABASE_PAUSE_SECONDS)
 
     async def _attempt(self, call: Call, teller: Teller) -> Outcome:
         try:
-            work = await work_of(call, self._client_of(call.slack_team_id), self._installation)
+            work = await self._work_of(call)
             with audit.coming_from(call.source):
                 return await in_database(slack_inbox.answer, call.event_id, work, teller)
         except AmbiguousTenant as question:
@@ -158,6 +161,14 @@ class Desk:
             log.exception("command failed", error_id=error_id, event_id=call.event_id)
             answer = Answer(went_wrong(error_id))
         return await in_database(slack_inbox.refuse, call.event_id, answer, teller)
+
+    async def _work_of(self, call: Call) -> Work:
+        if call.event_id in self._with_form:
+            return form_is_open
+        work = await work_of(call, self._client_of(call.slack_team_id), self._installation)
+        if work is form_is_open:
+            self._with_form.add(call.event_id)
+        return work
 
     async def _deliver(self, call: Call, answer: Answer) -> None:
         if answer == NOTHING_TO_SAY or (

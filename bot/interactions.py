@@ -50,7 +50,12 @@ async def work_of_a_click(call: Call, slack: SlackClient) -> Work:
     # Before the transaction: Slack waits 3 s for a form, and takes it once.
     view = await in_database(_view, button.form, button, call)
     await open_form(slack, call.trigger_id, view)
-    return lambda: NOTHING_TO_SAY
+    return form_is_open
+
+
+def form_is_open() -> Answer:
+    """What is left to do after a form was opened: the person sees it, and it opens once."""
+    return NOTHING_TO_SAY
 
 
 async def with_origin(call: Call) -> Call:

@@ -11,7 +11,7 @@ from bot.commands.carrying_out import cancel, carry_out, check
 from bot.commands.command import Prepare
 from bot.commands.forms import Tenants
 from bot.commands.parsing import command_of
-from bot.interactions import NOTHING_TO_SAY, Work, open_form, work_of_a_click
+from bot.interactions import Work, form_is_open, open_form, work_of_a_click
 from bot.outsiders import look, require_known
 from bot.taking_up import asked_in, is_about_a_command, is_answer, is_cancelled
 from database import in_database
@@ -48,13 +48,18 @@ async def work_of(call: Call, slack: SlackClient, installation: Installation) ->
     require_known(command.permission, is_known=is_known)
     if is_cancelled(call):
         return partial(cancel, asked)
-    if command.permission is Permission.MESSAGE_SEND and call.is_late:
-        raise Refused(TOO_LATE)
+    _require_in_time(command, call)
     if command.prepare is not None:
         await in_database(check, command, asked, installation)
         asked = await _prepared(command.prepare, asked, slack)
+        _require_in_time(command, call)
     work = partial(carry_out, command, asked, installation)
     return partial(_in_place, work) if is_answer(call) else work
+
+
+def _require_in_time(command: Command, call: Call) -> None:
+    if command.permission is Permission.MESSAGE_SEND and call.is_late:
+        raise Refused(TOO_LATE)
 
 
 async def _form(command: Command, call: Call, slack: SlackClient, installation: Installation) -> Work:
@@ -68,8 +73,9 @@ async def _form(command: Command, call: Call, slack: SlackClient, installation: 
     try:
         await open_form(slack, call.trigger_id, forms.view(command, call.event_id, tenants))
     except Refused as refusal:
-        raise command.misused("Its form did not open, so type it whole.") from refusal
-    return lambda: NOTHING_TO_SAY
+        how = "" if command.takes_secrets else ", so type it whole"
+        raise command.misused(f"Its form did not open{how}.") from refusal
+    return form_is_open
 
 
 async def _prepared(prepare: Prepare, asked: Asked, slack: SlackClient) -> Asked:
@@ -77,7 +83,7 @@ async def _prepared(prepare: Prepare, asked: Asked, slack: SlackClient) -> Asked
         return await prepare(asked, slack)
     except SlackRefused as error:
         raise Refused(f"{error.sentence} {error.next_step}") from error
-    except SlackError as error:
+    except (SlackError, TimeoutError) as error:
         log.warning("Slack could not be asked", event_id=asked.event_id, reason=str(error))
         raise Refused("Slack did not say what is needed for this, so nothing was changed. Try again.") from error
 

@@ -140,9 +140,11 @@ class Command:
         permission: who may; without one nothing starts.
         confirm: what is about to be destroyed, as a question with its consequences; it is asked before `run`. "" asks
             nothing, as for a dry run.
+        yes: what stands on the button below that question, where the verb does not say it.
         labels: what a word is called in its form, where the word itself does not say it, as for `GOWS|NOWEB`.
         request: what the fields of its form are checked against while it is open, by the names that the words and
             options have in small letters.
+        takes_secrets: whether its form asks for some; then nobody is told to type it.
         pages: whether its answer has pages; then it changes nothing, since turning one carries it out again.
         needs: names of the words that must follow; `takes`: of those that may.
         text: name of the free text at the end, taken exactly as it was typed; options then stand before the words.
@@ -162,9 +164,11 @@ class Command:
     text: str = ""
     prepare: Prepare | None = None
     confirm: Confirm | None = None
+    yes: str = ""
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     request: type[BaseModel] | None = None
     pages: bool = False
+    takes_secrets: bool = False
 
     def __post_init__(self) -> None:
         if self.permission not in ROLES_OF:
@@ -179,7 +183,7 @@ class Command:
     @property
     def deed(self) -> str:
         """What stands on a button that does it: `Delete`."""
-        return (self.verb or self.noun).replace("-", " ").capitalize()
+        return self.yes or (self.verb or self.noun).replace("-", " ").capitalize()
 
     @property
     def usage(self) -> str:
@@ -189,7 +193,11 @@ class Command:
         return " ".join([self.name, *parts])
 
     def misused(self, sentence: str) -> BadInput:
-        """The refusal that ends with how it is typed."""
+        """The refusal that ends with how it is typed, or that it is typed alone."""
+        if self.takes_secrets:
+            return BadInput(
+                f"{sentence.strip()}\nGive the command again, alone: `{self.name}`. A form asks for the rest."
+            )
         return BadInput(f"{sentence.strip()}\nUsage: `{self.usage}`\nFor example: `{self.example}`")
 
     @property

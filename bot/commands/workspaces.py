@@ -6,8 +6,9 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from bot.commands.command import Asked, Command, Option, Turn, request_of
-from operations import workspaces
+from operations import moving, workspaces
 from operations.errors import BadInput, Conflict
+from operations.moving import Moved
 from operations.permissions import Permission
 from operations.slack_inbox import Answer
 from operations.wording import counted, quoted
@@ -148,14 +149,19 @@ def remove(turn: Turn) -> Answer:
 def bind(turn: Turn) -> Answer:
     wanted = turn.asked.word(1)
     if wanted in turn.installation.teams:
-        name = workspaces.bind(turn.asked.word(0), None, actor=turn.actor)
-        return Answer(f"*{escape(name)}* belongs to the workspace of the settings.")
+        moved = moving.bind(turn.asked.word(0), None, actor=turn.actor)
+        return _told(moved, "the workspace of the settings")
     workspace = workspaces.named(wanted)
-    name = workspaces.bind(turn.asked.word(0), workspace.slack_team_id, actor=turn.actor)
+    moved = moving.bind(turn.asked.word(0), workspace.slack_team_id, actor=turn.actor)
+    return _told(moved, f"*{escape(workspace.name)}*")
+
+
+def _told(moved: Moved, where: str) -> Answer:
+    name = escape(moved.tenant_name)
+    left = f" `{escape(moved.left)}` is nobody in it any more." if moved.left else ""
     return Answer(
-        f"*{escape(name)}* belongs to *{escape(workspace.name)}*: its people and channels are there and nowhere else. "
-        f"Its first administrator comes next, in that workspace: `user add @person TENANT_ADMIN --tenant "
-        f"{quoted(escape(name))}`."
+        f"*{name}* belongs to {where}: its people and channels are there and nowhere else.{left} Its first "
+        f"administrator comes next, in that workspace: `user add @person TENANT_ADMIN --tenant {quoted(name)}`."
     )
 
 
@@ -168,6 +174,7 @@ ADD = Command(
     example="workspace add xoxb-…",
     permission=Permission.WORKSPACE_MANAGE,
     request=GivenTokens,
+    takes_secrets=True,
     prepare=ask_slack,
     run=add,
 )

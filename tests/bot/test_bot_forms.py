@@ -18,7 +18,9 @@ from operations.slack_events import incoming
 from operations.standing import Person
 from sandbox.slack import SandboxSlack, Wait, payloads
 from sandbox.slack.block_limits import check_view
-from tests.bot.conftest import Ask, BotSettings, Rows, becomes
+from tests.bot.conftest import Ask, BotSettings, Rows, becomes, eventually
+from tests.bot.test_bot_reception import refusing
+from tests.conftest import MigratedDatabase, Server
 
 pytestmark = pytest.mark.database_role("switchboard_bot")
 
@@ -180,6 +182,57 @@ async def test_a_form_that_opens_too_late_is_answered_with_how_it_is_typed(
         await becomes(rows, "SELECT count(*) FROM slack_events WHERE answered_at IS NULL", [(0,)])
 
     assert "Usage: `/wa session add NAME " in slack.ephemerals("ana")[-1].text
+
+
+async def test_nobody_is_told_to_type_a_secret_when_a_form_does_not_open(
+    slack: SandboxSlack, bot_settings: BotSettings, rows: Rows
+) -> None:
+    typed = slack.state.interactions.start("command", slack.person("olga"), slack.channel("support"))
+    typed.trigger_used = True
+    row = incoming(payloads.slash_command(slack.state, typed, "/wa", "workspace add"))
+    assert row is not None
+    await in_database(slack_inbox.store, row)
+
+    async with serving(bot_settings()):
+        await slack.until(lambda: slack.ephemerals("olga"))
+
+    assert slack.ephemerals("olga")[-1].text == (
+        "Its form did not open.\nGive the command again, alone: `/wa workspace add`. A form asks for the rest."
+    )
+
+
+@pytest.mark.parametrize("line", ["workspace add somewhere", "workspace add --app-token"])
+async def test_what_is_wrong_with_a_typed_secret_is_answered_with_the_form(ask: Ask, line: str) -> None:
+    told = await ask("olga", line)
+
+    assert "Give the command again, alone: `/wa workspace add`" in told
+    assert "Usage" not in told
+
+
+@pytest.mark.usefixtures("acme")
+async def test_a_form_that_is_open_is_not_said_to_be_closed_when_the_database_goes_away_meanwhile(
+    slack: SandboxSlack,
+    rows: Rows,
+    postgres: Server,
+    migrated_database: MigratedDatabase,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    slack.fail("views.open", latency=1.0, after_storing=True)
+    said = ""
+
+    def waits() -> bool:
+        nonlocal said
+        said += capsys.readouterr().out
+        return "command waits for the database" in said
+
+    await slack.command("ana", "support", "/wa session add", OPENED)
+    with refusing(postgres, migrated_database):
+        await eventually(waits)
+    await becomes(rows, "SELECT count(*) FROM slack_events WHERE answered_at IS NULL", [(0,)])
+
+    assert slack.modal("ana") is not None
+    assert len(slack.calls("views.open")) == 1
+    assert slack.ephemerals("ana") == []
 
 
 @pytest.mark.parametrize("forged", ["", "nonsense", str(uuid4())])
