@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import replace
 
@@ -18,16 +19,24 @@ from waha.chat_ids import BadRecipient, chat_id_of
 # Fewer digits than any number with its country code that is not typed in groups has in practice.
 _SHORT_NUMBER = 10
 _MOST_MENTIONS = 10
+# For all of them together: who sends waits for the answer.
+_NAMES_SECONDS = 5.0
 
 
 async def write_out(asked: Asked, slack: SlackClient) -> Asked:
-    """Make the text what the customer reads: no id of Slack's, and of colleagues no more than the first name."""
+    """Make the text what the customer reads: no id of Slack's, and of colleagues no more than the first name.
+
+    Raises:
+        SlackError: it does not say a name.
+        TimeoutError: it does not say them all in time.
+    """
     mentioned = {
         reference.target
         for found in re.findall(references.PATTERN, asked.text)
         if (reference := references.parse(found)).kind == "user"
     }
-    people = [await slack.user_info(user_id) for user_id in sorted(mentioned)[:_MOST_MENTIONS]]
+    async with asyncio.timeout(_NAMES_SECONDS):
+        people = await asyncio.gather(*(slack.user_info(user_id) for user_id in sorted(mentioned)[:_MOST_MENTIONS]))
     names = {person.id: (person.real_name or person.name).partition(" ")[0] for person in people}
     return replace(asked, text=to_whatsapp(asked.text, names).strip())
 
