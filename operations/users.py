@@ -12,8 +12,9 @@ from database import database
 from models import SlackIdentity, User, UserRole, now_utc, uuid7
 from models.requests import CreateUser, UpdateUser
 from operations import audit, logins, workspaces
-from operations.colleagues import Named, found, of_person, shown, take_turns
+from operations.colleagues import Named, found, of_person, shown, take_turns, take_turns_as
 from operations.errors import Conflict
+from operations.permissions import Permission, may
 from operations.sql import changed, value
 from operations.standing import Person, Standing
 from slack.mrkdwn import escape
@@ -37,6 +38,17 @@ class Added:
     was: UserRole | None = None
 
 
+def vouch(request: CreateUser, person: Person, *, user_id: UUID, identity_id: UUID, by: Standing) -> Added:
+    """Add somebody at the word of a person who may, and still may when their turn comes.
+
+    Raises:
+        NotAllowed: they lost the role while waiting.
+        Conflict: as `add` says.
+    """
+    take_turns_as(by, Permission.USER_ADD)
+    return add(request, person, user_id=user_id, identity_id=identity_id, actor=by.person.key)
+
+
 def add(request: CreateUser, person: Person, *, user_id: UUID, identity_id: UUID, actor: str) -> Added:
     """A user of the tenant, and the Slack user who it is; who is somebody here already gets the other role.
 
@@ -47,7 +59,8 @@ def add(request: CreateUser, person: Person, *, user_id: UUID, identity_id: UUID
     take_turns(request.tenant_id)
     if (known := of_person(request.tenant_id, person)) is not None:
         if known.role == request.role:
-            raise Conflict(f"<@{person.user_id}> is {known.role} in this tenant already; nothing was changed.")
+            way_in = "" if known.is_active else f" They are deactivated: see `user activate <@{person.user_id}>`."
+            raise Conflict(f"<@{person.user_id}> is {known.role} in this tenant already; nothing was changed.{way_in}")
         return Added(known, _give_role(known, request.role, actor=actor))
     workspaces.refuse_elsewhere(request.tenant_id, person.team_id)
     refuse_taken_email(request.tenant_id, request.email)
@@ -163,14 +176,21 @@ def remove(named: Named, *, by: Standing) -> User:
     """
     user = found(named, by)
     _refuse_last_admin(user)
+    take_out(user, actor=by.person.key)
+    return user
+
+
+def take_out(user: User, *, actor: str) -> None:
+    """Take somebody out whoever is left, with the turn taken."""
     _shut_out(user)
     gone = {"deleted_at": now_utc(), "deletion_id": uuid7()}
     _write(user, **gone)
     SlackIdentity.update(**gone).where(
-        SlackIdentity.tenant_id == by.tenant_id, SlackIdentity.user_id == user.id, SlackIdentity.deleted_at.is_null()
+        SlackIdentity.tenant_id == user.tenant_id,
+        SlackIdentity.user_id == user.id,
+        SlackIdentity.deleted_at.is_null(),
     ).execute()
-    audit.record(by.person.key, "user.remove", user, tenant_id=by.tenant_id, before={"role": user.role.value})
-    return user
+    audit.record(actor, "user.remove", user, tenant_id=user.tenant_id, before={"role": user.role.value})
 
 
 def refuse_taken_email(tenant_id: UUID, email: str) -> None:
@@ -197,6 +217,8 @@ def _give_role(user: User, role: UserRole, *, actor: str) -> UserRole:
     was = user.role
     _refuse_last_admin(user)
     _write(user, role=role)
+    if not may(Permission.USER_ADD, role, is_operator=False):
+        _withdraw_sent(user)
     audit.record(
         actor, "user.role", user, tenant_id=user.tenant_id, before={"role": was.value}, after={"role": role.value}
     )
@@ -223,6 +245,11 @@ def _write(user: User, **changes: Any) -> None:
 def _shut_out(user: User) -> None:
     """Whatever lets somebody in, or lets them let others in, ends at once."""
     logins.end_all(user.tenant_id, user.id)
+    _withdraw_sent(user)
+
+
+def _withdraw_sent(user: User) -> None:
+    """What somebody offered to others is worth no more than their own right to let them in."""
     changed(
         "UPDATE invitations SET withdrawn_at = clock_timestamp() WHERE tenant_id = %s AND accepted_at IS NULL "
         "AND declined_at IS NULL AND withdrawn_at IS NULL AND invited_by IN (SELECT slack_team_id || '/' || "

@@ -10,15 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from database import notify, set_tenant, transaction
-from models import ChannelRoute, SlackWorkspace, Tenant, WorkspaceState, now_utc
+from database import notify, transaction
+from models import SlackWorkspace, WorkspaceState, now_utc
 from operations import audit, catching_up
 from operations.encryption import CannotDecrypt, seal, unseal
 from operations.errors import Conflict, NotFound
 from operations.posting import tell_person
 from operations.sql import locked, rows, value
-from operations.standing import all_tenants
-from operations.wording import counted
 from settings.logs import get_logger
 from slack.mrkdwn import escape
 
@@ -184,39 +182,6 @@ def show(team_or_name: str) -> Shown:
 
 def list_all() -> list[Shown]:
     return [_shown(workspace) for workspace in SlackWorkspace.select().order_by(SlackWorkspace.name)]
-
-
-def bind(tenant_name: str, team_id: str | None, *, actor: str) -> str:
-    """Let a tenant belong to a workspace, None for that of the settings; returns the tenant's name.
-
-    Raises:
-        NotFound: there is no such tenant.
-        Conflict: it shows its conversations in channels of another workspace.
-    """
-    wanted = tenant_name.strip().casefold()
-    found = next((one for one in all_tenants() if one.tenant_name.casefold() == wanted), None)
-    if found is None:
-        raise NotFound(f"There is no tenant called `{escape(tenant_name)}`; see `tenant list`.")
-    set_tenant(found.tenant_id)
-    tenant: Tenant = locked(Tenant.live().where(Tenant.id == found.tenant_id)).get()
-    if tenant.slack_team_id == team_id:
-        return tenant.name
-    routes = ChannelRoute.live().where(ChannelRoute.tenant_id == tenant.id)
-    if linked := routes.count():
-        raise Conflict(
-            f"*{escape(tenant.name)}* has {counted(linked, 'channel')} in the workspace where it is now. Unlink them "
-            "there first: `channel list`, `channel unlink`."
-        )
-    Tenant.update(slack_team_id=team_id, updated_at=now_utc()).where(Tenant.id == tenant.id).execute()
-    audit.record(
-        actor,
-        "tenant.bind",
-        tenant,
-        tenant_id=tenant.id,
-        before={"team": tenant.slack_team_id},
-        after={"team": team_id},
-    )
-    return tenant.name
 
 
 def refuse_elsewhere(tenant_id: UUID, team_id: str) -> None:

@@ -23,6 +23,7 @@ from tests.bot.conftest import BotSettings, eventually
 pytestmark = pytest.mark.database_role("switchboard_bot")
 
 ALPHA, BETA = "T0ALPHA", "T0BETA"
+BOTH = "xoxb-of-both"
 OWN = Place("T0OWN", "Own", "U0OWN", "B0OWN")
 
 
@@ -34,7 +35,7 @@ class Shared:
     served: Workspaces
     app: AsyncApp
 
-    async def add(self, team_id: str, token: str = "xoxb-of-both") -> None:
+    async def add(self, team_id: str, token: str = BOTH) -> None:
         await in_database(_connect, team_id, Tokens(token, self.slack.app_token))
         await self.served.refresh(self.app)
 

@@ -62,7 +62,7 @@ NOT_TRIED: dict[str, str] = {
         ),
         "an operator's, who is asked for before": (
             "standing.all_tenants tenants.deleted tenants.named tenants.deleted_named tenants.refuse_taken_name "
-            "workspaces.active workspaces.bind workspaces.connect workspaces.disconnect workspaces.home_of_new_tenant "
+            "workspaces.active moving.bind workspaces.connect workspaces.disconnect workspaces.home_of_new_tenant "
             "workspaces.list_all workspaces.lost workspaces.named workspaces.show workspaces.team_ids "
             "workspaces.tell_of_losses "
             "rotating_keys.alone rotating_keys.rotate rotating_keys.counts rotating_keys.is_known"
