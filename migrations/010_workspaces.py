@@ -53,14 +53,15 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT count(*) FROM held
 $$;
 
--- What waits is due again. What was only of its day, such as a report, is not posted after it.
+-- What waits is due again. What was only of its day, such as a report, is not posted after it; what is to go from Slack
+-- goes, however late. Without an age nothing is too old.
 CREATE FUNCTION resume_posts_of(p_team text, p_stale interval)
 RETURNS bigint
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     WITH stale AS (
         UPDATE slack_posts p SET parked_at = clock_timestamp(), error = 'It was too old when the app came back.'
         WHERE p.slack_team_id = p_team AND p.posted_at IS NULL AND p.parked_at IS NULL AND p.conversation_id IS NULL
-            AND p.post_started_at IS NULL AND p.created_at < clock_timestamp() - p_stale
+            AND p.kind <> 'delete' AND p.post_started_at IS NULL AND p.created_at < clock_timestamp() - p_stale
         RETURNING p.id
     ),
     due AS (

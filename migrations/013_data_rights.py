@@ -93,7 +93,7 @@ END
 $$;
 
 -- What arrived is emptied and not deleted: its key keeps it from coming again. In the chats of groups only what holds
--- one of these names of the customer.
+-- one of these names of the customer, and was handled: of what waits, whoever handles it sees who wrote it.
 CREATE FUNCTION empty_webhooks(p_lanes text[], p_group_lanes text[], p_names text[])
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -115,7 +115,8 @@ BEGIN
     UPDATE webhook_events w SET body = '', processed_at = coalesce(w.processed_at, clock_timestamp())
     FROM arrived WHERE w.id = arrived.id AND arrived.body <> '' AND (
         arrived.lane = ANY (p_lanes)
-        OR EXISTS (SELECT 1 FROM unnest(p_names) AS name WHERE position(convert_to(name, 'UTF8') IN arrived.body) > 0)
+        OR (w.processed_at IS NOT NULL OR w.parked_at IS NOT NULL)
+        AND EXISTS (SELECT 1 FROM unnest(p_names) AS name WHERE position(convert_to(name, 'UTF8') IN arrived.body) > 0)
     );
     GET DIAGNOSTICS emptied = ROW_COUNT;
     RETURN emptied;

@@ -87,13 +87,16 @@ class _Session:
 
 def extent(tenant_id: UUID, known: Known) -> Extent:
     """What an erasure would reach now."""
-    written = _written(tenant_id, known)
+    return _extent(known, _written(tenant_id, known), _threads(tenant_id, known))
+
+
+def _extent(known: Known, written: Sequence[_Written], threads: Sequence[_Thread]) -> Extent:
     return Extent(
         contacts=len(known.contacts),
         conversations=len(known.conversations),
         messages=len(written),
         unsent=sum(one.is_unsent for one in written),
-        threads=len(_threads(tenant_id, known)),
+        threads=len(threads),
     )
 
 
@@ -108,8 +111,12 @@ def erase(tenant_id: UUID, known: Known, *, asker: Person, actor: str, new_id: U
     # As the inbox does, and before everything else: what arrives meanwhile waits, and is then older than the erasure.
     for lane in sorted(lanes):
         lock(f"webhook_events:{lane}")
-    _refuse_under_way(tenant_id, known)
-    reached, written, threads = extent(tenant_id, known), _written(tenant_id, known), _threads(tenant_id, known)
+    _refuse_sending(tenant_id, known)
+    written = _written(tenant_id, known)
+    _refuse_posting(tenant_id, known, written)
+    threads = _threads(tenant_id, known)
+    _refuse_replying(threads)
+    reached = _extent(known, written, threads)
     fingerprints.remember_erased(tenant_id, known.chat_ids)
     _order_deletions(tenant_id, known, written, threads, asker=asker, new_id=new_id)
     _empty_inboxes(known, written, threads, sessions, lanes)
@@ -120,10 +127,9 @@ def erase(tenant_id: UUID, known: Known, *, asker: Person, actor: str, new_id: U
     return reached
 
 
-def _refuse_under_way(tenant_id: UUID, known: Known) -> None:
-    """Locks as the sender and the relay take them: conversations first, then lanes of posts."""
-    ids = list(known.conversations)
-    held = (tenant_id, ids)
+def _refuse_sending(tenant_id: UUID, known: Known) -> None:
+    """Locks the conversations before the lanes of posts, as the sender and the relay do."""
+    held = (tenant_id, list(known.conversations))
     value(
         "SELECT count(*) FROM (SELECT 1 FROM conversations WHERE tenant_id = %s AND id = ANY (%s) "
         "ORDER BY id FOR UPDATE) AS locked",
@@ -137,23 +143,30 @@ def _refuse_under_way(tenant_id: UUID, known: Known) -> None:
         held * 2,
     ):
         raise Conflict(UNDER_WAY.format(what="a message to this customer is on its way"))
-    value(
-        "SELECT count(*) FROM (SELECT 1 FROM post_lanes WHERE id IN (SELECT lane_id FROM slack_posts "
-        "WHERE tenant_id = %s AND conversation_id = ANY (%s) AND posted_at IS NULL AND parked_at IS NULL) "
-        "ORDER BY id FOR UPDATE) AS locked",
-        held,
+
+
+def _refuse_posting(tenant_id: UUID, known: Known, written: Sequence[_Written]) -> None:
+    """Lock what is still to be posted: a post that was leased before begins now, and is seen here, or never does."""
+    held = (tenant_id, list(known.conversations), [one.id for one in written])
+    still_open = (
+        "slack_posts WHERE tenant_id = %s AND (conversation_id = ANY (%s::uuid[]) OR message_id = ANY (%s::uuid[])) "
+        "AND posted_at IS NULL AND parked_at IS NULL"
     )
+    their_lanes = f"post_lanes WHERE id IN (SELECT lane_id FROM {still_open})"  # noqa: S608 - words of ours
+    for kept in (their_lanes, still_open):
+        value(f"SELECT count(*) FROM (SELECT 1 FROM {kept} ORDER BY id FOR UPDATE) AS locked", held)  # noqa: S608 - words of ours
     if value(
-        "SELECT EXISTS (SELECT 1 FROM slack_posts WHERE tenant_id = %s AND conversation_id = ANY (%s) "
-        "AND kind = 'post' AND post_started_at IS NOT NULL AND posted_at IS NULL AND parked_at IS NULL)",
+        f"SELECT EXISTS (SELECT 1 FROM {still_open} AND kind = 'post' AND post_started_at IS NOT NULL)",  # noqa: S608 - words of ours
         held,
     ):
         raise Conflict(UNDER_WAY.format(what="something about this customer is being posted"))
-    lanes = [thread.lane for thread in _threads(tenant_id, known)]
+
+
+def _refuse_replying(threads: Sequence[_Thread]) -> None:
     if value(
         "SELECT EXISTS (SELECT 1 FROM slack_events WHERE kind = 'event' AND lane = ANY (%s) "
         "AND processed_at IS NULL AND parked_at IS NULL)",
-        (lanes,),
+        ([thread.lane for thread in threads],),
     ):
         raise Conflict(UNDER_WAY.format(what="a reply to this customer is being handled"))
 

@@ -102,7 +102,9 @@ def connect(place: Place, tokens: Tokens, *, workspace_id: UUID, actor: str) -> 
     else:
         changes = {**facts, **sealed, **state, "updated_at": now_utc()}
         SlackWorkspace.update(**changes).where(SlackWorkspace.id == row_id).execute()
-    resumed = int(value("SELECT resume_posts_of(%s, %s)", (place.team_id, STALE_AFTER)))
+    was_served = before is not None and before.state is WorkspaceState.ACTIVE
+    stale_after = None if was_served else STALE_AFTER
+    resumed = int(value("SELECT resume_posts_of(%s, %s::interval)", (place.team_id, stale_after)))
     audit.record(
         actor,
         "workspace.add",

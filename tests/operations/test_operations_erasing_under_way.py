@@ -1,0 +1,127 @@
+"""An erasure while the relay, the inboxes or a workspace are at it: no words stay, and nobody else's go."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from datetime import timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+import pytest
+
+from database import connection, database, transaction
+from models import Tenant, WahaSession, uuid7
+from operations import relaying, webhook_inbox, workspaces
+from operations.errors import Conflict
+from operations.sql import value
+from operations.workspaces import Place, Tokens
+from tests.operations.builders import ANA, CUSTOMER, TEAM, World, beside, handle_webhooks, said, take, webhook
+from tests.operations.erasures import GROUP, SECRET, TEXTS, begin_thread, erase
+
+R = TypeVar("R")
+
+OTHER = "4915100000001@c.us"
+WAITING = "SELECT kind FROM slack_posts WHERE posted_at IS NULL AND parked_at IS NULL"
+
+
+@pytest.fixture(autouse=True)
+def thread(world: World, tenant: Tenant, session: WahaSession) -> UUID:
+    world.sql("UPDATE waha_sessions SET metadata = '{}'")
+    return begin_thread(world, tenant, session)
+
+
+def connect() -> int:
+    place = Place(TEAM, "Example", "U0BOT", "B0BOT")
+    with transaction():
+        return workspaces.connect(place, Tokens("xoxb-1"), workspace_id=uuid7(), actor=ANA.key)
+
+
+def test_deletions_wait_for_their_workspace_however_long_it_is_gone(world: World, tenant: Tenant) -> None:
+    connect()
+    erase(tenant)
+    workspaces.lost(TEAM, "account_inactive")
+    world.sql("UPDATE slack_posts SET created_at = now() - interval '25 hours'")
+
+    assert connect() == 1
+
+    assert world.sql(WAITING) == [("delete",)]
+
+
+def test_other_tokens_for_a_workspace_that_is_served_park_nothing(world: World) -> None:
+    connect()
+    world.sql("UPDATE slack_posts SET posted_at = NULL, conversation_id = NULL")
+    world.sql("UPDATE slack_posts SET created_at = now() - interval '25 hours'")
+
+    assert connect() == world.value("SELECT count(*) FROM slack_posts")
+
+
+@pytest.mark.parametrize("chat", [{}, {"chat_id": GROUP, "participant": CUSTOMER}], ids=["their own chat", "a group"])
+def test_a_post_that_was_leased_before_does_not_begin_meanwhile(
+    chat: dict[str, Any], world: World, tenant: Tenant, session: WahaSession
+) -> None:
+    take(webhook(session, "message.any", said("Hello group", chat_id=GROUP, participant=OTHER)))
+    world.sql("UPDATE slack_posts SET posted_at = now() WHERE posted_at IS NULL")
+    take(webhook(session, "message.any", said("Second words", **chat)))
+    posts = relaying.lease(5, timedelta(minutes=1), timedelta(minutes=1))
+    [post] = [one for one in posts if "Second words" in str(one.payload)]
+
+    with transaction():  # what the erasure is to empty at its end is held here
+        database.execute_sql("SELECT 1 FROM slack_events FOR UPDATE")
+        erased = beside(lambda: erase(tenant))
+        began = waiting_for(erased, lambda: relaying.begin(post, timedelta(seconds=10)))
+
+    assert erased.result(10).messages == 3
+    assert began.result(10) is False
+    assert world.value(TEXTS, "Second words") == 0
+
+
+def waiting_for(other: Future[Any], call: Callable[[], R]) -> Future[R]:
+    """Begin a call that is stopped by what another one holds, which itself still waits."""
+    running: Future[R] = Future()
+
+    def run() -> None:
+        try:
+            with connection():
+                running.set_result(call())
+        except BaseException as error:  # noqa: BLE001 - `result()` raises it in the test's own thread
+            running.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    deadline = time.monotonic() + 10
+    while value("SELECT count(*) FROM pg_locks WHERE NOT granted") < 2:
+        assert not running.done(), "It waited for nothing."
+        assert not other.done(), "The other one waits no longer."
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    return running
+
+
+def test_a_post_about_a_group_message_that_is_being_made_refuses_the_erasure(
+    world: World, tenant: Tenant, session: WahaSession
+) -> None:
+    take(webhook(session, "message.any", said("Second words", chat_id=GROUP, participant=CUSTOMER)))
+    world.sql("UPDATE slack_posts SET post_started_at = now() WHERE posted_at IS NULL AND kind = 'post'")
+
+    with pytest.raises(Conflict, match="is being posted"):
+        erase(tenant)
+
+
+def test_what_others_of_a_group_write_about_the_customer_is_not_lost(
+    world: World, tenant: Tenant, session: WahaSession
+) -> None:
+    take(webhook(session, "message.any", said("Hello group", chat_id=GROUP, participant=CUSTOMER)))
+    webhook_inbox.store(
+        [
+            webhook(session, "message.any", said("Ask @4915123456789", chat_id=GROUP, participant=OTHER)),
+            webhook(session, "message.any", said(SECRET, chat_id=GROUP, participant=CUSTOMER)),
+        ]
+    )
+
+    erase(tenant)
+    handle_webhooks()
+
+    assert world.sql("SELECT body FROM messages") == [("Ask @4915123456789",)]
+    assert world.value(TEXTS, SECRET) == 0
