@@ -24,6 +24,7 @@ from slack.answers import (
     UserAnswer,
 )
 from slack.errors import SlackRefused, SlackUncertain
+from slack.mrkdwn import as_sent
 from slack.wire import TRANSFER_TIMEOUT, Wire, new_session, without_none
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ class SlackClient:
             "unfurl_media": False,
         }
         url = hook_url(response_url, api_url=self._api_url)
-        await self._wire.send("respond", url, json=without_none(payload))
+        await self._wire.send("respond", url, json=as_sent(without_none(payload)))
 
     async def open_view(self, trigger_id: str, view: Block) -> None:
         """Open a form for whoever clicked: within 3 s of that, and once."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from slack import emoji, references
 from slack.references import Reference
@@ -27,10 +27,49 @@ _FENCE = re.compile("`{3,}")
 _CODE = re.compile(r"(```.*?```|`[^`\n]+`)", re.DOTALL)
 _EMOJI = re.compile(r":([a-z0-9_+'-]+):(?::(skin-tone-[2-6]):)?")
 
+NOUNS = (
+    "audit",
+    "channel",
+    "contact",
+    "help",
+    "login",
+    "logout",
+    "message",
+    "report",
+    "send",
+    "session",
+    "tenant",
+    "user",
+    "whoami",
+    "workspace",
+)
+"""How our commands begin. In backticks they are given their slash command; in others' words they stay as they are."""
+
+# Stands before others' words that read like a command of ours, and is taken out again by whatever goes to Slack.
+_OTHERS = "\u2060"
+_LIKE_A_COMMAND = re.compile(rf"(?:^|(?<=`))(?=(?:{'|'.join(NOUNS)})(?:[ `]|$))")
+
 
 def escape(text: str) -> str:
-    """Make `&`, `<` and `>` plain characters. Exactly once: escaping twice shows `&amp;` to people."""
+    """Make `&`, `<` and `>` plain characters, for a sentence of ours in which `text` is never taken for a command.
+
+    Exactly once: escaping twice shows `&amp;` to people.
+    """
+    return _LIKE_A_COMMAND.sub(_OTHERS, entities(text))
+
+
+def entities(text: str) -> str:
+    """`text` as Slack gives it to us, for what is made of that; `unescape` undoes it."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def as_sent(found: Any) -> Any:
+    """What goes to Slack, to any depth, without the mark that `escape` leaves."""
+    if isinstance(found, str):
+        return found.replace(_OTHERS, "")
+    if isinstance(found, dict):
+        return {key: as_sent(inner) for key, inner in found.items()}
+    return [as_sent(inner) for inner in found] if isinstance(found, list | tuple) else found
 
 
 def unescape(text: str) -> str:

@@ -16,6 +16,7 @@ from slack.addresses import is_loopback
 from slack.answers import Answer
 from slack.errors import refused
 from slack.failures import explained, of_status, parsed
+from slack.mrkdwn import as_sent
 
 if TYPE_CHECKING:
     from yarl import URL
@@ -54,11 +55,12 @@ class Wire:
         return await self._call(method, kind, http_verb="GET", params=arguments)
 
     async def write(self, method: str, kind: type[A], arguments: dict[str, Any]) -> A:
-        return await self._call(method, kind, json=without_none(arguments))
+        return await self._call(method, kind, json=as_sent(without_none(arguments)))
 
     async def form(self, method: str, kind: type[A], arguments: dict[str, Any]) -> A:
         """For the `files.*` methods, which read no JSON; lists travel as JSON inside the form."""
-        encoded = {key: json.dumps(value) if isinstance(value, list) else value for key, value in arguments.items()}
+        sent = as_sent(arguments)
+        encoded = {key: json.dumps(value) if isinstance(value, list) else value for key, value in sent.items()}
         return await self._call(method, kind, data=encoded)
 
     async def _call(self, method: str, kind: type[A], **request: Any) -> A:

@@ -11,7 +11,7 @@ from operations.buttons import LABELS, Act
 from operations.errors import BadInput, Refused
 from operations.slack_inbox import Answer
 from slack.blocks import Block, context, plain
-from slack.mrkdwn import escape, to_whatsapp
+from slack.mrkdwn import entities, to_whatsapp
 
 # Slack's field takes no more.
 LONGEST = 3000
@@ -68,7 +68,7 @@ def errors(values: Mapping[str, str]) -> Errors:
 
 def send(press: OnMessages, values: Mapping[str, str]) -> Answer:
     # A form's text is plain: only its emoji are written as in a message.
-    text = to_whatsapp(escape(values[_TEXT]))
+    text = to_whatsapp(entities(values[_TEXT]))
     said = deciding.edit(press.about[0].id, text, user_id=press.actor, new_id=press.call.new_id("message"))
     decided(press, LABELS[Act.EDIT])
     return Answer(said)

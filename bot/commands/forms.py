@@ -15,7 +15,7 @@ from models.requests import explain
 from operations.standing import Person
 from slack.blocks import Block, plain, section
 from slack.command_text import ChannelMention, UserMention, Word
-from slack.mrkdwn import escape, visible
+from slack.mrkdwn import entities, visible
 
 FORM = "command "
 """How the callback id of a command's form begins; its name follows."""
@@ -116,7 +116,7 @@ def filled_in(command: Command, asked: Asked, values: Mapping[str, str]) -> Aske
         options={block_id[2:]: word for block_id, word in named.items() if block_id.startswith("--")}
         | _tenant(entered),
         # A form's text is plain: what is typed after a command has Slack's entities.
-        text=escape(entered.get(TEXT, "")),
+        text=entities(entered.get(TEXT, "")),
         tenant_id=_uuid(entered.get(TENANT, "")),
     )
 

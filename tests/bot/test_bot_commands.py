@@ -241,6 +241,21 @@ async def test_a_message_is_found_by_words_that_its_writer_used(ask: Ask, rows: 
 
 
 @pytest.mark.usefixtures("acme")
+async def test_names_and_words_of_others_are_shown_as_they_are(ask: Ask, slack: SandboxSlack) -> None:
+    added = await ask("ana", "session add help")
+    await ask("ana", "channel link #support")
+    await ask("ana", "send +4915123456789 Say `help` or `login`")
+
+    listed, found = await ask("ana", "message list"), await ask("ana", "message search say")
+
+    assert added.startswith("Session `help` was added")
+    assert "Say `help` or `login`" in listed
+    assert "Say `help` or `login`" in found
+    assert "`/wa message show ID`" in listed
+    assert "\u2060" not in "".join(message.text for message in slack.ephemerals("ana"))
+
+
+@pytest.mark.usefixtures("acme")
 async def test_older_messages_come_in_place_of_the_newer_ones(ask: Ask, rows: Rows, slack: SandboxSlack) -> None:
     await ask("ana", "session add sales")
     await ask("ana", "channel link #support")

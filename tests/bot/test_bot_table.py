@@ -18,6 +18,7 @@ from operations.slack_inbox import Answer
 from operations.standing import Person
 from operations.wording import MENTIONED, with_root
 from slack.command_text import CommandText
+from slack.mrkdwn import escape, foreign, label
 
 WORDS = (
     *(word for command in COMMANDS for word in command.usage.split()),
@@ -138,6 +139,15 @@ def test_commands_in_sentences_are_shown_as_they_are_typed() -> None:
     shown = with_root("`user add <@U1>`, `help`, `send NUMBER TEXT`; `config.toml`, `session listing`", "/hook", names)
 
     assert shown == "`/hook user add <@U1>`, `/hook help`, `/hook send NUMBER TEXT`; `config.toml`, `session listing`"
+
+
+@pytest.mark.parametrize("theirs", ["{}", "`{}`", "say `{}` and `{} a b`", "{} a `", "```{}```"])
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_the_words_of_others_are_no_commands_of_ours(command: Command, theirs: str) -> None:
+    text, names = theirs.replace("{}", command.name), [one.name for one in COMMANDS]
+
+    for shown in (escape(text), foreign(text), label(text)):
+        assert "/hook" not in with_root(f"Session `{shown}`, *{shown}* {shown}", "/hook", names)
 
 
 def test_usage_reads_back_as_words() -> None:

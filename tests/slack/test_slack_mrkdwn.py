@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slack.mrkdwn import escape, foreign, label, link, local_time, to_whatsapp, unescape
+from slack.mrkdwn import as_sent, entities, escape, foreign, label, link, local_time, to_whatsapp, unescape
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 # Random text seldom has what is dangerous in it.
@@ -53,7 +53,15 @@ def test_a_label_stays_on_one_line_inside_its_link(text: str) -> None:
 
 @given(ANY_TEXT | HOSTILE)
 def test_escaped_text_comes_back_as_it_was(text: str) -> None:
-    assert unescape(escape(text)) == text
+    assert unescape(entities(text)) == text
+
+
+@pytest.mark.parametrize("text", ["help", "send it", "Say `login` or ```user add```", "helpful"])
+def test_what_reads_like_a_command_of_ours_reaches_slack_as_it_was_written(text: str) -> None:
+    assert as_sent({"text": escape(text), "blocks": [{"text": escape(text)}]}) == {
+        "text": text,
+        "blocks": [{"text": text}],
+    }
 
 
 @given(st.text(st.characters(categories=["L", "N", "P", "Zs"], exclude_characters="`\u00ad")))
