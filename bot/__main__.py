@@ -18,7 +18,7 @@ from bot.running import run
 from bot.sockets import NoSocket
 from database import ConnectionRefused, EmbeddedPostgresFailed, MigrationRefused, close_database
 from database.starting import open_migrated_database
-from operations.keys import open_keys
+from operations.keys import first_key_of, open_keys
 from settings import CONFIGURATION_ERROR, Settings, SettingsError, logs
 from settings.keys import variable_of
 
@@ -62,7 +62,7 @@ def _check_manifest(loaded: Settings) -> None:
 def _run(loaded: Settings) -> int:
     logs.configure(loaded.log, "bot")
     try:
-        open_migrated_database(loaded.database, "switchboard_bot", "bot")
+        open_migrated_database(loaded.database, "switchboard_bot", "bot", first_key=first_key_of(loaded))
         open_keys(loaded)
         asyncio.run(_until_told(loaded))
     except (SettingsError, EmbeddedPostgresFailed, MigrationRefused, ConnectionRefused) as error:

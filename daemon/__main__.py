@@ -11,7 +11,7 @@ import click
 from daemon.program import Daemon
 from database import ConnectionRefused, EmbeddedPostgresFailed, MigrationRefused, close_database
 from database.starting import open_migrated_database
-from operations.keys import open_keys
+from operations.keys import first_key_of, open_keys
 from settings import CONFIGURATION_ERROR, Settings, SettingsError, check_for_daemon, load_or_exit
 from settings.logs import configure, get_logger
 
@@ -29,7 +29,7 @@ def main() -> None:
 def _run(settings: Settings) -> int:
     configure(settings.log, "daemon")
     try:
-        open_migrated_database(settings.database, "switchboard_daemon", "daemon")
+        open_migrated_database(settings.database, "switchboard_daemon", "daemon", first_key=first_key_of(settings))
     except (ConnectionRefused, EmbeddedPostgresFailed, MigrationRefused) as error:
         log.critical("cannot start", reason=str(error))
         return CONFIGURATION_ERROR

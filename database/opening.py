@@ -38,6 +38,7 @@ def open_database(
     role: Role | None = None,
     process: str = "tool",
     *,
+    first_key: str = "",
     deadline_seconds: float | None = None,
     figures: PoolFigures | None = None,
 ) -> None:
@@ -49,6 +50,7 @@ def open_database(
         settings: where; the embedded PostgreSQL is started if need be.
         role: what every connection acts as; None is the login itself, which may own the tables.
         process: what PostgreSQL's list of connections calls us.
+        first_key: the id of the key that we encrypt secrets with, which stands there too.
         deadline_seconds: when to give up waiting; None waits for ever.
         figures: sizes and times of the pool, when they are not the specification's.
 
@@ -63,9 +65,10 @@ def open_database(
     if settings.is_embedded:
         _embedded = EmbeddedPostgres(settings.data_dir)
         _embedded.attach()
+    name = f"switchboard/{process}/{socket.gethostname()[:24]}:{os.getpid()}"
     target = Target(
         url=_embedded.url if _embedded else settings.url.get_secret_value(),
-        application_name=f"switchboard/{process}/{socket.gethostname()[:24]}:{os.getpid()}",
+        application_name=f"{name}/{first_key}" if first_key else name,  # PostgreSQL takes 63 bytes
         role=role,
     )
     try:

@@ -10,7 +10,7 @@ from database.opening import Role, open_database, wait_for_postgres
 from settings import DatabaseSettings
 
 
-def open_migrated_database(settings: DatabaseSettings, role: Role, process: str) -> None:
+def open_migrated_database(settings: DatabaseSettings, role: Role, process: str, *, first_key: str = "") -> None:
     """Run what was not migrated yet, as the owner, then open the pool as `role`.
 
     Several processes may start at once: one migrates, the others wait for it.
@@ -28,7 +28,7 @@ def open_migrated_database(settings: DatabaseSettings, role: Role, process: str)
         url = embedded.url if embedded else settings.owner_url.get_secret_value() or settings.url.get_secret_value()
         wait_for_postgres(Target(url=url, application_name=f"switchboard-start/{process}"), None)
         migrate(url)
-        open_database(settings, role, process)
+        open_database(settings, role, process, first_key=first_key)
     finally:
         if embedded is not None:
             embedded.release()  # the open database holds its own claim by now

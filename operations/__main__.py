@@ -66,10 +66,12 @@ def _rotate(loaded: Settings) -> None:
     elif isinstance(ring, KeyFile):
         put_new_key_in_front(ring.path)
         click.echo(f"{ring.path} has a new key in front: {ring.key_ids[0]}.")
-    if not isinstance(ring, KeyFile) and not rotating_keys.is_known(ring.key_ids[0]):
+    others = [] if isinstance(ring, KeyFile) else rotating_keys.with_another_first(ring.key_ids[0])
+    if others:
         raise Conflict(
-            f"The bot and the daemons that run were started without key {ring.key_ids[0]} in front, and would not "
-            "be able to read what is encrypted under it. Start them again with these settings, then run this again."
+            f"What runs was started without key {ring.key_ids[0]} in front: {', '.join(others)}. It may not be able "
+            "to read what is encrypted under that key, and encrypts under another. Start it again with these "
+            "settings, then run this again."
         )
     use_keys(ring)
     _report(rotating_keys.rotate(ring, click.echo), ring)

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from database import connection, transaction
 from models import uuid7
-from operations.encryption import KeyRing, ciphers_of, use_keys
+from operations.encryption import KeyRing, ciphers_of, key_id_of, use_keys
 from operations.sql import changed, value
 from settings import Settings, SettingsError
 
@@ -24,18 +24,26 @@ class KeyFile(KeyRing):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._read_at = -1
+        self._read_at = (-1, -1)
         super().__init__(_read(path))
 
     def current(self) -> Mapping[str, AESGCM]:
         """Read again when the file was replaced. Without the file, with what was read last."""
         try:
-            changed_at = self.path.stat().st_mtime_ns
+            found = self.path.stat()
         except FileNotFoundError:
             return self._ciphers
+        # Replaced twice within a tick of the clock it is another file all the same.
+        changed_at = (found.st_mtime_ns, found.st_ino)
         if changed_at != self._read_at:
             self._ciphers, self._read_at = ciphers_of(_read(self.path)), changed_at
         return self._ciphers
+
+
+def first_key_of(settings: Settings) -> str:
+    """The id of the key that a process with these settings encrypts with; "" where they share a file."""
+    keys = settings.security.raw_keys
+    return key_id_of(keys[0]) if keys else ""
 
 
 def ring_of(settings: Settings) -> KeyRing:
@@ -109,8 +117,16 @@ def make_first_key(path: Path) -> None:
 
 
 def put_new_key_in_front(path: Path) -> None:
-    """Encrypt under a new key from now on; those that were there go on decrypting."""
-    _draft(path, [os.urandom(KEY_BYTES), *_read(path)]).replace(path)
+    """Encrypt under a new key from now on; those that were there go on decrypting.
+
+    It is known to be needed before it encrypts, and is in the file before it is needed: whoever starts in between, or
+    after a crash there, has it.
+    """
+    key, others = os.urandom(KEY_BYTES), _read(path)
+    _draft(path, [*others, key]).replace(path)
+    with transaction():
+        put_in_use(key_id_of(key))
+    _draft(path, [key, *others]).replace(path)
 
 
 def _draft(path: Path, keys: Sequence[bytes]) -> Path:

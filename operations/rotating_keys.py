@@ -23,11 +23,13 @@ from operations.envelopes import ENVELOPE, sealed_json
 from operations.errors import Conflict
 from operations.keys import put_in_use
 from operations.sealed_columns import SEALED_COLUMNS, SealedColumn
-from operations.sql import changed, rows, value
+from operations.sql import changed, first, rows, value
 
 AT_ONCE = 200
 # Between the sealing of a value and its statement: what a process does without waiting for anybody.
 SETTLES_WITHIN = timedelta(seconds=2)
+# Ours are over long before.
+ENDS_WITHIN = timedelta(minutes=5)
 _FIRST = UUID(int=0)
 _LOOK_EVERY_SECONDS = 0.05
 
@@ -70,6 +72,17 @@ class _Count:
     number: int
 
 
+@dataclass(frozen=True)
+class _Process:
+    name: str
+
+
+@dataclass(frozen=True)
+class _Transaction:
+    process: str
+    seconds: int
+
+
 @contextmanager
 def alone() -> Iterator[None]:
     """Keep a second run away, also one on another machine.
@@ -86,10 +99,15 @@ def alone() -> Iterator[None]:
             value("SELECT pg_advisory_unlock(hashtextextended('rotate keys', 2))")
 
 
-def rotate(ring: KeyRing, say: Say, *, settles_within: timedelta = SETTLES_WITHIN) -> Rotation:
+def rotate(
+    ring: KeyRing, say: Say, *, settles_within: timedelta = SETTLES_WITHIN, ends_within: timedelta = ENDS_WITHIN
+) -> Rotation:
     """Encrypt under the first key what is under another, and what a tenant wants encrypted and is not.
 
     Call it with others kept away (`alone`), as the owner of the tables; `ring` is what this process encrypts with.
+
+    Raises:
+        Conflict: a transaction that may have written under another key did not end within `ends_within`.
     """
     done = Rotation()
     with transaction():
@@ -99,7 +117,7 @@ def rotate(ring: KeyRing, say: Say, *, settles_within: timedelta = SETTLES_WITHI
     for name in ENCRYPTABLE:
         _seal_field(name, done, say)
     # What was under way under the old key when the new one came is committed by then.
-    _wait_for_transactions(settles_within)
+    _wait_for_transactions(settles_within, ends_within, say)
     for column in SEALED_COLUMNS:
         _rotate_column(column, ring, done, say)
     done.retired = _retire(ring)
@@ -120,17 +138,15 @@ def counts() -> Counter[str]:
     return found
 
 
-def is_known(key_id: str) -> bool:
-    """Whether a process was ever started with this key in front, or nothing runs that would lack it."""
+def with_another_first(key_id: str) -> list[str]:
+    """The bots and daemons that run and were started with another key in front, as PostgreSQL's list calls them."""
     with transaction():
-        return bool(
-            value(
-                "SELECT EXISTS (SELECT 1 FROM keys_in_use WHERE key_id = %s) OR NOT EXISTS ("
-                "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() "
-                "AND application_name ~ '^switchboard/(bot|daemon)/')",
-                (key_id,),
-            )
+        running = rows(
+            _Process,
+            "SELECT DISTINCT application_name AS name FROM pg_stat_activity WHERE datname = current_database() "
+            "AND application_name ~ '^switchboard/(bot|daemon)/' ORDER BY 1",
         )
+    return [one.name for one in running if not one.name.endswith(f"/{key_id}")]
 
 
 def _rotate_column(column: SealedColumn, ring: KeyRing, done: Rotation, say: Say) -> None:
@@ -199,12 +215,33 @@ def _seal(name: str, one: _Plain) -> int:
     )
 
 
-def _wait_for_transactions(settles_within: timedelta) -> None:
+def _wait_for_transactions(settles_within: timedelta, ends_within: timedelta, say: Say) -> None:
     """Until everything that writes now has ended, and what was sealed and not written yet besides."""
     time.sleep(settles_within.total_seconds())
     begun = value("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+    give_up_at = time.monotonic() + ends_within.total_seconds()
+    said = ""
     while value("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint") < begun:
+        if time.monotonic() > give_up_at:
+            raise Conflict(
+                f"No key is taken out of use: what was begun before has not ended yet{_oldest_writer()}. "
+                "Run this again when it has."
+            )
+        if not said:
+            said = f"Waiting for the end of what was begun before{_oldest_writer()}."
+            say(said)
         time.sleep(_LOOK_EVERY_SECONDS)
+
+
+def _oldest_writer() -> str:
+    """Nothing where PostgreSQL's list has none: a prepared transaction belongs to no process."""
+    found = first(
+        _Transaction,
+        "SELECT coalesce(NULLIF(application_name, ''), 'process ' || pid) AS process, "
+        "extract(epoch FROM clock_timestamp() - xact_start)::int AS seconds "
+        "FROM pg_stat_activity WHERE backend_xid IS NOT NULL ORDER BY age(backend_xid) DESC LIMIT 1",
+    )
+    return f", a transaction of {found.process}, for {found.seconds} seconds now" if found is not None else ""
 
 
 def _retire(ring: KeyRing) -> list[str]:

@@ -124,7 +124,9 @@ async def test_a_key_that_the_running_processes_lack_is_not_used(scene: Scene) -
     code, said = await rotated(scene.stage, "too-early")
 
     assert code == 1
-    assert "Start them again with these settings" in said
+    assert "Start it again with these settings" in said
+    assert "switchboard/bot/" in said
+    assert "switchboard/daemon/" in said
     assert scene.rows(f"SELECT count(*) FROM keys_in_use WHERE key_id = '{LOST_ID}'") == [(0,)]  # noqa: S608
     use_keys(scene.stage, NEW)
 

@@ -65,7 +65,7 @@ NOT_TRIED: dict[str, str] = {
             "workspaces.active moving.bind workspaces.connect workspaces.disconnect workspaces.home_of_new_tenant "
             "workspaces.list_all workspaces.lost workspaces.named workspaces.show workspaces.team_ids "
             "workspaces.tell_of_losses "
-            "rotating_keys.alone rotating_keys.rotate rotating_keys.counts rotating_keys.is_known"
+            "rotating_keys.alone rotating_keys.rotate rotating_keys.counts rotating_keys.with_another_first"
         ),
         "only the name of a queue, a channel or an id": (
             "posting.channel_lane posting.conversation_lane posting.person_lane posting.receipts_lane "

@@ -6,16 +6,21 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg2
 import pytest
 
-from operations import rotating_keys
+from operations import keys, rotating_keys
 from operations.encryption import KeyRing, use_keys
 from operations.errors import Conflict
+from operations.keys import KeyFile
 from operations.rotating_keys import Rotation
 from operations.sealed_columns import SEALED_COLUMNS, SealedColumn
 from tests.conftest import MigratedDatabase
@@ -162,6 +167,65 @@ def test_rows_of_many_batches_are_all_done(world: World, catalog: Catalog) -> No
     assert done.sealed_anew == number
     with world.migrated.owner():
         assert dict(rotating_keys.counts()) == {BOTH.key_ids[0]: number}
+
+
+def test_what_runs_with_another_key_in_front_is_named(world: World) -> None:
+    new = BOTH.key_ids[0]
+    processes = [f"switchboard/bot/host:1/{new}", "switchboard/daemon/host:2/0123abcd", "switchboard/daemon/host:3"]
+    with ExitStack() as stack:
+        for name in [*processes, "switchboard/rotate-keys/host:4"]:
+            stack.enter_context(closing(psycopg2.connect(world.migrated.url, application_name=name)))
+
+        assert rotating_keys.with_another_first(new) == processes[1:]
+
+
+def test_what_writes_for_too_long_is_named_and_no_key_is_taken_out_of_use(world: World, catalog: Catalog) -> None:
+    said: list[str] = []
+    use_keys(BOTH)
+    world.sql("INSERT INTO keys_in_use (id, key_id) VALUES (%s, 'old')", uuid4())
+    with closing(psycopg2.connect(world.migrated.url, application_name="the long one")) as other:
+        other.cursor().execute("SELECT pg_current_xact_id()")
+        with world.migrated.owner(), pytest.raises(Conflict, match="a transaction of the long one, for 0 seconds now"):
+            rotating_keys.rotate(BOTH, said.append, settles_within=AT_ONCE, ends_within=AT_ONCE)
+
+    assert world.value("SELECT retired_at IS NULL FROM keys_in_use WHERE key_id = 'old'")
+
+
+def test_a_crash_while_a_key_is_put_into_the_file_leaves_one_that_all_can_go_on_with(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "postgres.key"
+    keys.make_first_key(file)
+    ring = KeyFile(file)
+    [before] = ring.key_ids
+    monkeypatch.setattr(Path, "replace", crash_at(2, Path.replace))
+
+    with pytest.raises(Crash), world.migrated.owner():
+        keys.put_new_key_in_front(file)
+
+    in_use = {key_id for (key_id,) in world.sql("SELECT key_id FROM keys_in_use WHERE retired_at IS NULL")}
+    assert ring.key_ids[0] == before
+    assert in_use - {before} == set(ring.key_ids[1:])
+    monkeypatch.undo()
+    with world.migrated.owner():
+        keys.put_new_key_in_front(file)
+    assert ring.key_ids[0] not in in_use
+
+
+class Crash(Exception):
+    """The process ends here."""
+
+
+def crash_at(number: int, call: Callable[..., Any]) -> Callable[..., Any]:
+    """The call, until it is made for the `number`th time."""
+    calls = count(1)
+
+    def run(*arguments: Any) -> Any:
+        if next(calls) == number:
+            raise Crash
+        return call(*arguments)
+
+    return run
 
 
 def test_a_second_run_at_the_same_time_is_refused_and_one_after_it_is_not(world: World) -> None:
