@@ -39,6 +39,8 @@ _RECEIPTS_AT_ONCE = 4
 _TOKEN_PAUSE = timedelta(seconds=30)
 _LOOK_AGAIN_AFTER = timedelta(seconds=5)
 _UPLOAD = timedelta(seconds=60)
+# What belongs to the place, and what stands there and is to go.
+_WAIT_FOR_THE_PLACE = frozenset({"post", "delete"})
 # What belongs into such a thread begins a new one. Which Slack answers for a deleted root is not documented.
 _THREAD_IS_GONE = frozenset({"thread_not_found", "cannot_reply_to_message", "restricted_action_thread_locked"})
 # A file that was reserved and never completed is none for Slack.
@@ -279,7 +281,7 @@ class Relay:
         if error.reason in _THREAD_IS_GONE and post.kind == "post" and post.conversation_id is not None:
             await in_database(relaying.forget_thread, post)
             await in_database(relaying.record_delayed, post, timedelta(0), error.sentence)
-        elif error.is_about_the_place and post.kind == "post":
+        elif error.is_about_the_place and post.kind in _WAIT_FOR_THE_PLACE:
             await in_database(
                 relaying.record_no_place,
                 post,

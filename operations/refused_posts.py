@@ -35,10 +35,13 @@ class Refusal:
 
 
 def tell_of_place(post: LeasedPost, reason: str, operators: Collection[str]) -> None:
-    """Its channel takes no posts: said once a day and channel, and not there."""
-    place = f"<#{post.slack_channel_id}>"
+    """Its channel takes no posts, or lets none be taken away: said once a day and channel, and not there."""
+    place, slot = f"<#{post.slack_channel_id}>", f"no-place:{post.slack_team_id}/{post.slack_channel_id}"
     text = f"{place} takes no posts: {reason} What belongs there waits and appears as soon as it can."
-    _tell(post, text, f"no-place:{post.slack_team_id}/{post.slack_channel_id}", operators)
+    if post.kind == PostKind.DELETE:
+        text = f"In {place} I can take nothing away: {reason} What is to go from there waits until I can."
+        slot = f"{slot}/delete"
+    _tell(post, text, slot, operators)
 
 
 def tell_of_refusal(post: LeasedPost, refusal: Refusal, operators: Collection[str]) -> None:

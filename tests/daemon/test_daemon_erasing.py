@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -105,6 +107,44 @@ async def test_a_slack_that_fails_in_the_middle_is_asked_again(
 
     assert said_in(slack) == []
     assert slack.direct_messages("ana") == []
+
+
+async def test_deletions_in_a_channel_without_the_bot_wait_and_somebody_is_told(
+    slack: SandboxSlack, rows: Rows, conversation: Conversation
+) -> None:
+    async with a_relay_with(slack, Pacing(switched_on=False)):
+        await becomes(rows, OPEN, [(0,)])
+        slack.remove_app("support")
+        await erase(slack, conversation.tenant_id)
+        waits = "SELECT attempts > 0, parked_at IS NULL FROM slack_posts WHERE kind = 'delete'"
+        await becomes(rows, waits, [(True, True)])
+        await slack.until(lambda: bool(slack.direct_messages("olga")), 5)
+
+        slack.invite_app("ana", "support")
+        await rows("UPDATE slack_posts SET next_attempt_at = now()")
+        await becomes(rows, OPEN, [(0,)])
+
+    assert said_in(slack) == []
+    [told] = slack.direct_messages("olga")
+    assert "I can take nothing away" in told.text
+
+
+async def test_a_parked_deletion_is_taken_up_again_as_the_runbook_says(
+    slack: SandboxSlack, rows: Rows, conversation: Conversation
+) -> None:
+    runbook = (Path(__file__).parents[2] / "docs" / "runbook.md").read_text()
+    [statement] = [sql for sql in re.findall(r"```sql\n(.*?)```", runbook, re.DOTALL) if "kind = 'delete'" in sql]
+    async with a_relay_with(slack, Pacing(switched_on=False)):
+        await becomes(rows, OPEN, [(0,)])
+        slack.fail("conversations.replies", error="nobody_knows")
+        await erase(slack, conversation.tenant_id)
+        await becomes(rows, "SELECT parked_at IS NOT NULL FROM slack_posts WHERE kind = 'delete'", [(True,)])
+
+        await rows(statement)
+
+        await becomes(rows, "SELECT bool_and(posted_at IS NOT NULL) FROM slack_posts WHERE kind = 'delete'", [(True,)])
+
+    assert said_in(slack) == []
 
 
 @pytest.mark.parametrize("kind", ["customer", "audit"])
