@@ -140,13 +140,13 @@ BEGIN
 END
 $$;
 
+-- A deleted tenant's too: it may come back, and what is too old does not.
 CREATE FUNCTION retention_settings()
 RETURNS TABLE (tenant_id uuid, keep_messages_days integer, keep_audit_days integer)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT t.id, (t.settings->>'keep_messages_days')::integer, (t.settings->>'keep_audit_days')::integer
     FROM tenants t
-    WHERE t.deleted_at IS NULL
-        AND (t.settings->>'keep_messages_days' IS NOT NULL OR t.settings->>'keep_audit_days' IS NOT NULL)
+    WHERE t.settings->>'keep_messages_days' IS NOT NULL OR t.settings->>'keep_audit_days' IS NOT NULL
     ORDER BY t.id
 $$;
 

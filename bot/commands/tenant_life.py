@@ -55,7 +55,7 @@ def delete(turn: Turn) -> Answer:
     name = escape(line.tenant_name)
     return Answer(
         f"*{name}* was deleted, and its sessions are being stopped; their phones stay linked. "
-        f"Until its rows are gone for good it comes back with `tenant restore {quoted(name)}`."
+        f"`tenant restore {quoted(name)}` brings it back at any time."
     )
 
 
@@ -67,18 +67,22 @@ def _before_deleting(turn: Turn) -> str:
         f"{counted(held.sessions, 'session')}, {counted(held.conversations, 'conversation')} and "
         f"{counted(held.messages, 'message')}. Its sessions are stopped on WAHA and not logged out. What its customers "
         "write from then on is not handled. What stands in Slack stays there. "
-        f"`tenant restore {quoted(escape(line.tenant_name))}` brings everything back at any time; what its settings "
-        "let grow too old is deleted for good all the same."
+        f"`tenant restore {quoted(escape(line.tenant_name))}` brings everything back until its rows are gone for "
+        "good; what its settings let grow too old is deleted for good all the same."
     )
 
 
 def restore(turn: Turn) -> Answer:
     found = tenants.deleted_named(turn.asked.word(0))
     deletion.restore_tenant(found.tenant_id, deletion_id=found.deletion_id, actor=turn.actor)
+    name = escape(found.tenant_name)
+    silent = ""
+    if tenants.named(found.tenant_name).tenant_status != TenantStatus.ACTIVE:
+        silent = f" It is still deactivated: `tenant activate {quoted(name)}`."
     return Answer(
-        f"*{escape(found.tenant_name)}* is back, with {counted(found.users, 'user')} and "
+        f"*{name}* is back, with {counted(found.users, 'user')} and "
         f"{counted(found.sessions, 'session')}; those that should run are started again. What was missed meanwhile is "
-        "read from WhatsApp's history as far as that goes back."
+        f"read from WhatsApp's history as far as that goes back.{silent}"
     )
 
 

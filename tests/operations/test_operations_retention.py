@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from database import tenant_transaction
 from models import Direction, MessageStatus, Tenant, WahaSession, now_utc
-from operations import audit, retention
+from operations import audit, deletion, retention
 from operations.retention import Keeping
 from tests.operations.builders import ANA, World, said, take, together, webhook
 
@@ -53,6 +54,18 @@ def test_old_messages_go_in_batches_and_each_is_told(world: World, tenant: Tenan
     ]
 
 
+def test_a_deleted_tenants_old_messages_go_all_the_same(world: World, tenant: Tenant, session: WahaSession) -> None:
+    world.message(world.conversation(session), "Old", status=MessageStatus.DELIVERED)
+    age(world, "messages")
+    deletion.delete_tenant(tenant.id, deletion_id=uuid4(), actor=ANA.key)
+
+    run(keep(world, tenant, keep_messages_days=30))
+
+    assert world.sql("SELECT body FROM messages") == []
+    last = "SELECT subject_name, after->>'count' FROM audit_entries WHERE action = 'retention.delete'"
+    assert world.sql(last) == [("Acme", "1")]
+
+
 def test_a_second_run_changes_nothing(world: World, tenant: Tenant, session: WahaSession) -> None:
     world.message(world.conversation(session), status=MessageStatus.SENT)
     age(world, "messages")
@@ -73,9 +86,7 @@ def test_a_second_run_changes_nothing(world: World, tenant: Tenant, session: Wah
     ],
     ids=["queued", "set aside", "not confirmed"],
 )
-def test_what_is_not_settled_stays(
-    state: dict[str, Any], world: World, tenant: Tenant, session: WahaSession
-) -> None:
+def test_what_is_not_settled_stays(state: dict[str, Any], world: World, tenant: Tenant, session: WahaSession) -> None:
     world.message(world.conversation(session), **state)
     age(world, "messages")
     keeping = keep(world, tenant, keep_messages_days=30)
