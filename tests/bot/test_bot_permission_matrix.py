@@ -1,13 +1,15 @@
 """Everything that can be asked for is asked for by everybody: who is let in is what the table says, and nothing else.
 
-Each cell goes through the real Bolt over the simulated Slack and a real PostgreSQL. A refusal changes no row.
+Each cell goes through the real Bolt over the simulated Slack and a real PostgreSQL, to its end: the form that opens is
+filled in and sent, the question that is asked is confirmed. A refusal changes no row.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -17,20 +19,24 @@ from bot.actions import ACTIONS, NOBODY, OPERATOR, REPLY, Action, page
 from bot.buttons import BY_ACTION
 from bot.buttons.button import of_messages
 from bot.commands import COMMANDS
+from bot.commands.forms import TENANT, fields_of
+from bot.commands.questions import CONFIRM
 from database import connection, in_database
 from models import Conversation, MessageStatus, UserRole
 from operations.permissions import FOR_ANYBODY, Permission
 from operations.standing import Person
-from sandbox.slack import SandboxSlack, payloads, typed_text
+from sandbox.slack import Answer, SandboxSlack, Wait, controls, payloads, typed_text
 from sandbox.slack.answers import settled
 from sandbox.slack.delivery import Ack, Envelope
 from sandbox.slack.interactions import Interaction
 from sandbox.slack.messages import Message
 from sandbox.slack.refusal import Json
+from sandbox.slack.views import View
 from tests.conftest import MigratedDatabase, Server
 from tests.operations.builders import CUSTOMER, TEAM, World, hear, slack_reply
 
 DEADLINE_SECONDS = 15
+TOLD = Wait(seconds=DEADLINE_SECONDS, until=lambda answer: bool(answer.messages))
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,7 @@ class Stage:
     world: World
     postgres: Server
     values: dict[str, str]
+    counts: Counter[str]
 
     async def __call__(self, work: Any) -> Any:
         def inside() -> Any:
@@ -95,7 +102,9 @@ class Stage:
                 # A stranger's row names them in our workspace: the most that a mistake could have made.
                 person = Person(self.slack.team_id, self.slack.person(somebody.name).id)
                 self.world.user(tenant, person, somebody.role, is_active=somebody.is_active)
-        conversation = self.world.conversation(self.world.session(tenant))
+        # Whom the commands are about, so that they find somebody.
+        self.world.user(tenant, Person(self.slack.team_id, self.slack.person("ben").id))
+        conversation = self.world.conversation(self.world.session(tenant, "sales-berlin"))
         support = self.slack.channel("support").id
         self.world.sql(
             "UPDATE conversations SET slack_team_id = %s, slack_channel_id = %s", self.slack.team_id, support
@@ -110,23 +119,36 @@ class Stage:
             " UNION ALL ".join(f"SELECT '{name}', {hashed} FROM {name} t" for name in self._tables())  # noqa: S608
         )
 
-    async def ask(self, somebody: Somebody, action: Action) -> str:
-        """What the person is told, or the title of the form that opened."""
-        person = self.slack.person(somebody.name)
-        channel = self.slack.channel("support")
+    async def ask(self, somebody: Somebody, action: Action, *, by_form: bool = False) -> str:
+        """What the person is told in the end, after a form was sent and a question confirmed."""
+        answer = await self._asked(somebody, action, by_form=by_form)
+        while True:
+            if answer.view is not None:
+                answer = await self._sent(somebody, action, answer.view)
+            elif controls.find(answer.blocks, CONFIRM) is not None:
+                answer = await self.slack.click(somebody.name, answer.messages[-1], CONFIRM, wait=TOLD)
+                self.counts["questions confirmed"] += 1
+            else:
+                return answer.text
+
+    async def _asked(self, somebody: Somebody, action: Action, *, by_form: bool) -> Answer:
+        person, channel = self.slack.person(somebody.name), self.slack.channel("support")
         if action.name.startswith("button "):
             bot_user = self.slack.state.workspace.installation.bot_user
             shown = Message(channel=channel.id, ts="1700000000.000001", user=bot_user, text="")
             asked = self.slack.state.interactions.start("click", person, channel, shown)
             envelope = self._click(asked, shown, action.name.removeprefix("button "))
+            self.counts["buttons clicked"] += 1
         else:
             asked = self.slack.state.interactions.start("command", person, channel)
-            escaped = typed_text.escaped(_typed(action, somebody), self.slack.state.workspace)
+            typed = action.name if by_form else _typed(action, somebody)
+            escaped = typed_text.escaped(typed, self.slack.state.workspace)
             envelope = Envelope("slash_commands", payloads.slash_command(self.slack.state, asked, "/wa", escaped))
+            self.counts["commands typed"] += 1
         assert isinstance(await self.slack.state.app.send(envelope), Ack)
         return await self._told(asked)
 
-    async def _told(self, asked: Interaction) -> str:
+    async def _told(self, asked: Interaction) -> Answer:
         answer = await settled(
             self.slack.state,
             asked,
@@ -135,7 +157,15 @@ class Stage:
             until=lambda answer: bool(answer.messages or answer.view),
         )
         self.slack.state.interactions.finish(asked)
-        return answer.text
+        return answer
+
+    async def _sent(self, somebody: Somebody, action: Action, view: View) -> Answer:
+        before = len(self.slack.ephemerals(somebody.name))
+        answer = await self.slack.submit(somebody.name, _entries(action, view), Wait(seconds=0))
+        assert (answer.error, answer.errors) == (None, {}), action.name
+        await self.slack.until(lambda: len(self.slack.ephemerals(somebody.name)) > before, DEADLINE_SECONDS)
+        self.counts["forms sent"] += 1
+        return replace(answer, messages=(self.slack.ephemerals(somebody.name)[-1],))
 
     def _click(self, asked: Interaction, shown: Message, action_id: str) -> Envelope:
         is_about_messages = BY_ACTION[action_id].stand is of_messages
@@ -158,28 +188,48 @@ class Stage:
 
 
 def _typed(action: Action, somebody: Somebody) -> str:
-    """The command's own example, about Acme where an operator has to say so, and about nobody of the others."""
+    """The command's own example, about Acme where an operator has to say so, and about ben, who is none of the others."""
     command = next(command for command in COMMANDS if command.name == action.name)
     rest = command.example.removeprefix(command.name)
     tenant = " --tenant Acme" if somebody.column == OPERATOR and command.is_for_a_tenant else ""
     return f"{command.name}{tenant}{rest}".replace("@ana", "@ben")
 
 
+def _entries(action: Action, view: View) -> dict[str, str]:
+    """The example's words in the fields of the form that have to be filled in."""
+    fields = [block for block in view.blocks if block["type"] == "input" and not block.get("optional")]
+    command = next((command for command in COMMANDS if command.name == action.name), None)
+    if command is None:
+        return dict.fromkeys([block["block_id"] for block in fields], "It leaves tomorrow.")
+    words = {one.block_id: one.such_as.strip("@#").replace("ana", "ben") for one in fields_of(command)}
+    return {block["block_id"]: (words | {TENANT: "Acme"})[block["block_id"]] for block in fields}
+
+
+def _ways(action: Action) -> list[bool]:
+    """Whether it is asked for by its form: never, or both ways."""
+    has_form = any(command.name == action.name and command.has_form for command in COMMANDS)
+    return [False, True] if has_form else [False]
+
+
 @pytest.fixture
-async def stage(slack: SandboxSlack, bot: object, postgres: Server, migrated_database: MigratedDatabase) -> Stage:
+async def stage(
+    slack: SandboxSlack, bot: object, postgres: Server, migrated_database: MigratedDatabase, counts: Counter[str]
+) -> Stage:
     for somebody in EVERYBODY.values():
         if somebody.name not in {person.name for person in slack.state.workspace.people.values()}:
             slack.state.workspace.add_person(somebody.name)
-    return Stage(slack, World(migrated_database), postgres, {})
+    return Stage(slack, World(migrated_database), postgres, {}, counts)
 
 
 @pytest.fixture(scope="module")
-def cells() -> Iterator[list[str]]:
-    """One entry a cell that was observed; how many there were is shown at the end."""
-    observed: list[str] = []
-    yield observed
-    count = f"{len(observed)} cells of the permission matrix observed"
-    print(f"\n{count}: {len(ACTIONS)} actions, {len(EVERYBODY)} kinds of people")  # noqa: T201 - asked for by -s
+def counts() -> Iterator[Counter[str]]:
+    """What was observed and done; how often is shown at the end."""
+    done: Counter[str] = Counter()
+    yield done
+    print(  # noqa: T201 - asked for by -s
+        f"\n{done['cells']} cells of the permission matrix observed: {len(ACTIONS)} actions, {len(EVERYBODY)} kinds of "
+        f"people\n{', '.join(f'{number} {what}' for what, number in done.items() if what != 'cells')}"
+    )
 
 
 def expected(somebody: Somebody, action: Action) -> bool:
@@ -188,27 +238,29 @@ def expected(somebody: Somebody, action: Action) -> bool:
 
 @pytest.mark.database_role("switchboard_bot")
 @pytest.mark.parametrize("kind", EVERYBODY)
-async def test_everybody_may_do_what_the_table_says_and_nothing_else(stage: Stage, cells: list[str], kind: str) -> None:
+async def test_everybody_may_do_what_the_table_says_and_nothing_else(stage: Stage, kind: str) -> None:
     somebody, observed, clean = EVERYBODY[kind], {}, None
-    for action in (action for action in ACTIONS if action is not REPLY):
+    asked_for = [(action, by_form) for action in ACTIONS if action is not REPLY for by_form in _ways(action)]
+    for action, by_form in asked_for:
         if clean is None:
             await stage(stage.arrange)
             clean = await stage(stage.fingerprint)
-        told = await stage.ask(somebody, action)
+        told = await stage.ask(somebody, action, by_form=by_form)
         assert "went wrong on our side" not in told, f"{action.name}: {told}"
         refusal = REFUSED_ABOUT_ONESELF if action.permission in FOR_ANYBODY else REFUSED
-        observed[action.name] = not refusal.match(told)
+        is_done = not refusal.match(told)
+        observed[action.name, by_form] = is_done
         is_unchanged = await stage(stage.fingerprint) == clean
-        assert is_unchanged or observed[action.name], f"{action.name} was refused and changed something: {told}"
+        assert is_unchanged or is_done, f"{action.name} was refused and changed something: {told}"
         clean = clean if is_unchanged else None
 
-    assert observed == {action.name: expected(somebody, action) for action in ACTIONS if action is not REPLY}
-    cells.extend(observed)
+    assert observed == {(action.name, by_form): expected(somebody, action) for action, by_form in asked_for}
+    stage.counts["cells"] += len({name for name, _ in observed})
 
 
 @pytest.mark.parametrize("kind", EVERYBODY)
 def test_a_reply_of_everybody_is_sent_as_the_table_says(
-    migrated_database: MigratedDatabase, cells: list[str], kind: str
+    migrated_database: MigratedDatabase, counts: Counter[str], kind: str
 ) -> None:
     somebody = EVERYBODY[kind]
     person = Person(TEAM, f"U{somebody.name.upper()}")
@@ -233,7 +285,7 @@ def test_a_reply_of_everybody_is_sent_as_the_table_says(
     assert bool(sent) is expected(somebody, REPLY)
     assert bool(told) is not bool(sent)
     assert all(one.startswith("Not sent to the customer: ") for one in told)
-    cells.append(kind)
+    counts.update(["cells", "replies"])
 
 
 def test_every_action_has_a_permission_and_somebody_who_has_it() -> None:
