@@ -106,7 +106,12 @@ class HttpMode:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         if request.content_type not in {JSON_TYPE, FORM_TYPE}:
             return _say(415, f"Slack sends {JSON_TYPE} or {FORM_TYPE}.")
-        raw = await request.read()
+        try:
+            # Nobody is known yet: whoever sends slowly must not keep a connection for as long as they like.
+            async with asyncio.timeout(FINISH_SECONDS):
+                raw = await request.read()
+        except TimeoutError:
+            return _say(408, "The body did not arrive in time.")
         if request.content_type == FORM_TYPE and _is_certificate_check(raw):
             return web.Response()
         signers = self._signers_of(request, raw)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 
 from aiohttp import web
 
@@ -15,6 +17,8 @@ from waha.webhooks import ALGORITHM_HEADER, SIGNATURE_HEADER, envelope_of, verif
 
 log = get_logger(__name__)
 
+# For ten megabytes from a WAHA far away. Whose a body is shows when it is here, so nobody is waited for longer.
+ARRIVES_WITHIN = timedelta(seconds=30)
 _COME_BACK_AFTER_SECONDS = "5"
 
 
@@ -25,6 +29,7 @@ def application(
     max_body_bytes: int,
     ready: Callable[[], Awaitable[list[str]]],
     troubled: Callable[[], list[str]] = list,
+    arrives_within: timedelta = ARRIVES_WITHIN,
 ) -> web.Application:
     """The daemon's web server.
 
@@ -34,13 +39,19 @@ def application(
         max_body_bytes: a longer body is answered 413.
         ready: what is missing before this daemon can work; nothing when it can.
         troubled: what is in trouble and stops nothing else, such as one Slack workspace of several.
+        arrives_within: a body that takes longer is answered 408.
     """
 
     async def webhook(request: web.Request) -> web.Response:
         server = request.match_info["server"]
         if server not in keys:
             return _say(404, f"No WAHA server is called {server} in the settings of this daemon.")
-        raw = await request.read()
+        try:
+            async with asyncio.timeout(arrives_within.total_seconds()):
+                raw = await request.read()
+        except TimeoutError:
+            log.warning("webhook did not arrive in time", server=server)
+            return _say(408, "The body did not arrive in time.")
         signature, algorithm = request.headers.get(SIGNATURE_HEADER), request.headers.get(ALGORITHM_HEADER)
         if not verify(raw, signature, algorithm, keys[server]):
             log.warning("webhook refused: its signature is not ours", server=server)

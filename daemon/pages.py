@@ -31,6 +31,8 @@ log = get_logger(__name__)
 T = TypeVar("T")
 
 _LONGEST_FORM = 4096
+# Anybody may begin to send one, and WAHA is served by the same process.
+_ARRIVES_WITHIN_SECONDS = 5.0
 # Two cores' worth of hashing at once; whoever finds as many waiting before them had better come back.
 _HASHING = 2
 MOST_WAITING = 16
@@ -240,16 +242,20 @@ async def _fields(request: web.Request) -> dict[str, str]:
     """What was entered.
 
     Raises:
-        _Stopped: it is too long, or no form of ours.
+        _Stopped: it is too long or too slow, or no form of ours.
     """
     if request.content_type != "application/x-www-form-urlencoded" or request.content_length is None:
         raise _Stopped(_say(400, "That was no form", "Open the link from Slack again."))
     if request.content_length > _LONGEST_FORM:
         raise _Stopped(_say(413, "That was too long", "Open the link from Slack again."))
     try:
-        return {name: entered for name, entered in (await request.post()).items() if isinstance(entered, str)}
+        async with asyncio.timeout(_ARRIVES_WITHIN_SECONDS):
+            entered = await request.post()
+    except TimeoutError:
+        raise _Stopped(_say(408, "That took too long", "Open the link from Slack again.")) from None
     except (ValueError, LookupError):
         raise _Stopped(_say(400, "That was no form", "Open the link from Slack again.")) from None
+    return {name: value for name, value in entered.items() if isinstance(value, str)}
 
 
 def _say(status: int, title: str, *paragraphs: str) -> web.Response:

@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
+from yarl import URL
 
 from bot.http_mode import FORM_TYPE, JSON_TYPE, MAX_BODY_BYTES, HttpMode, Signer
 from bot.running import serving
@@ -22,6 +23,7 @@ from sandbox.slack.http_mode import signature
 from tests.bot.conftest import SIGNING_SECRET, Ask, BotSettings, Mode, Rows, becomes, eventually, reachable
 from tests.bot.test_bot_reception import locked_inbox
 from tests.conftest import MigratedDatabase
+from tests.slow_callers import begin_to_post
 
 pytestmark = pytest.mark.database_role("switchboard_bot")
 
@@ -293,3 +295,9 @@ async def test_what_is_in_flight_at_the_end_is_answered_and_what_comes_later_is_
     assert status == 200
     assert "Not saved yet" in said
     assert await rows(KEPT) == [("command", 1)]
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(caller: Caller) -> None:
+    address = URL(caller.address)
+
+    assert await begin_to_post(str(address.host), int(address.port or 0), address.path, FORM_TYPE) == 408

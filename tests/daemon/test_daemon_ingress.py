@@ -9,6 +9,7 @@ import json
 import threading
 import uuid
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import aiohttp
 import pytest
@@ -21,6 +22,7 @@ from database import database, in_database, transaction
 from models import uuid7
 from operations.webhook_inbox import NewWebhook
 from tests.daemon.conftest import Rows, becomes
+from tests.slow_callers import begin_to_post
 
 KEY = "a-key-of-main"
 LIMIT = 10_000
@@ -259,3 +261,14 @@ async def _status(client: Client, path: str) -> tuple[int, object]:
     async with client.get(path) as response:
         assert isinstance(response, aiohttp.ClientResponse)
         return response.status, await response.json()
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(intake: Intake) -> None:
+    soon = timedelta(seconds=0.1)
+    app = ingress.application(
+        intake=intake, keys={"main": KEY}, max_body_bytes=LIMIT, ready=nothing_missing, arrives_within=soon
+    )
+    async with TestServer(app) as server:
+        status = await begin_to_post(server.host, int(server.port or 0), "/webhooks/waha/main", "application/json")
+
+    assert status == 408

@@ -22,6 +22,7 @@ from operations.standing import Person, memberships
 from tests.conftest import MigratedDatabase
 from tests.daemon.conftest import DEADLINE_SECONDS, Rows
 from tests.operations.builders import ANA, TEAM, World
+from tests.slow_callers import begin_to_post
 
 PASSWORD, OTHER = "umbrella kettle Tuesday", "seven paper lanterns"
 CHEAP = 4
@@ -525,3 +526,9 @@ async def test_a_fault_shows_nothing_of_itself(visitor: Visitor, world: World, r
     assert status == 500
     assert "The fault is on our side" in visitor.text
     assert "page_links" not in visitor.text
+
+
+async def test_a_form_that_does_not_come_is_not_waited_for(client: Client) -> None:
+    form = "application/x-www-form-urlencoded"
+
+    assert await begin_to_post(client.host, int(client.port or 0), "/pages/any", form) == 408
