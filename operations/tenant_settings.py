@@ -21,7 +21,10 @@ from models.requests import explain
 from models.tenant_settings import TenantSettings
 from operations import audit
 from operations.errors import BadInput, NotFound
+from operations.posting import tell_person
 from operations.sql import locked
+from operations.standing import Person
+from operations.wording import quoted
 from slack.mrkdwn import escape
 
 DEFAULT: Final = "default"
@@ -82,8 +85,18 @@ def show(tenant_id: UUID, key: str) -> Setting:
     return _setting(settings_of(tenant_id), _key(key))
 
 
+def shut_out(tenant_id: UUID, key: str, typed: str) -> list[Person]:
+    """Who could do nothing more before they have given a password, if a setting were put so.
+
+    Raises:
+        BadInput: there is no such setting, or it cannot have this value.
+    """
+    before = settings_of(tenant_id)
+    return _people(tenant_id) if _asks_now(before, _with(before, _key(key), typed)) else []
+
+
 def put(tenant_id: UUID, key: str, typed: str, *, actor: str) -> Changed:
-    """Set one setting, or take it back with `DEFAULT`.
+    """Set one setting, or take it back with `DEFAULT`. Whom it shuts out is told so directly, but for the actor.
 
     Raises:
         BadInput: there is no such setting, or it cannot have this value.
@@ -106,8 +119,26 @@ def put(tenant_id: UUID, key: str, typed: str, *, actor: str) -> Changed:
             before={key: before.model_dump(mode="json")[key]},
             after={key: after.model_dump(mode="json")[key]},
         )
-    asks_now = after.login is LoginProof.PASSWORD and before.login is not LoginProof.PASSWORD
-    return Changed(_setting(before, key), _setting(after, key), _without_password(tenant_id) if asks_now else ())
+    if not _asks_now(before, after):
+        return Changed(_setting(before, key), _setting(after, key))
+    _tell_shut_out(tenant, actor)
+    without = tuple(one.user_id for one in _people(tenant_id, User.password_hash.is_null()))
+    return Changed(_setting(before, key), _setting(after, key), without)
+
+
+def _asks_now(before: TenantSettings, after: TenantSettings) -> bool:
+    return after.login is LoginProof.PASSWORD and before.login is not LoginProof.PASSWORD
+
+
+def _tell_shut_out(tenant: Tenant, actor: str) -> None:
+    name, by = escape(tenant.name), actor.partition("/")[2]
+    for person in _people(tenant.id):
+        if person.key != actor:
+            text = (
+                f"*{name}* asks for a password from now on, as <@{by}> decided. Run `login --tenant {quoted(name)}`: "
+                "it gives you a link to a page where you set or enter yours. Until then you can do nothing there."
+            )
+            tell_person(person.team_id, person.user_id, text, tenant_id=tenant.id)
 
 
 def _with(before: TenantSettings, key: str, typed: str) -> TenantSettings:
@@ -151,18 +182,13 @@ def _shown(value: object) -> str:
     return value.value if isinstance(value, StrEnum) else str(value)
 
 
-def _without_password(tenant_id: UUID) -> tuple[str, ...]:
+def _people(tenant_id: UUID, *only: Any) -> list[Person]:
     people = (
-        User.select(SlackIdentity.slack_user_id)
+        User.select(SlackIdentity.slack_team_id, SlackIdentity.slack_user_id)
         .join(SlackIdentity, on=(SlackIdentity.user_id == User.id))
-        .where(
-            User.tenant_id == tenant_id,
-            User.deleted_at.is_null(),
-            User.is_active,
-            User.password_hash.is_null(),
-            SlackIdentity.deleted_at.is_null(),
-        )
+        .where(User.tenant_id == tenant_id, User.deleted_at.is_null(), User.is_active, *only)
+        .where(SlackIdentity.deleted_at.is_null())
         .order_by(User.email)
         .tuples()
     )
-    return tuple(slack_user_id for (slack_user_id,) in cast("Iterable[tuple[str]]", people))
+    return [Person(team_id, user_id) for team_id, user_id in cast("Iterable[tuple[str, str]]", people)]

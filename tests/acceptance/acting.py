@@ -44,6 +44,13 @@ class Scene:
         assert expect in answer.text, f"{line}: {answer.text}"
         return answer
 
+    async def ask_for_passwords(self, user: str) -> None:
+        """Have the person's tenant ask for passwords, which is asked back."""
+        question = await self.ask(user, "tenant settings login password", expect="Ask for a password")
+        wait = Wait(seconds=15, until=lambda answer: bool(answer.messages) or answer.error is not None)
+        answer = await self.stage.slack.click(user, question.messages[-1], "Ask for passwords", wait=wait)
+        assert "*login* is `password` now" in answer.text, answer.text
+
     async def found(self, tenant: str, admin: str, channel: str, number: str) -> Team:
         """A tenant whose session works, ready for customers."""
         stage, session = self.stage, f"sales-{tenant.lower()}"

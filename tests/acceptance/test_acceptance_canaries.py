@@ -184,7 +184,7 @@ async def use_proxy(journey: Journey, acme: Team) -> None:
 async def log_in(journey: Journey) -> None:
     """A tenant asks for a password, and its administrator sets one on the page."""
     scene, canaries = journey.scene, journey.canaries
-    await scene.ask("ana", "tenant settings login password", channel="support", expect="password")
+    await scene.ask_for_passwords("ana")
     answer = await scene.ask("ana", "login", channel="support", expect="/pages/")
     [link] = set(re.findall(r"https?://[^\s|>]+/pages/[\w-]+", answer.text))
     canaries["page link"] = link.rpartition("/")[2]

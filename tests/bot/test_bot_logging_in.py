@@ -24,9 +24,17 @@ LOGIN = (
 
 
 @pytest.fixture
-async def asking(ask: Ask, acme: None) -> None:
+async def asking(slack: SandboxSlack, ask: Ask, acme: None) -> None:
     """Acme asks for passwords."""
-    assert (await ask("ana", "tenant settings login password")).startswith("*login* is `password` now")
+    await ask_for_passwords(slack, ask, "ana", "Acme")
+
+
+async def ask_for_passwords(slack: SandboxSlack, ask: Ask, user: str, tenant: str) -> None:
+    await ask(user, f"tenant settings login password --tenant {tenant}")
+    question = slack.ephemerals(user)[-1]
+    wait = Wait(until=lambda answer: bool(answer.messages))
+    answer = await slack.click(user, question, "Ask for passwords", wait=wait)
+    assert slack.read(answer.messages[-1]).startswith("*login* is `password` now")
 
 
 async def told_link(slack: SandboxSlack, ask: Ask, line: str = "login") -> re.Match[str]:
@@ -70,10 +78,10 @@ async def test_who_has_a_password_is_asked_for_it_or_for_another_one(slack: Sand
 
 
 @pytest.mark.usefixtures("asking")
-async def test_logging_out_ends_what_a_password_opened(ask: Ask, rows: Rows) -> None:
+async def test_logging_out_ends_what_a_password_opened(slack: SandboxSlack, ask: Ask, rows: Rows) -> None:
     await ask("olga", "tenant create Globex")
     await ask("olga", "user add @ana AGENT --tenant Globex")
-    await ask("olga", "tenant settings login password --tenant Globex")
+    await ask_for_passwords(slack, ask, "olga", "Globex")
     await rows(f"{LOGIN} RETURNING 1")
 
     one = await ask("ana", "logout --tenant Acme")
@@ -93,7 +101,7 @@ async def test_which_tenant_to_log_in_to_is_asked_and_chosen_by_a_button(
 ) -> None:
     await ask("olga", "tenant create Globex")
     await ask("olga", "user add @ana AGENT --tenant Globex")
-    await ask("olga", "tenant settings login password --tenant Globex")
+    await ask_for_passwords(slack, ask, "olga", "Globex")
 
     assert "Which tenant?" in await ask("ana", "login")
     question = slack.ephemerals("ana")[-1]

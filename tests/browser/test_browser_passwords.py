@@ -37,7 +37,7 @@ async def acme(scene: Scene) -> Scene:
         ("fred", "AGENT"),
     ):
         await scene.ask("olga", f"user add @{name} {role} --tenant Acme", expect=role)
-    await scene.ask("ana", "tenant settings login password", expect="login")
+    await scene.ask_for_passwords("ana")
     known = hashed(PASSWORD, cost=4)
     scene.rows(f"UPDATE users SET password_hash = '{known}' WHERE email LIKE 'fred@%'")  # noqa: S608 - ours
     return scene
