@@ -76,11 +76,11 @@ def create(
     except peewee.IntegrityError as error:
         raise _taken(request.name) from error
     ReportSchedule.create(id=schedule_id, tenant_id=tenant_id, name="health", cron=cron, time_zone=time_zone)
-    audit.record(actor, "tenant.create", tenant, tenant_id=tenant_id, after={"name": request.name})
+    audit.record_life(actor, "tenant.create", tenant, after={"name": request.name})
     return tenant
 
 
-def update(tenant_id: UUID, request: UpdateTenant, *, actor: str) -> tuple[Tenant, Tenant]:
+def update(tenant_id: UUID, request: UpdateTenant, *, actor: str, is_operator: bool = False) -> tuple[Tenant, Tenant]:
     """Another name or description; returns the tenant before and after.
 
     Raises:
@@ -89,7 +89,7 @@ def update(tenant_id: UUID, request: UpdateTenant, *, actor: str) -> tuple[Tenan
     """
     fresh = request.changes()
     if "name" in fresh:
-        refuse_taken_name(request.name, except_for=tenant_id)
+        refuse_taken_name(request.name, except_for=tenant_id, is_told=is_operator)
     before = _tenant(tenant_id)
     different = {name: wanted for name, wanted in fresh.items() if getattr(before, name) != wanted}
     if not different:
@@ -166,8 +166,8 @@ def deleted_named(name: str) -> DeletedTenant:
     raise NotFound(f"No deleted tenant was called `{escape(name)}`. See `tenant list deleted`.")
 
 
-def refuse_taken_name(name: str, *, except_for: UUID | None = None) -> None:
-    """Keep the name for the running transaction.
+def refuse_taken_name(name: str, *, except_for: UUID | None = None, is_told: bool = True) -> None:
+    """Keep the name for the running transaction; only operators are told that there is such a tenant.
 
     Raises:
         Conflict: it is another tenant's, whatever its capitals.
@@ -175,7 +175,9 @@ def refuse_taken_name(name: str, *, except_for: UUID | None = None) -> None:
     lock(NAMES)
     wanted = name.casefold()
     if any(one.tenant_name.casefold() == wanted and one.tenant_id != except_for for one in all_tenants()):
-        raise _taken(name)
+        if is_told:
+            raise _taken(name)
+        raise Conflict("That name cannot be used here; choose another, or ask an operator.")
 
 
 def choose(person: Person, name: str, *, choice_id: UUID, is_operator: bool) -> str:

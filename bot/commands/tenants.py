@@ -106,7 +106,10 @@ def update(turn: Turn) -> Answer:
     if not given:
         raise turn.command.misused("Nothing to change was given.")
     before, after = tenants.update(
-        turn.standing.tenant_id, request_of(turn.command, UpdateTenant, **given), actor=turn.actor
+        turn.standing.tenant_id,
+        request_of(turn.command, UpdateTenant, **given),
+        actor=turn.actor,
+        is_operator=turn.standing.is_operator,
     )
     if before is after:
         return Answer(f"*{escape(before.name)}* was so already; nothing was changed.")

@@ -105,6 +105,16 @@ async def test_deleting_says_what_goes_and_restoring_brings_it_back(ask: Ask, sl
     assert await rows("SELECT count(*) FROM tenants WHERE deleted_at IS NULL") == [(1,)]
 
 
+@pytest.mark.usefixtures("inactive")
+async def test_a_tenant_that_was_silent_when_it_was_deleted_says_so_when_it_is_back(
+    ask: Ask, slack: SandboxSlack
+) -> None:
+    await ask("olga", "tenant delete Acme")
+    await confirm(slack, "olga", "Delete")
+
+    assert (await ask("olga", "tenant restore Acme")).endswith("It is still deactivated: `/wa tenant activate Acme`.")
+
+
 async def test_a_name_that_is_taken_meanwhile_is_not_restored(ask: Ask, slack: SandboxSlack) -> None:
     await ask("olga", "tenant delete Acme")
     await confirm(slack, "olga", "Delete")
@@ -121,11 +131,13 @@ async def test_a_tenant_is_renamed_and_described_by_its_administrator(ask: Ask) 
     nothing = await ask("ana", "tenant update")
     await ask("olga", "tenant create Globex")
     taken = await ask("olga", 'tenant update --tenant Globex --name "acme gmbh"')
+    untold = await ask("ana", "tenant update --name globex")
 
     assert renamed == "*Acme* is called *Acme GmbH* now and has another description now."
     assert again == "*Acme GmbH* was so already; nothing was changed."
     assert nothing.startswith("Nothing to change was given.\nUsage: `/wa tenant update [--name NAME]")
     assert taken.startswith("There is a tenant called `acme gmbh` already")
+    assert untold == "That name cannot be used here; choose another, or ask an operator."
 
 
 async def test_only_operators_deactivate_delete_and_restore(ask: Ask, rows: Rows) -> None:
@@ -171,10 +183,30 @@ async def test_settings_are_shown_set_and_refused_in_sentences(ask: Ask, rows: R
     assert await rows("SELECT settings FROM tenants") == [({},)]
 
 
-async def test_asking_for_passwords_names_who_has_none_and_what_they_do(ask: Ask) -> None:
-    told = await ask("ana", "tenant settings login password")
+async def test_asking_for_passwords_is_asked_back_and_told_to_all_whom_it_shuts_out(
+    ask: Ask, slack: SandboxSlack, rows: Rows
+) -> None:
+    await ask("ana", "user add @ben AGENT")
+    asked = await ask("ana", "tenant settings login password")
+    before = await rows("SELECT settings FROM tenants")
+    told = await confirm(slack, "ana", "Ask for passwords")
     shut_out = await ask("ana", "session list")
 
-    assert told.startswith("*login* is `password` now; it was `slack`.\n1 person has no password yet: @ana.")
-    assert "run `/wa login --tenant Acme`, which gives each a link to a page where they set one" in told
+    assert asked.startswith("Ask for a password in *Acme*? 2 people, you among them, can do nothing here any more")
+    assert "Their links open only on the machine on which Switchboard runs" in asked
+    assert before == [({},)]
+    assert told.startswith("*login* is `password` now; it was `slack`.\n2 people have no password yet: you, @ben.")
+    assert "`/wa login --tenant Acme` gives each a link to a page where they set one" in told
     assert "asks for your password" in shut_out
+    ana, ben = slack.person("ana").id, slack.person("ben").id
+    [[written]] = await rows("SELECT payload->>'text' FROM slack_posts WHERE slack_channel_id = %s", ben)
+    assert written.startswith(f"*Acme* asks for a password from now on, as <@{ana}> decided. Run `login --tenant Acme`")
+    assert await rows("SELECT 1 FROM slack_posts WHERE slack_channel_id = %s", ana) == []
+
+
+async def test_who_alone_asks_for_a_password_is_told_what_they_do(ask: Ask, slack: SandboxSlack) -> None:
+    await ask("ana", "tenant settings login password")
+
+    told = await confirm(slack, "ana", "Ask for passwords")
+
+    assert "You have no password yet. Run `/wa login --tenant Acme`, which gives you a link" in told

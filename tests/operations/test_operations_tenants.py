@@ -33,7 +33,7 @@ def create(name: str) -> Tenant:
 
 def update(tenant: Tenant, **fields: str) -> tuple[Tenant, Tenant]:
     with tenant_transaction(tenant.id):
-        return tenants.update(tenant.id, UpdateTenant(**fields), actor=ANA.key)
+        return tenants.update(tenant.id, UpdateTenant(**fields), actor=OPERATOR.key, is_operator=True)
 
 
 def delete(tenant: Tenant) -> None:
