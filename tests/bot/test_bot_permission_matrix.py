@@ -188,7 +188,7 @@ class Stage:
 
 
 def _typed(action: Action, somebody: Somebody) -> str:
-    """The command's own example, about Acme where an operator has to say so, and about ben, who is none of the others."""
+    """The command's own example, about Acme where an operator has to say so, and about ben, none of the others."""
     command = next(command for command in COMMANDS if command.name == action.name)
     rest = command.example.removeprefix(command.name)
     tenant = " --tenant Acme" if somebody.column == OPERATOR and command.is_for_a_tenant else ""
