@@ -194,7 +194,7 @@ class Relay:
             await self._park(post, Refusal("keeps_failing", "Slack fails at it again and again, and takes others."))
             log.error("Slack fails at a post", post_id=post.post_id, kind=post.kind)
             return
-        if await in_database(made_files.withheld, post, operators=self._operators):
+        if "contents" in post.payload and await in_database(made_files.withheld, post, operators=self._operators):
             log.warning("file withheld from who asked for it", post_id=post.post_id)
             return
         if not await self._has_turn(post, outlet.pacing):

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from uuid import UUID
 
 from database import tenant_transaction
-from models import PostKind
-from operations import audit_export, customer_export
+from models import PostKind, SlackPost, UserRole
+from operations import audit, audit_export, customer_export, relaying
+from operations.permissions import Permission, may
 from operations.posting import person_lane, queue_post
-from operations.standing import Person
+from operations.relaying import LeasedPost
+from operations.standing import Person, memberships
 
 Contents = Mapping[str, Any]
 
 _MAKERS: dict[str, Callable[[Contents, UUID], bytes]] = {
     audit_export.KIND: audit_export.content,
     customer_export.KIND: customer_export.content,
+}
+_PERMISSIONS: dict[str, Permission] = {
+    audit_export.KIND: Permission.AUDIT_SHOW,
+    customer_export.KIND: Permission.CONTACT_RIGHTS,
 }
 
 
@@ -54,3 +60,27 @@ def content(contents: Contents, tenant_id: UUID) -> bytes:
     """The file that a post promises, of the rows of its tenant."""
     with tenant_transaction(tenant_id):
         return _MAKERS[contents["kind"]](contents, tenant_id)
+
+
+def withheld(post: LeasedPost, *, operators: Collection[str]) -> bool:
+    """Whether whoever asked for a file lost the right to it while it waited; then it is parked, and never made."""
+    if post.tenant_id is None or "contents" not in post.payload:
+        return False
+    with tenant_transaction(post.tenant_id):
+        kind, person = post.payload["contents"]["kind"], Person(post.slack_team_id, post.slack_channel_id)
+        if _may_have(person, post.tenant_id, _PERMISSIONS[kind], operators):
+            return False
+        if relaying.record_parked(post, "Whoever asked for the file may not have it any more."):
+            after = {"file": kind, "asked_by": person.key}
+            audit.record(
+                "system: relay", "file.withhold", SlackPost, tenant_id=post.tenant_id, after=after, source="job:relay"
+            )
+        return True
+
+
+def _may_have(person: Person, tenant_id: UUID, permission: Permission, operators: Collection[str]) -> bool:
+    """A login that ran out meanwhile takes nothing back: it was there when the file was asked for."""
+    mine = next((one for one in memberships(person) if one.tenant_id == tenant_id), None)
+    is_in = mine is not None and mine.is_active and not mine.outside
+    role = UserRole(mine.role) if mine is not None and is_in else None
+    return may(permission, role, is_operator=person.key in operators)

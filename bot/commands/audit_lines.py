@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import datetime
 from typing import Any
 
 from operations.audit_pages import Entry
@@ -18,14 +20,16 @@ WORDS = {
     "channel.unlink": "unlinked the channel",
     "contact.erase": "erased a customer",
     "contact.export": "took a customer's data away as a file",
-    "invitation.accept": "accepted an invitation",
-    "invitation.decline": "declined an invitation",
+    "file.withhold": "withheld a file that somebody may not have any more",
+    "invitation.accept": "accepted an invitation as",
+    "invitation.decline": "declined an invitation as",
     "login.failure": "gave a wrong password",
     "login.link": "asked for a link to the password page",
     "login.locked": "was locked out after wrong passwords",
     "login.password_forgotten": "made forget the password of",
     "login.password_set": "set a password",
     "login.success": "logged in",
+    "logout": "logged out",
     "message.cancel": "cancelled a message",
     "message.discard": "discarded a message",
     "message.edit": "changed the text of a message",
@@ -60,6 +64,13 @@ WORDS = {
     "workspace.add": "added a Slack workspace",
     "workspace.remove": "removed a Slack workspace",
 }
+_SAID_BY_WORDS = frozenset({"is_active"})
+_PEOPLE = frozenset({"slack", "invited_by"})
+_OUR_WORDS = frozenset({"purpose", "status", "state", "desired_state", "hold_reason"})
+_STATES = {"inactive": "deactivated"}
+_PERSON = re.compile("[A-Z0-9]{2,20}/[UW][A-Z0-9]{1,20}", re.ASCII)
+_CHANNEL = re.compile("[CGD][A-Z0-9]{1,20}", re.ASCII)
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 _DOORS = {
     "button": "a button",
     "command": "a command",
@@ -73,7 +84,7 @@ _DOORS = {
 def line(entry: Entry) -> str:
     what = WORDS.get(entry.action, "")
     name = f"*{label(entry.subject_name)}*" if entry.subject_name else ""
-    changes = _changes(entry.before or {}, entry.after or {})
+    changes = _changes(entry)
     said = " ".join(part for part in (who(entry.actor), what, name, f"`{foreign(entry.action)}`") if part)
     told = f"{local_time(entry.created_at)} {said}{': ' if changes else ''}{changes}"
     return f"• {_cut(told, _LONGEST_LINE)}{_from(entry.source)}"
@@ -86,23 +97,55 @@ def who(actor: str) -> str:
     return f"<@{user_id}>" if is_person else f"_{label(actor)}_"
 
 
-def _changes(before: dict[str, Any], after: dict[str, Any]) -> str:
+def _changes(entry: Entry) -> str:
+    before, after = entry.before or {}, entry.after or {}
     keys = dict.fromkeys([*before, *after])
-    return ", ".join(_change(key, before, after) for key in keys if before.get(key) != after.get(key))
+    # Settings are shown by the keys that they are typed by.
+    name = label if entry.action == "tenant.settings" else _spoken
+    return ", ".join(
+        f"{name(key)} {_change(key, before, after)}"
+        for key in keys
+        if before.get(key) != after.get(key) and key not in _SAID_BY_WORDS
+    )
 
 
 def _change(key: str, before: dict[str, Any], after: dict[str, Any]) -> str:
-    name = label(key.replace("_", " "))
     if key not in before:
-        return f"{name} {_shown(after[key])}"
-    return f"{name} {_shown(before[key])} → {_shown(after[key]) if key in after else '—'}"
+        return _shown(key, after[key])
+    return f"{_shown(key, before[key])} → {_shown(key, after[key]) if key in after else '—'}"
 
 
-def _shown(found: Any) -> str:
-    if found is None or found == "":
+def _shown(key: str, found: Any) -> str:
+    if found is None or found in ("", []):
         return "—"
+    if isinstance(found, bool):
+        return "yes" if found else "no"
+    if isinstance(found, list):
+        return label(_cut(", ".join(map(str, found)), _LONGEST_VALUE))
     text = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
-    return label(_cut(text, _LONGEST_VALUE))
+    return _of_kind(key, text) or label(_cut(text, _LONGEST_VALUE))
+
+
+def _of_kind(key: str, text: str) -> str:
+    """A person, a channel, a time or a word of ours as people read it; "" for anything else."""
+    if key in _PEOPLE and _PERSON.fullmatch(text):
+        return who(text)
+    if key == "channel" and _CHANNEL.fullmatch(text):
+        return f"<#{text}>"
+    if _TIME.fullmatch(text):
+        return _local(text)
+    return _spoken(_STATES.get(text, text)) if key in _OUR_WORDS else ""
+
+
+def _local(text: str) -> str:
+    try:
+        return local_time(datetime.fromisoformat(text))
+    except (ValueError, OverflowError):
+        return ""
+
+
+def _spoken(word: str) -> str:
+    return label(_cut(word.replace("_", " "), _LONGEST_VALUE))
 
 
 def _from(source: str) -> str:

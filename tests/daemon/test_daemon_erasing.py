@@ -12,7 +12,16 @@ import pytest
 
 from daemon.scheduler import delete_by_age
 from database import in_database, tenant_transaction
-from models import Conversation, ConversationChat, Direction, Message, MessageStatus
+from models import (
+    Conversation,
+    ConversationChat,
+    Direction,
+    Message,
+    MessageStatus,
+    SlackIdentity,
+    User,
+    UserRole,
+)
 from operations import audit, audit_export, customer_export, customers, erasing, made_files, posting
 from operations.audit_export import Format
 from operations.audit_pages import Filters
@@ -147,24 +156,36 @@ async def test_a_parked_deletion_is_taken_up_again_as_the_runbook_says(
     assert said_in(slack) == []
 
 
-@pytest.mark.parametrize("kind", ["customer", "audit"])
-async def test_a_promised_file_is_made_when_it_is_sent(
-    kind: str, slack: SandboxSlack, rows: Rows, conversation: Conversation
+async def ask_for_file(
+    slack: SandboxSlack, tenant_id: UUID, kind: str, role: UserRole | None = UserRole.TENANT_ADMIN, *, by: str = "ana"
 ) -> None:
-    tenant_id = conversation.tenant_id
+    """Somebody, in that role, asks for the file."""
 
     def ask() -> None:
+        asker = Person(slack.team_id, slack.person(by).id)
         with tenant_transaction(tenant_id):
+            if role is not None:
+                user = User.create(tenant_id=tenant_id, email="ana@example.org", role=role)
+                SlackIdentity.create(
+                    tenant_id=tenant_id, user_id=user.id, slack_team_id=asker.team_id, slack_user_id=asker.user_id
+                )
             audit.record("T1/U1", "contact.asked", Conversation, tenant_id=tenant_id)
             known = customers.find(tenant_id, CUSTOMER)
             promise = customer_export.promised(known)
             if kind == "audit":
                 promise = audit_export.promised(Filters(tenant_id), Format.JSONL)
-            asker = Person(slack.team_id, slack.person("ana").id)
             file = {"filename": "asked-for.json", "alt_text": "What was asked for"}
             made_files.send(asker, "Here it is.", promise, tenant_id=tenant_id, post_id=uuid4(), **file)
 
     await in_database(ask)
+
+
+@pytest.mark.parametrize("kind", ["customer", "audit"])
+async def test_a_promised_file_is_made_when_it_is_sent(
+    kind: str, slack: SandboxSlack, rows: Rows, conversation: Conversation
+) -> None:
+    await ask_for_file(slack, conversation.tenant_id, kind)
+
     async with a_relay_with(slack, Pacing(switched_on=False)):
         await becomes(rows, OPEN, [(0,)])
 
@@ -175,6 +196,51 @@ async def test_a_promised_file_is_made_when_it_is_sent(
         assert json.loads(file.content or b"")["conversations"][0]["messages"][0]["body"] == "I am ill."
     else:
         assert json.loads(file.content or b"")["action"] == "contact.asked"
+
+
+LOST = {
+    "removed": "UPDATE slack_identities SET deleted_at = now()",
+    "deactivated": "UPDATE users SET is_active = false",
+    "an agent": "UPDATE users SET role = 'AGENT'",
+    "a guest": "INSERT INTO slack_people (id, slack_team_id, slack_user_id, outside) "
+    "SELECT gen_random_uuid(), slack_team_id, slack_user_id, 'guest' FROM slack_identities",
+}
+
+
+@pytest.mark.parametrize("lost", LOST)
+@pytest.mark.parametrize("kind", ["customer", "audit"])
+async def test_a_promised_file_goes_to_nobody_who_may_not_ask_for_it_any_more(
+    kind: str, lost: str, slack: SandboxSlack, rows: Rows, conversation: Conversation
+) -> None:
+    await ask_for_file(slack, conversation.tenant_id, kind)
+    await rows(LOST[lost])
+
+    async with a_relay_with(slack, Pacing(switched_on=False)):
+        await becomes(rows, OPEN, [(0,)])
+
+    assert slack.direct_messages("ana") == []
+    assert "files.getUploadURLExternal" not in [call.method for call in slack.journal]
+    assert await rows("SELECT error FROM slack_posts WHERE parked_at IS NOT NULL") == [
+        ("Whoever asked for the file may not have it any more.",)
+    ]
+    [(actor, source, after)] = await rows(
+        "SELECT actor, source, after FROM audit_entries WHERE action = 'file.withhold'"
+    )
+    asker = f"{slack.team_id}/{slack.person('ana').id}"
+    assert (actor, source) == ("system: relay", "job:relay")
+    assert after == {"file": "contact" if kind == "customer" else "audit", "asked_by": asker}
+
+
+@pytest.mark.parametrize(("kind", "files"), [("audit", 1), ("customer", 0)])
+async def test_an_operator_without_a_role_gets_what_operators_may_ask_for(
+    kind: str, files: int, slack: SandboxSlack, rows: Rows, conversation: Conversation
+) -> None:
+    await ask_for_file(slack, conversation.tenant_id, kind, None, by="olga")
+
+    async with a_relay_with(slack, Pacing(switched_on=False)):
+        await becomes(rows, OPEN, [(0,)])
+
+    assert len(slack.direct_messages("olga")) == files
 
 
 async def test_the_daily_run_deletes_by_age_and_says_from_where(
