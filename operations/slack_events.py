@@ -14,6 +14,16 @@ from operations.slack_inbox import NewSlackEvent
 
 Body = Mapping[str, Any]
 
+_KEPT_OF_A_USER = (
+    "id",
+    "team_id",
+    "deleted",
+    "is_bot",
+    "is_restricted",
+    "is_ultra_restricted",
+    "is_stranger",
+)
+
 _NAMESPACE = uuid5(NAMESPACE_URL, "switchboard:slack_events")
 
 
@@ -35,6 +45,8 @@ def team_of(body: Body) -> str:
 
 def _row(body: Body, kind: SlackEventKind, key: str, *, lane: str) -> NewSlackEvent:
     event = body.get("event") or body
+    if event.get("type") == "user_change":
+        body = {**body, "event": {**event, "user": _without_profile(event.get("user"))}}
     about, edition = about_of(team_of(body), _channel(event), event)
     return NewSlackEvent(
         # Out of the key: storing is repeated when the answer to a COMMIT was lost, and has to find the same row.
@@ -50,6 +62,11 @@ def _row(body: Body, kind: SlackEventKind, key: str, *, lane: str) -> NewSlackEv
         about=about,
         edition=edition,
     )
+
+
+def _without_profile(user: object) -> Body | None:
+    """Slack tells of each change of everybody's status, with names, addresses and numbers: nobody here needs them."""
+    return {key: user[key] for key in _KEPT_OF_A_USER if key in user} if isinstance(user, Mapping) else None
 
 
 def event_id_of(key: str) -> UUID:
@@ -79,8 +96,10 @@ def _event_key(body: Body) -> str:
 
 
 def _lane(body: Body) -> str:
-    """The thread; for reactions and the like the message that they are about."""
+    """The thread; for reactions and the like the message that they are about, and for a change of a person them."""
     event = body["event"]
+    if event.get("type") == "user_change":
+        return f"{team_of(body)}//{_id(event.get('user'))}"
     item = event.get("item")
     about = item if isinstance(item, Mapping) else _inner(event)
     thread = about.get("thread_ts") or event.get("deleted_ts") or about.get("ts") or ""

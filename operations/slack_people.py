@@ -78,10 +78,13 @@ def not_asked_for(span: timedelta) -> list[Person]:
         )
 
 
-def remember(person: Person, outside: Outside | None) -> None:
-    """Keep what Slack says of the person now."""
+def remember(person: Person, outside: Outside | None, *, at: datetime | None = None) -> None:
+    """Keep what Slack says of the person.
+
+    `at` is before Slack was asked, so that a change which it told meanwhile is not taken back; without it, now.
+    """
     with transaction():
-        _keep(person, outside, None)
+        _keep(person, outside, at)
 
 
 def handle(payload: Mapping[str, Any], *, stored_at: datetime) -> UUID | None:

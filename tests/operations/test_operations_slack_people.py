@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from models import Conversation, Outside, Tenant, UserRole, WahaSession, uuid7
 from operations import slack_people
 from operations.errors import NotAllowed
 from operations.slack_people import Known, outside_of
+from operations.sql import database_now
 from operations.standing import Person, stand
 from slack.answers import Person as SlackPerson
 from tests.operations.builders import ANA, CUSTOMER, TEAM, World, hear, slack_reply
@@ -111,6 +113,35 @@ def test_a_change_that_was_told_before_the_last_look_is_left(world: World, tenan
     hear(told())
 
     assert kept(world) == [(TEAM, "UANA", "deactivated")]
+
+
+def test_a_change_that_was_told_while_slack_was_asked_is_not_taken_back(world: World, tenant: Tenant) -> None:
+    world.user(tenant, ANA)
+    asked_at = database_now()
+    hear(told(deleted=True))
+
+    slack_people.remember(ANA, None, at=asked_at)
+
+    assert kept(world) == [(TEAM, "UANA", "deactivated")]
+
+
+def test_of_a_change_nothing_is_kept_but_what_decides_and_it_waits_for_nobody_elses(
+    world: World, tenant: Tenant
+) -> None:
+    world.user(tenant, ANA)
+    profile = {"email": "ana@example.org", "phone": "+49 151 23456789", "status_text": "ill"}
+
+    hear(told(real_name="Ana Castro", profile=profile, **GUEST))
+
+    [(body, lane)] = world.sql("SELECT body, lane FROM slack_events")
+    assert json.loads(bytes(body))["event"]["user"] == {
+        "id": "UANA",
+        "team_id": TEAM,
+        "deleted": False,
+        "is_restricted": True,
+    }
+    assert lane == f"{TEAM}//UANA"
+    assert kept(world) == [(TEAM, "UANA", "guest")]
 
 
 @pytest.mark.parametrize("user", [None, "UANA", {}, {"id": None}, {"id": "UANA", "is_restricted": "perhaps"}, []])
