@@ -12,6 +12,7 @@ from models.requests import CreateUser
 from operations import slack_people
 from operations.colleagues import Named
 from operations.errors import BadInput, NotAllowed
+from operations.sql import database_now
 from operations.standing import Person
 from slack.answers import Person as SlackPerson
 from slack.client import SlackClient
@@ -23,8 +24,10 @@ _LONGEST_NAME = 50
 _OTHER_WORDS = {"ADMIN": UserRole.TENANT_ADMIN}
 
 
-async def look_up_person(asked: Asked, slack: SlackClient) -> Asked:
+async def look_up_person(asked: Asked, slack: SlackClient, *, outside: str) -> Asked:
     """Ask Slack who is meant by the first word, and keep what it says: their replies are checked against that.
+
+    `outside` follows "@gina is a guest" where the workspace does not count them as its own.
 
     Raises:
         BadInput: the word mentions nobody.
@@ -35,13 +38,12 @@ async def look_up_person(asked: Asked, slack: SlackClient) -> Asked:
         raise BadInput(
             f"`{escape(mention.text)}` names nobody. Type `@` and choose the person from the list that Slack offers."
         )
+    asked_at = await in_database(database_now)
     found = await slack.user_info(mention.user_id)
-    outside = slack_people.outside_of(found, asked.person.team_id)
-    await in_database(slack_people.remember, Person(asked.person.team_id, found.id), outside)
-    if outside is not None:
-        raise NotAllowed(
-            f"<@{found.id}> {slack_people.REASONS[outside]}, and was not added. Choose a full member of this workspace."
-        )
+    why = slack_people.outside_of(found, asked.person.team_id)
+    await in_database(slack_people.remember, Person(asked.person.team_id, found.id), why, at=asked_at)
+    if why is not None:
+        raise NotAllowed(f"<@{found.id}> {slack_people.REASONS[why]}, {outside}")
     return replace(asked, slack_person=found)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from bot.commands.colleagues import list_, show
 from bot.commands.command import Command, Option, Turn, request_of
 from bot.commands.persons import ROLES, look_up_person, named, new_user, person_of, role_in
@@ -14,21 +16,22 @@ from operations.slack_inbox import Answer
 from operations.standing import Person
 from slack.mrkdwn import escape, local_time
 
+_look_up_new = partial(look_up_person, outside="and was not added. Choose a full member of this workspace.")
 _FIELDS = {"first-name": "first_name", "last-name": "last_name", "email": "email"}
 
 
 def add(turn: Turn) -> Answer:
     role = role_in(turn.asked.word(1))
     person = person_of(turn.asked)
-    added = users.add(
+    added = users.vouch(
         new_user(turn, role),
         person,
         user_id=turn.asked.new_id("user"),
         identity_id=turn.asked.new_id("identity"),
-        actor=turn.actor,
+        by=turn.standing,
     )
     if added.was is not None:
-        return Answer(f"{shown(person)} was {added.was.value} in {_tenant(turn)}, is {role.value} now.")
+        return Answer(_changed_role(turn, person, added.was, role))
     return Answer(f"{shown(person)} is {role.value} in {_tenant(turn)} now.{_next_step(turn, role)}")
 
 
@@ -67,7 +70,15 @@ def update(turn: Turn) -> Answer:
 def role(turn: Turn) -> Answer:
     who, wanted = named(turn.command, turn.asked), role_in(turn.asked.word(1))
     was = users.give_role(who, wanted, by=turn.standing)
-    return Answer(f"{shown(who)} was {was.value} in {_tenant(turn)}, is {wanted.value} now.")
+    return Answer(_changed_role(turn, who, was, wanted))
+
+
+def _changed_role(turn: Turn, who: Named, was: UserRole, wanted: UserRole) -> str:
+    said = f"{shown(who)} was {was.value} in {_tenant(turn)}, is {wanted.value} now."
+    theirs = colleagues.one(turn.standing.tenant_id, who)
+    if theirs is None or theirs.is_active:
+        return said
+    return f"{said} They stay deactivated, so nothing lets them in: `user activate {shown(who)}` does."
 
 
 def deactivate(turn: Turn) -> Answer:
@@ -149,7 +160,7 @@ COMMANDS = (
         summary="offer somebody a role, which they accept or decline",
         example="user invite @ana AGENT",
         permission=Permission.USER_ADD,
-        prepare=look_up_person,
+        prepare=_look_up_new,
         run=invite,
         request=CreateUser,
         labels=_ROLE_LABEL,
@@ -162,7 +173,7 @@ COMMANDS = (
         summary="give somebody a role at once, or another one",
         example="user add @ana AGENT",
         permission=Permission.USER_ADD,
-        prepare=look_up_person,
+        prepare=_look_up_new,
         run=add,
         request=CreateUser,
         labels=_ROLE_LABEL,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from bot.outsiders import LOOK_SECONDS, NOT_SAID
+from bot.roll_call import RollCall
 from bot.running import serving
 from database import in_database
 from sandbox.slack import Answer, Message, SandboxSlack, Wait
@@ -196,6 +199,10 @@ async def test_a_name_an_address_and_a_role_are_changed(ask: Ask, rows: Rows) ->
         ("user invite @ana AGENT", "@ana is TENANT_ADMIN in this tenant already. For another role: `/wa user role"),
         ("user invite @gina AGENT", "@gina is a guest, and was not added."),
         ("user invite @eve AGENT", "@eve belongs to another company, and was not added."),
+        (
+            "user forget-password @gina",
+            "@gina is a guest, so no password lets them in, and nothing was changed.",
+        ),
     ],
 )
 async def test_what_cannot_be_is_refused_with_the_reason(ask: Ask, rows: Rows, typed: str, said: str) -> None:
@@ -445,6 +452,114 @@ async def test_whoever_only_replies_is_looked_up_again_after_nobody_listened(
         outside = "SELECT slack_user_id, outside FROM slack_people WHERE outside IS NOT NULL ORDER BY slack_user_id"
         await becomes(rows, outside, sorted(expected))
     assert "UX" not in [call.arguments.get("user") for call in slack.journal]
+
+
+OUTSIDE = "SELECT slack_user_id, outside FROM slack_people WHERE outside IS NOT NULL ORDER BY slack_user_id"
+
+
+@pytest.fixture
+async def two_changed(ask: Ask, slack: SandboxSlack, rows: Rows) -> list[tuple[str, str]]:
+    """Ben is a guest and olga deactivated, which nobody heard; ben waits longest to be looked up."""
+    await ask("ana", "user add @ben AGENT")
+    await ask("olga", "whoami")
+    slack.change_person("ben", guest=True, heard=False)
+    slack.change_person("olga", deleted=True, heard=False)
+    await rows(
+        "UPDATE slack_people SET checked_at = now() - interval '2 minutes' * (1 + (slack_user_id = %s)::int) "
+        "RETURNING 1",
+        slack.person("ben").id,
+    )
+    return [(slack.person("ben").id, "guest"), (slack.person("olga").id, "deactivated")]
+
+
+@asynccontextmanager
+async def a_roll_call(client_of: Callable[[str], SlackClient]) -> AsyncIterator[None]:
+    roll_call = RollCall(client_of, lambda _team_id: True, retry_seconds=0.05)
+    roll_call.after_gap()
+    running = asyncio.create_task(roll_call.run())
+    try:
+        yield
+    finally:
+        running.cancel()
+
+
+@pytest.mark.parametrize("fault", [{"status": 500}, {"hang": 5.0}, {"status": 429, "retry_after": 1}], ids=str)
+async def test_one_of_whom_slack_says_nothing_holds_up_nobody_and_is_asked_about_again(
+    slack: SandboxSlack, client: SlackClient, rows: Rows, two_changed: list[tuple[str, str]], fault: dict[str, Any]
+) -> None:
+    ben, olga = two_changed
+    slack.fail("users.info", times=None, when=lambda arguments: arguments.get("user") == ben[0], **fault)
+
+    async with a_roll_call(lambda _team_id: client):
+        await becomes(rows, OUTSIDE, [olga])
+        slack.heal()
+        await becomes(rows, OUTSIDE, sorted([ben, olga]))
+
+    # Who was answered for is not asked about again with the others.
+    assert looks(slack, "olga") == 2
+
+
+async def test_a_look_that_goes_wrong_is_not_the_last(
+    client: SlackClient, rows: Rows, two_changed: list[tuple[str, str]]
+) -> None:
+    asked: list[str] = []
+
+    def client_of(team_id: str) -> SlackClient:
+        asked.append(team_id)
+        if len(asked) == 1:
+            raise KeyError(team_id)
+        return client
+
+    async with a_roll_call(client_of):
+        await becomes(rows, OUTSIDE, sorted(two_changed))
+
+
+@pytest.mark.parametrize("fault", [{"status": 500}, {"error": "user_not_found"}], ids=str)
+async def test_whom_slack_says_nothing_of_is_not_asked_about_at_each_command(
+    ask: Ask, slack: SandboxSlack, rows: Rows, capsys: pytest.CaptureFixture[str], fault: dict[str, Any]
+) -> None:
+    refused = "error" in fault
+    await ask("ana", "whoami")
+    before = looks(slack, "ana")
+    await forget_when(rows, "2 hours")
+    slack.fail("users.info", times=None, **fault)
+
+    for _ in range(2):
+        assert (await ask("ana", "user list")).startswith("*1 user of Acme*")
+
+    assert looks(slack, "ana") == before + 1
+    [said] = [line for line in capsys.readouterr().out.splitlines() if "who somebody is" in line]
+    assert ("error " in said, "warning " in said, "next_step" in said) == (refused, not refused, refused)
+
+
+async def test_what_slack_told_while_it_was_asked_is_not_taken_back(ask: Ask, slack: SandboxSlack, rows: Rows) -> None:
+    await ask("ana", "user add @ben AGENT")
+    await forget_when(rows, "2 hours")
+    before = looks(slack, "ben")
+    slack.fail("users.info", latency=1.0)
+
+    asking = asyncio.ensure_future(ask("ben", "whoami"))
+    await eventually(lambda: looks(slack, "ben") > before)
+    await rows(
+        "UPDATE slack_people SET checked_at = clock_timestamp(), outside = 'guest' WHERE slack_user_id = %s "
+        "RETURNING 1",
+        slack.person("ben").id,
+    )
+
+    assert "You are a guest in this Slack workspace" in await asking
+
+
+@pytest.mark.parametrize("typed", ["user add @ben MANAGER", "user role @ben MANAGER"])
+async def test_another_role_lets_nobody_in_who_is_deactivated_and_that_is_said(
+    ask: Ask, slack: SandboxSlack, typed: str
+) -> None:
+    await ask("ana", "user add @ben AGENT")
+    await confirmed(slack, "ana", "user deactivate @ben", "Deactivate")
+
+    assert await ask("ana", typed) == (
+        "@ben was AGENT in *Acme*, is MANAGER now. They stay deactivated, so nothing lets them in: "
+        "`/wa user activate @ben` does."
+    )
 
 
 async def test_a_change_that_slack_tells_is_kept_for_the_daemon(ask: Ask, slack: SandboxSlack, rows: Rows) -> None:

@@ -262,7 +262,33 @@ def test_of_three_administrators_who_is_demoted_while_waiting_demotes_nobody(wor
     assert roles(world)["UCARL"] == "TENANT_ADMIN"
 
 
+def vouch(role: UserRole, who: Person, *, by: Standing) -> users.Added:
+    """`user add`."""
+    request = CreateUser(tenant_id=by.tenant_id, email=f"{who.user_id.lower()}@example.org", role=role)
+    return users.vouch(request, who, user_id=uuid7(), identity_id=uuid7(), by=by)
+
+
+def test_who_is_removed_while_waiting_adds_nobody(world: World, acme: Tenant) -> None:
+    world.user(acme, CARL, ADMIN)
+    was = standing(CARL)
+    act(users.remove, CARL)
+
+    with pytest.raises(NotAllowed, match="you are nobody there"):
+        act(vouch, ADMIN, BEN, by=was)
+
+    assert roles(world) == {"UANA": "TENANT_ADMIN", "UBEN": "AGENT"}
+
+
+@pytest.mark.usefixtures("acme")
+def test_who_is_deactivated_is_said_to_be_so_when_they_are_added_again(world: World) -> None:
+    act(users.deactivate, BEN)
+
+    with pytest.raises(Conflict, match="They are deactivated: see `user activate <@UBEN>`"):
+        act(vouch, AGENT, BEN)
+
+
 _WORK: dict[str, Callable[..., Any]] = {
+    "add": vouch,
     "role": lambda role, who, *, by: users.give_role(who, role, by=by),
     "deactivate": lambda _, who, *, by: users.deactivate(who, by=by),
     "activate": lambda _, who, *, by: users.activate(who, by=by),
