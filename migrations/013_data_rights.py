@@ -134,7 +134,7 @@ BEGIN
     UPDATE slack_events SET body = '{"event": {}}', answer = CASE WHEN answer IS NOT NULL THEN '{"text": "", "blocks": null}'::jsonb END
     WHERE processed_at IS NOT NULL
         AND ((kind = 'event' AND tenant_id = tenant AND lane = ANY (p_threads))
-            OR (kind <> 'event' AND answered_at IS NOT NULL AND id = ANY (p_asked)));
+            OR (kind <> 'event' AND answered_at IS NOT NULL AND id = ANY (p_asked) AND (tenant_id = tenant OR tenant_id IS NULL)));
     GET DIAGNOSTICS emptied = ROW_COUNT;
     RETURN emptied;
 END

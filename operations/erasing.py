@@ -119,7 +119,7 @@ def erase(tenant_id: UUID, known: Known, *, asker: Person, actor: str, new_id: U
     reached = _extent(known, written, threads)
     fingerprints.remember_erased(tenant_id, known.chat_ids)
     _order_deletions(tenant_id, known, written, threads, asker=asker, new_id=new_id)
-    _empty_inboxes(known, written, threads, sessions, lanes)
+    _empty_inboxes(tenant_id, known, written, threads, sessions, lanes)
     value("SELECT delete_messages(%s)", ([one.id for one in written],))
     value("SELECT delete_customer(%s, %s)", (list(known.contacts), list(known.conversations)))
     subject = Contact(id=known.contacts[0]) if known.contacts else Contact
@@ -217,11 +217,17 @@ def order_deletion(
         channel_id=channel_id,
         tenant_id=tenant_id,
         post_id=post_id,
-        slot=f"erase:{team_id}/{channel_id}/{payload['ts']}{'/thread' if payload.get('thread') else ''}",
+        slot=slot_of(team_id, channel_id, str(payload["ts"]), is_thread=bool(payload.get("thread"))),
     )
 
 
+def slot_of(team_id: str, channel_id: str, ts: str, *, is_thread: bool) -> str:
+    """By which the order to delete something is known again."""
+    return f"erase:{team_id}/{channel_id}/{ts}{'/thread' if is_thread else ''}"
+
+
 def _empty_inboxes(
+    tenant_id: UUID,
     known: Known,
     written: Sequence[_Written],
     threads: Sequence[_Thread],
@@ -234,7 +240,12 @@ def _empty_inboxes(
     names = [number_of(chat_id) or chat_id.partition("@")[0] for chat_id in known.chat_ids]
     value("SELECT empty_webhooks(%s, %s, %s)", ([*lanes, *about], of_groups, names))
     ids = {one.id for one in written}
-    calls = rows(_Id, "SELECT id FROM slack_events WHERE kind <> 'event' AND processed_at IS NOT NULL")
+    calls = rows(
+        _Id,
+        "SELECT id FROM slack_events WHERE kind <> 'event' AND processed_at IS NOT NULL "
+        "AND (tenant_id = %s OR tenant_id IS NULL)",
+        (tenant_id,),
+    )
     asked = [call.id for call in calls if uuid5(call.id, _MADE_BY_CALLS) in ids]
     value("SELECT empty_slack_events(%s, %s::uuid[])", ([thread.lane for thread in threads], asked))
 

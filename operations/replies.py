@@ -10,19 +10,21 @@ from typing import Any, cast
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from database import set_tenant
-from models import Conversation, ConversationChat, Message, Outside, SlackIdentity, User, WahaSession, uuid7
+from models import Conversation, ConversationChat, Message, Outside, SlackIdentity, Tenant, User, WahaSession, uuid7
 from operations import audit, deciding, editions, edits, slack_people
 from operations.conversations import living
 from operations.editions import INTERNAL, Reply, reply_of
+from operations.erasing import slot_of
 from operations.outcomes import NotYet
 from operations.permissions import Permission, may, who_may
 from operations.posting import tell_privately, waiting_in
 from operations.queueing import SlackOrigin, queue
-from operations.sql import clean, first
+from operations.sql import clean, first, value
 from operations.standing import kept_out, memberships, routes_of
 from slack import references
 from slack.mrkdwn import escape, to_whatsapp
 
+ERASED = "Not sent to the customer: they were erased with all that was kept of them. `send` writes to them anew."
 NO_TEXT = "Not sent to the customer: there is no text in it."
 STAYS_INTERNAL = (
     "Not sent to the customer: a reply that was internal stays so when it is edited. Write it again in this thread."
@@ -50,7 +52,7 @@ def handle(payload: dict[str, Any], *, stored_at: datetime) -> UUID | None:
         _wait_for_root(reply.team_id, reply.channel_id, stored_at)
         thread = _thread_of("conversation_of_former_thread", reply)
     if thread is None:
-        return None
+        return _say_erased(reply)
     set_tenant(thread.tenant_id)
     with audit.coming_from(f"reply:{reply.team_id}/{reply.channel_id}/{reply.thread_ts}"):
         answer = _answer(reply, thread, stored_at, is_former=is_former)
@@ -139,11 +141,26 @@ def _wait_for_root(team_id: str, channel_id: str, stored_at: datetime) -> None:
             raise NotYet("A post in this channel is on its way; it may be the root of this thread.")
 
 
+def _say_erased(reply: Reply) -> UUID | None:
+    """A thread whose customer was erased is no conversation any more; its order to be deleted tells what it was."""
+    slot = slot_of(reply.team_id, reply.channel_id, reply.thread_ts, is_thread=True)
+    if reply.is_internal or reply.is_deleted:
+        return None
+    for tenant_id in {route.tenant_id for route in routes_of(reply.team_id, reply.channel_id)}:
+        set_tenant(tenant_id)
+        if value("SELECT EXISTS (SELECT 1 FROM slack_posts WHERE slot = %s AND tenant_id = %s)", (slot, tenant_id)):
+            _tell(reply, ERASED, tenant_id)
+            return tenant_id
+    return None
+
+
 def _refusal(reply: Reply, tenant_id: UUID) -> str | None:
     writer = reply.writer
     if reason := _outside(reply):
         return f"Not sent to the customer: {reason}"
     membership = next((one for one in memberships(writer) if one.tenant_id == tenant_id), None)
+    if membership is None and Tenant.find(tenant_id) is None:
+        return "Not sent to the customer: the tenant of this conversation was deleted. Ask an operator."
     if membership is None:
         return (
             "Not sent to the customer: you have no role here. Ask an administrator of this tenant to run "

@@ -163,8 +163,10 @@ def take_over(event_id: UUID, teller: Teller) -> Outcome:
 
 
 def _keep(event_id: UUID, given: Answer) -> None:
+    # Whose it is says the transaction, where what was asked was about a tenant.
     changed(
-        "UPDATE slack_events SET answer = %s, processed_at = clock_timestamp() WHERE id = %s AND answer IS NULL",
+        "UPDATE slack_events SET answer = %s, processed_at = clock_timestamp(), tenant_id = coalesce(tenant_id, "
+        "NULLIF(current_setting('switchboard.tenant_id', true), '')::uuid) WHERE id = %s AND answer IS NULL",
         (_sealed_answer(given.as_json(), event_id), event_id),
     )
 

@@ -71,7 +71,7 @@ NOT_TRIED: dict[str, str] = {
             "posting.channel_lane posting.conversation_lane posting.person_lane posting.receipts_lane "
             "posting.failures_lane posting.updates_lane posting.next_place posting.waiting_in routes.claim_of "
             "sessions.new_external_session_id slack_events.incoming slack_events.team_of slack_events.event_id_of "
-            "page_links.address_of page_links.fingerprint"
+            "page_links.address_of page_links.fingerprint erasing.slot_of"
         ),
         "looks at what it is given and at no row": (
             "audit.coming_from audit_export.promised audit_export.as_csv audit_export.as_json_lines cleaning.clean_up "

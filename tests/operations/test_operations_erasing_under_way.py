@@ -8,18 +8,33 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import timedelta
 from typing import Any, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import pytest
 
-from database import connection, database, transaction
-from models import Tenant, WahaSession, uuid7
-from operations import relaying, webhook_inbox, workspaces
+from database import connection, database, set_tenant, tenant_transaction, transaction
+from models import Conversation, Tenant, WahaSession, uuid7
+from operations import customers, erasing, relaying, replies, slack_inbox, webhook_inbox, workspaces
 from operations.errors import Conflict
+from operations.queueing import start
+from operations.slack_events import incoming
+from operations.slack_inbox import Answer, Teller
 from operations.sql import value
 from operations.workspaces import Place, Tokens
-from tests.operations.builders import ANA, CUSTOMER, TEAM, World, beside, handle_webhooks, said, take, webhook
-from tests.operations.erasures import GROUP, SECRET, TEXTS, begin_thread, erase
+from tests.operations.builders import (
+    ANA,
+    CUSTOMER,
+    TEAM,
+    World,
+    beside,
+    handle_webhooks,
+    hear,
+    said,
+    slack_reply,
+    take,
+    webhook,
+)
+from tests.operations.erasures import GROUP, NUMBER, SECRET, TEXTS, begin_thread, erase
 
 R = TypeVar("R")
 
@@ -125,3 +140,60 @@ def test_what_others_of_a_group_write_about_the_customer_is_not_lost(
 
     assert world.sql("SELECT body FROM messages") == [("Ask @4915123456789",)]
     assert world.value(TEXTS, SECRET) == 0
+
+
+def test_who_replies_while_the_customer_is_erased_is_told(world: World, tenant: Tenant, thread: UUID) -> None:
+    with tenant_transaction(tenant.id):
+        conversation = Conversation.get_by_id(thread)
+    late = slack_reply(conversation, "How are you?")
+
+    with tenant_transaction(tenant.id):
+        known = customers.find(tenant.id, NUMBER)
+        erasing.erase(tenant.id, known, asker=ANA, actor=ANA.key, new_id=uuid7())
+        heard = beside(lambda: hear(late))
+    heard.result(10)
+    world.sql("UPDATE slack_events SET next_attempt_at = now() WHERE processed_at IS NULL")
+    hear(slack_reply(conversation, "And now?"), slack_reply(conversation, "// It seems they left."))
+
+    assert world.privately() == [replies.ERASED] * 2
+    assert world.value("SELECT count(*) FROM messages") == 0
+
+
+def sends(world: World, session: WahaSession) -> UUID:
+    """Ana writes to the customer by a command, and it was answered; returns the row in which it arrived."""
+    body = {"command": "/wa", "text": f"send {NUMBER} {SECRET}", "team_id": TEAM, "user_id": ANA.user_id}
+    row = incoming({**body, "channel_id": "C1", "trigger_id": f"1.{uuid7().hex}"})
+    assert row is not None
+    slack_inbox.store(row)
+
+    def send() -> Answer:
+        set_tenant(session.tenant_id)
+        start(session, chat_id=CUSTOMER, body=SECRET, message_id=uuid5(row.id, "message"), writer_id=ANA.user_id)
+        return Answer(f"Sent: {SECRET}")
+
+    slack_inbox.answer(row.id, send, Teller(uuid7(), timedelta(minutes=1)))
+    slack_inbox.answered(row.id)
+    world.sql("UPDATE messages SET status = 'delivered'")
+    world.sql("UPDATE slack_posts SET posted_at = now() WHERE posted_at IS NULL")
+    return row.id
+
+
+KEPT = "SELECT convert_from(body, 'UTF8'), answer->>'text', tenant_id FROM slack_events WHERE id = %s"
+
+
+def test_the_command_that_wrote_to_the_customer_is_emptied(world: World, tenant: Tenant, session: WahaSession) -> None:
+    command_id = sends(world, session)
+
+    erase(tenant)
+
+    assert world.sql(KEPT, command_id) == [('{"event": {}}', "", tenant.id)]
+
+
+def test_no_tenant_empties_what_was_asked_for_another(world: World, tenant: Tenant, session: WahaSession) -> None:
+    command_id = sends(world, session)
+    before = world.sql(KEPT, command_id)
+
+    with tenant_transaction(world.tenant("Globex").id):
+        assert value("SELECT empty_slack_events(%s::text[], %s::uuid[])", ([], [command_id])) == 0
+
+    assert world.sql(KEPT, command_id) == before
