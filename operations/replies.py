@@ -21,6 +21,7 @@ from operations.posting import tell_privately, waiting_in
 from operations.queueing import SlackOrigin, queue
 from operations.sql import clean, first, value
 from operations.standing import kept_out, memberships, routes_of
+from operations.wording import quoted
 from slack import references
 from slack.mrkdwn import escape, to_whatsapp
 
@@ -174,7 +175,11 @@ def _refusal(reply: Reply, tenant_id: UUID) -> str | None:
             f"Ask an administrator of *{escape(membership.tenant_name)}*."
         )
     if membership.tenant_status != "active":
-        return f"Not sent to the customer: *{escape(membership.tenant_name)}* is deactivated. Ask an operator."
+        name = escape(membership.tenant_name)
+        return (
+            f"Not sent to the customer: *{name}* is deactivated. It is not sent later either: write it again once an "
+            f"operator has run `tenant activate {quoted(name)}`."
+        )
     if reply.has_files:
         return "Not sent to the customer: files cannot be sent yet. Send the text alone, or the file from the phone."
     return None

@@ -79,7 +79,7 @@ async def test_a_deactivated_tenant_receives_and_shows_nothing_and_then_everythi
         await carla.write(f"Meanwhile {number}", to=acme.phone)
     await dora.write("I am new here.", to=acme.phone)
     scene.reply(acme, root, "Is it still wanted?")
-    await until_told(scene, acme.admin, "*Acme* is deactivated. Ask an operator.")
+    await until_told(scene, acme.admin, "write it again once an operator has run `/wa tenant activate Acme`.")
     await scene.until_rows(HELD, [(6,)])
     await scene.until_rows(UNHANDLED, [(0,)])
     # Another tenant's customers go on, so the relay has passed over what waits.

@@ -381,7 +381,10 @@ def test_a_reply_in_a_thread_is_refused_privately(
     hear(slack_reply(conversation, "It leaves today."))
 
     [told] = [text for text in posted() if "Not sent" in text]
-    assert told == "Not sent to the customer: *Acme* is deactivated. Ask an operator."
+    assert told == (
+        "Not sent to the customer: *Acme* is deactivated. It is not sent later either: write it again once an operator "
+        "has run `tenant activate Acme`."
+    )
     assert world.value("SELECT count(*) FROM messages") == 0
 
 
