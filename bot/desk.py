@@ -98,10 +98,13 @@ class Desk:
     async def answer_all(self, left: Sequence[Unanswered]) -> None:
         """Answer what the process before this one kept and did not answer."""
         for one in left:
-            body = json.loads(bytes(one.body))
-            if (row := incoming(body)) is not None:
-                call = Call.of(row, body, timedelta(seconds=one.age_seconds))
-                await self.serve(call, is_kept=one.answer is not None)
+            try:
+                body = json.loads(bytes(one.body))
+                if (row := incoming(body)) is not None:
+                    call = Call.of(row, body, timedelta(seconds=one.age_seconds))
+                    await self.serve(call, is_kept=one.answer is not None)
+            except Exception:  # what cannot be read holds up nothing behind it
+                log.exception("what was kept could not be taken up", event_id=one.id)
 
     async def answer_leftovers(self) -> None:
         """Look for ever for what is kept and was not answered, as when the database went away before it was."""
@@ -111,6 +114,8 @@ class Desk:
                 await self.answer_all(await unanswered(LEFT_OVER_AFTER))
             except DatabaseUnavailable as error:
                 log.warning("commands wait for the database", reason=str(error))
+            except Exception:  # the edge of a worker
+                log.exception("leftovers could not be looked up, trying again")
 
     async def say(
         self,

@@ -14,13 +14,12 @@ from typing import Any, Self
 from uuid import UUID
 
 from database import notify, transaction
-from operations import app_removed, replies, slack_people
+from operations import app_removed, replies, slack_people, unreadable
 from operations.encryption import CannotDecrypt
 from operations.envelopes import opened_body, opened_json, sealed_body, sealed_json
 from operations.lanes import Inbox, Kept
 from operations.sql import changed, first, lock, rows, value
 from operations.store import insert_many
-from settings.logs import get_logger
 
 # Commands and clicks are the bot's.
 _INBOX = Inbox("slack_events", Kept, "kind = 'event'")
@@ -33,7 +32,7 @@ _HANDLERS: dict[str, Callable[..., UUID | None]] = {
     "tokens_revoked": app_removed.handle,
 }
 
-log = get_logger(__name__)
+_CANNOT_BE_READ = "command cannot be read any more"
 
 
 @dataclass(frozen=True)
@@ -205,14 +204,20 @@ class KeptCall:
 
 
 def kept(event_id: UUID) -> KeptCall | None:
-    """A command, a click or a form as it arrived; None when it is not kept, or is something else."""
+    """A command, a click or a form as it arrived; None when it is not kept, is something else, or its key is gone."""
     with transaction():
         found = first(
             _KeptBody,
             "SELECT body, clock_timestamp() - created_at AS age FROM slack_events WHERE id = %s AND kind <> 'event'",
             (event_id,),
         )
-    return KeptCall(_body(found.body, event_id), found.age) if found is not None else None
+    if found is None:
+        return None
+    try:
+        return KeptCall(_body(found.body, event_id), found.age)
+    except CannotDecrypt as error:
+        unreadable.say(event_id, _CANNOT_BE_READ, error, event_id=event_id)
+        return None
 
 
 @dataclass(frozen=True)
@@ -278,7 +283,7 @@ def _opened(one: Unanswered) -> Unanswered | None:
     try:
         return replace(one, body=opened_body(one.body, table="slack_events", row=one.id))
     except CannotDecrypt as error:
-        log.error("command cannot be read any more", event_id=one.id, reason=str(error))  # noqa: TRY400
+        unreadable.say(one.id, _CANNOT_BE_READ, error, event_id=one.id)
         return None
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from database import notify, transaction
 from models import SlackWorkspace, WorkspaceState, now_utc
-from operations import audit, catching_up
+from operations import audit, catching_up, unreadable
 from operations.encryption import CannotDecrypt, seal, unseal
 from operations.errors import Conflict, NotFound
 from operations.posting import tell_person
@@ -267,8 +267,11 @@ def _opened(workspace: SlackWorkspace) -> Connected | None:
     try:
         bot_token, app_token, signing_secret = (_secret(workspace, column) for column in _SECRETS)
     except CannotDecrypt as error:
-        log.error("the tokens of a workspace cannot be read", team_id=workspace.slack_team_id, reason=str(error))  # noqa: TRY400
+        unreadable.say(
+            workspace.id, "the tokens of a workspace cannot be read", error, team_id=workspace.slack_team_id
+        )
         return None
+    unreadable.forget(workspace.id)
     place = Place(workspace.slack_team_id, workspace.name, workspace.bot_user_id, workspace.bot_id)
     return Connected(place, Tokens(bot_token or "", app_token, signing_secret), workspace.active_since)
 

@@ -103,3 +103,16 @@ async def test_an_answer_that_slack_does_not_take_becomes_a_direct_message(
         await becomes(rows, "SELECT kind FROM slack_posts", [("direct",)])
 
     assert await rows("SELECT answered_at IS NOT NULL FROM slack_events") == [(True,)]
+
+
+async def test_what_cannot_be_read_holds_up_nothing_behind_it(
+    slack: SandboxSlack, bot_settings: BotSettings, rows: Rows, kept: Keep
+) -> None:
+    await kept("help")
+    await rows("UPDATE slack_events SET body = '[]' RETURNING 1")
+    await kept("tenant create Acme")
+
+    async with serving(bot_settings()):
+        await becomes(rows, "SELECT count(*) FROM slack_events WHERE answered_at IS NOT NULL", [(1,)])
+
+    assert [shown.text[:26] for shown in slack.ephemerals("olga")] == ["Tenant *Acme* was created."]

@@ -80,7 +80,8 @@ NOT_TRIED: dict[str, str] = {
             "restrictions.time_in searching.excerpt sending.pause_after sending.hold_for slack_people.outside_of "
             "slack_people.known slack_people.remember standing.kept_out deactivation.describe private_fields.opened "
             "session_config.opened_config session_config.sealed_config audit_export.content "
-            "private_fields.stored customer_export.promised slack_people.not_asked_for"
+            "private_fields.stored customer_export.promised slack_people.not_asked_for "
+            "unreadable.say unreadable.forget"
         ),
     }.items()
     for name in names.split()
