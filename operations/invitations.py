@@ -116,7 +116,7 @@ def open_for(person: Person, invitation_id: UUID) -> Open:
     Raises:
         NotFound: it is not there, or was sent to somebody else.
         NotAllowed: Slack does not count the person as one of the workspace's own any more.
-        Conflict: it was used, withdrawn, or has expired.
+        Conflict: it was used, withdrawn, or has expired; or whoever sent it is kept out by now.
     """
     tenant_id = value("SELECT tenant_of_invitation(%s, %s, %s)", (invitation_id, person.team_id, person.user_id))
     if tenant_id is None:
@@ -131,6 +131,11 @@ def open_for(person: Person, invitation_id: UUID) -> Open:
     if reason := _why_closed(invitation):
         again = f"Ask <@{_inviter(invitation).user_id}> to invite you again if it is still wanted."
         raise Conflict(f"Nothing was changed: {reason} {'' if invitation.accepted_at else again}".rstrip())
+    if _is_kept_out(_inviter(invitation), tenant_id):
+        raise Conflict(
+            "Nothing was changed: Slack keeps out whoever invited you, so the invitation does not count any more. Ask "
+            f"another administrator of *{escape(tenant.name)}* to invite you."
+        )
     return Open(invitation, tenant.name)
 
 
@@ -186,6 +191,12 @@ def _why_closed(invitation: Invitation) -> str:
     if invitation.expires_at <= database_now():
         return "this invitation has expired."
     return ""
+
+
+def _is_kept_out(inviter: Person, tenant_id: UUID) -> bool:
+    """Whether Slack keeps out whose role in the tenant the invitation rests on; operators need none."""
+    kept = known(inviter)
+    return kept is not None and bool(kept.outside) and of_person(tenant_id, inviter) is not None
 
 
 def _tell_invited(invitation: Invitation, by: Standing) -> None:

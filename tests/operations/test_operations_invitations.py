@@ -11,9 +11,9 @@ from uuid import UUID
 import pytest
 
 from database import tenant_transaction, transaction
-from models import Tenant, User, UserRole, uuid7
+from models import Outside, Tenant, User, UserRole, uuid7
 from models.requests import CreateUser
-from operations import invitations, users
+from operations import invitations, slack_people, users
 from operations.errors import Conflict, NotAllowed, NotFound, Refused
 from operations.standing import Person, memberships, stand
 from tests.operations.builders import ANA, OPERATOR, TEAM, World, together
@@ -224,6 +224,38 @@ def test_whoever_slack_keeps_out_by_now_cannot_accept(world: World, acme: Tenant
         accept(invitation_id)
 
     assert memberships(BEN) == []
+
+
+@pytest.mark.parametrize("role", [UserRole.MANAGER, UserRole.AGENT, UserRole.AUDITOR])
+def test_an_invitation_ends_with_the_inviters_right_to_let_people_in(
+    world: World, acme: Tenant, role: UserRole
+) -> None:
+    world.user(acme, CARL, UserRole.TENANT_ADMIN)
+    invitation_id = invite(acme, by=CARL, role=UserRole.TENANT_ADMIN)
+    with transaction():
+        users.give_role(CARL, role, by=stand(ANA, channel_id="C", tenant_name=None, operators=()))
+
+    with pytest.raises(Conflict, match="was withdrawn"):
+        accept(invitation_id)
+
+    assert memberships(BEN) == []
+
+
+@pytest.mark.parametrize("outside", [Outside.GUEST, Outside.DEACTIVATED])
+def test_an_invitation_of_somebody_whom_slack_keeps_out_by_now_lets_nobody_in(acme: Tenant, outside: Outside) -> None:
+    invitation_id = invite(acme, role=UserRole.TENANT_ADMIN)
+    slack_people.remember(ANA, outside)
+
+    with pytest.raises(Conflict, match=r"keeps out whoever invited you.*another administrator of \*Acme &amp; Sons\*"):
+        accept(invitation_id)
+
+    assert memberships(BEN) == []
+
+
+def test_an_operators_invitation_rests_on_no_row(acme: Tenant) -> None:
+    slack_people.remember(OPERATOR, None)
+
+    assert accept(invite(acme, by=OPERATOR)).role is UserRole.AGENT
 
 
 def test_an_invitation_of_a_tenant_that_was_deleted_is_not_there(world: World, acme: Tenant) -> None:
