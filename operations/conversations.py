@@ -257,7 +257,7 @@ def _join(older: Conversation, younger: Conversation) -> None:
     ).execute()
     _leave_contact(older, younger)
     take_over(older, younger)
-    if older.slack_channel_id is not None:
+    if older.slack_channel_id is not None and is_active(older.tenant_id):
         post_held(older)
     if younger.slack_thread_ts is not None:
         queue_in_thread(younger, "This is the same customer as in an older thread; new messages appear there.")

@@ -160,7 +160,7 @@ def say_of_tenant(tenant_id: UUID, text: str, operators: Collection[str], *, slo
 def _waits(tenant_id: UUID) -> peewee.Expression:
     """Conversations that got no channel meanwhile, keep messages back, or have posts that wait."""
     held = Message.select(Message.conversation_id).where(
-        Message.tenant_id == tenant_id, Message.hold_reason == DEACTIVATED
+        Message.tenant_id == tenant_id, Message.hold_reason.in_((DEACTIVATED, NO_CHANNEL))
     )
     queued = SlackPost.select(SlackPost.conversation_id).where(
         SlackPost.tenant_id == tenant_id, SlackPost.posted_at.is_null(), SlackPost.parked_at.is_null()

@@ -209,7 +209,7 @@ def _message(heard: Heard, told: WahaMessage, turn: _Turn) -> None:
 
 def _divide(divider: str, told: WahaMessage, turn: _Turn) -> None:
     """Say what was recovered without the message that brought the divider, which is not shown itself."""
-    conversation = turn.conversation_with(_customer(told)) if divider else None
+    conversation = turn.conversation_with(_customer(told)) if divider and turn.is_shown else None
     if conversation is not None and conversation.slack_channel_id is not None:
         queue_in_thread(conversation, divider)
 

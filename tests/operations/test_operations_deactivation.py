@@ -237,6 +237,24 @@ def test_two_chats_that_prove_to_be_one_customer_meanwhile_are_shown_in_order(
     assert [text.partition(": ")[2] for text in world.texts()[2:]] == ["by the number", "by the hidden id", "by both"]
 
 
+@pytest.mark.usefixtures("channel")
+@pytest.mark.parametrize("reason", ["no channel", "its tenant is deactivated"])
+def test_what_is_joined_to_a_shown_conversation_while_silent_is_shown_when_activated(
+    world: World, tenant: Tenant, session: WahaSession, reason: str
+) -> None:
+    take(wrote(session, "before"))
+    deactivate(tenant)
+    take(wrote(session, "by the hidden id", HIDDEN))
+    world.sql("UPDATE messages SET hold_reason = %s WHERE hold_reason IS NOT NULL", reason)
+    before = world.texts()
+
+    take(wrote(session, "by both", HIDDEN, **also_known_as(CUSTOMER)))
+
+    assert world.texts() == before
+    assert activate(tenant).shown == 2
+    assert [text.partition(": ")[2] for text in world.texts()[-2:]] == ["by the hidden id", "by both"]
+
+
 def test_what_has_no_channel_after_all_waits_for_one(world: World, tenant: Tenant, session: WahaSession) -> None:
     deactivate(tenant)
     take(wrote(session, "Hello?"))

@@ -47,6 +47,17 @@ def test_what_was_missed_stands_below_one_divider_in_its_order(world: World) -> 
     assert [text.rpartition(" ")[2] for text in messages] == ["First", "Second", "Third"]
 
 
+def test_nothing_is_said_of_what_was_missed_while_the_tenant_is_deactivated(
+    world: World, tenant: Tenant, session: WahaSession, conversation: Conversation
+) -> None:
+    world.sql("UPDATE tenants SET status = 'inactive'")
+
+    found = catch_up(written("Of yesterday", 26 * 60))
+
+    assert found == 1
+    assert world.texts() == []
+
+
 def test_nothing_is_said_where_nothing_is_new(world: World, session: WahaSession, conversation: Conversation) -> None:
     take(webhook(session, "message.any", written("Known", 5, "3A01")))
 
