@@ -63,6 +63,9 @@ def observations(wanted: Collection[Wanted], seen: Mapping[str, SessionInfo], at
     for session in wanted:
         info = seen.get(session.external_session_id)
         if info is None:
+            if session.is_deleted:
+                # There is nothing to stop, and it need not be looked for again.
+                fresh.append(Seen(session.tenant_id, session.session_id, "STOPPED", at))
             continue
         me = info.me
         is_same_account = me is None or session.metadata.get("me_id") == me.chat_id

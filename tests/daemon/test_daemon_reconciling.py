@@ -115,6 +115,12 @@ def test_a_session_that_waha_does_not_list_is_not_observed() -> None:
     assert observations([wanted()], {}, AT) == []
 
 
+def test_a_deleted_session_that_waha_does_not_know_is_stopped_and_looked_for_no_more() -> None:
+    [one] = observations([wanted(is_deleted=True)], {}, AT)
+
+    assert (one.waha_status, one.at) == ("STOPPED", AT)
+
+
 def test_pauses_between_tries_grow_to_a_quarter_of_an_hour_and_no_further() -> None:
     pauses = [pause_after(attempts) for attempts in range(1_000)]
 
