@@ -95,6 +95,8 @@ class Workspaces:
         self._new_reader = new_reader
         self._stopping = stopping
         self._readers: dict[str, tuple[ChannelReader, asyncio.Task[None]]] = {}
+        # Of readers of workspaces that are not served any more.
+        self._left: list[Crew] = []
         self.wakeup = wakeup
         self.crew = Crew(1, wakeup)
 
@@ -108,7 +110,10 @@ class Workspaces:
             known = self._outlets.added.get(one.team_id)
             if known is None or known.since != one.active_since:
                 self._close(one.team_id)
-                await self._open(one)
+                try:
+                    await self._open(one)
+                except Exception:  # those behind it are served all the same, and this one is tried again
+                    log.exception("a workspace cannot be served", team_id=one.team_id)
         await in_database(workspaces.tell_of_losses, self._operators)
         return False
 
@@ -118,6 +123,8 @@ class Workspaces:
             reader.wakeup.ring()
             await asyncio.wait({reading})
             await reader.crew.finish()
+        for crew in self._left:
+            await crew.finish()
 
     async def _open(self, one: Connected) -> None:
         client = await self._open_client(one.tokens.bot_token)
@@ -139,6 +146,7 @@ class Workspaces:
         """What is in flight there ends by itself, by Slack's refusal or well."""
         if self._outlets.added.pop(team_id, None) is None:
             return
-        _, reading = self._readers.pop(team_id)
+        reader, reading = self._readers.pop(team_id)
         reading.cancel()
+        self._left.append(reader.crew)
         log.info("workspace is not served any more", team_id=team_id)

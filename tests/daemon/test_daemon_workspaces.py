@@ -272,6 +272,31 @@ async def test_a_refused_token_of_the_settings_ends_no_workspace_that_was_connec
     assert await rows(STATE) == [("active", False, "")]
 
 
+async def test_a_workspace_that_cannot_be_served_keeps_none_behind_it_from_it(
+    two: Two, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening = two.waking._open_client
+
+    async def open_client(token: str) -> SlackClient:
+        if token == "xoxb-none":
+            raise OSError("no more sockets")
+        return await opening(token)
+
+    monkeypatch.setattr(two.waking, "_open_client", open_client)
+
+    def connect() -> None:
+        with transaction():
+            for team_id, token in (("T0SANDBOX00", "xoxb-none"), (THERE.team_id, THERE.bot_token)):
+                place = Place(team_id, team_id, THERE.bot_user, THERE.bot_id)
+                workspaces.connect(place, Tokens(token), workspace_id=uuid7(), actor="T/U")
+
+    await in_database(connect)
+    two.waking.wakeup.ring()
+
+    await eventually(lambda: two.outlets.added)
+    assert list(two.outlets.added) == [THERE.team_id]
+
+
 async def test_the_revoked_tokens_of_people_are_no_end(two: Two, rows: Rows) -> None:
     await two.connect()
 
