@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 from uuid import UUID
 
 import peewee
@@ -45,6 +46,7 @@ OWNED: tuple[type[OwnedByTenant], ...] = (
     ReportSchedule,
     Template,
 )
+AT_ONCE = 10_000
 
 
 def delete_tenant(tenant_id: UUID, *, deletion_id: UUID, actor: str, operators: Collection[str] = ()) -> int:
@@ -62,8 +64,8 @@ def delete_tenant(tenant_id: UUID, *, deletion_id: UUID, actor: str, operators: 
             return _hidden_by(tenant_id, deletion_id)
         _say(tenant_id, deletion_id, operators)
         for model in OWNED:
-            hidden += model.update(mark).where(model.tenant_id == tenant_id, model.deleted_at.is_null()).execute()
-        audit.record(actor, "tenant.delete", Tenant(id=tenant_id), tenant_id=tenant_id, after={"rows": hidden})
+            hidden += _write(model, mark, (model.tenant_id == tenant_id) & model.deleted_at.is_null())
+        audit.record_life(actor, "tenant.delete", Tenant.get_by_id(tenant_id), after={"rows": hidden})
         notify("sessions")  # its sessions are stopped on WAHA
     return int(hidden)
 
@@ -101,7 +103,7 @@ def restore_tenant(tenant_id: UUID, *, deletion_id: UUID, actor: str) -> int:
         shown = sum(_show(model, tenant_id, deletion_id) for model in kinds)
         if not shown:
             raise NotFound("There is no such deletion to undo.")
-        audit.record(actor, "tenant.restore", Tenant(id=tenant_id), tenant_id=tenant_id, after={"rows": shown})
+        audit.record_life(actor, "tenant.restore", Tenant.get_by_id(tenant_id), after={"rows": shown})
         _look_after_sessions_again(tenant_id)
         if is_active(tenant_id):
             wake(tenant_id)
@@ -135,12 +137,24 @@ def _refuse_taken_channels(tenant_id: UUID, deletion_id: UUID) -> None:
 
 
 def _show(model: type[Kept], tenant_id: UUID, deletion_id: UUID) -> int:
-    back = model.update(deleted_at=None, deletion_id=None).where(_part_of(model, tenant_id, deletion_id))
     try:
         with database.atomic():
-            return int(back.execute())
+            return _write(model, {"deleted_at": None, "deletion_id": None}, _part_of(model, tenant_id, deletion_id))
     except peewee.IntegrityError as error:
         raise Conflict(_taken(model, tenant_id)) from error
+
+
+def _write(model: type[Kept], changes: Mapping[str, Any], where: peewee.Expression) -> int:
+    """Change rows in portions, since PostgreSQL ends a statement that takes long; returns how many there were."""
+    written, after = 0, UUID(int=0)
+    while True:
+        rest = where & (model.id > after)
+        last = model.select(model.id).where(rest).order_by(model.id).offset(AT_ONCE - 1).limit(1).scalar()
+        portion = rest if last is None else rest & (model.id <= last)
+        written += int(model.update(changes).where(portion).execute())
+        if last is None:
+            return written
+        after = last
 
 
 def _part_of(model: type[Kept], tenant_id: UUID, deletion_id: UUID) -> peewee.Expression:

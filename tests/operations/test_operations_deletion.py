@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from database import tenant_transaction
+from database import database, tenant_transaction
 from models import Conversation, ReportSchedule, RoutePurpose, Tenant, WahaSession, uuid7
 from models.requests import CreateTenant
 from operations import deletion, tenants
@@ -59,10 +61,43 @@ def test_a_deleted_tenant_and_all_that_it_owns_are_hidden_and_come_back_together
     assert seen == ([], [], [])
     assert live(world) == dict.fromkeys(("tenants", *OWNED), 1)
     assert hidden == shown == 1 + len(OWNED)
-    assert [action for (action,) in world.sql("SELECT action FROM audit_entries ORDER BY created_at")] == [
-        "tenant.delete",
-        "tenant.restore",
-    ]
+    # Twice: while it is deleted, nobody can be let into it to read its own.
+    for whose in ("IS NULL", "IS NOT NULL"):
+        found = f"SELECT action, subject_name FROM audit_entries WHERE tenant_id {whose} ORDER BY created_at"  # noqa: S608
+        assert world.sql(found) == [("tenant.delete", tenant.name), ("tenant.restore", tenant.name)]
+
+
+def test_many_rows_are_hidden_and_come_back_in_portions(
+    world: World, tenant: Tenant, furnished: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deletion, "AT_ONCE", 2)
+    deletion_id = uuid7()
+    for number in range(3):
+        world.message(furnished, f"Message {number}")
+    statements = statements_to(monkeypatch, 'UPDATE "messages"')
+
+    hidden = deletion.delete_tenant(tenant.id, deletion_id=deletion_id, actor="T1/UOLGA")
+    while_deleted = live(world)["messages"]
+    shown = deletion.restore_tenant(tenant.id, deletion_id=deletion_id, actor="T1/UOLGA")
+
+    assert hidden == shown == 1 + len(OWNED) + 3
+    assert (while_deleted, live(world)["messages"]) == (0, 4)
+    # The last of each finds no more than what comes meanwhile.
+    assert len(statements) == 2 * 3
+
+
+def statements_to(monkeypatch: pytest.MonkeyPatch, beginning: str) -> list[str]:
+    """What is asked of the database from now on and begins so."""
+    asked: list[str] = []
+    execute = database.execute_sql
+
+    def run(sql: str, *parameters: Any) -> Any:
+        if sql.startswith(beginning):
+            asked.append(sql)
+        return execute(sql, *parameters)
+
+    monkeypatch.setattr(database, "execute_sql", run)
+    return asked
 
 
 def test_what_was_deleted_before_stays_deleted(world: World, tenant: Tenant, furnished: Conversation) -> None:
