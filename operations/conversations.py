@@ -20,6 +20,7 @@ from models import (
     uuid7,
 )
 from operations.held import Shown, post_held, take_over
+from operations.outcomes import NotYet
 from operations.posting import queue_in_thread
 from operations.sql import changed, clean, entities, lock, locked, value
 from slack.mrkdwn import foreign
@@ -89,14 +90,19 @@ def known_to(session: WahaSession, customer: Customer) -> list[Conversation]:
 
 
 def next_seq(conversation: Conversation) -> int:
-    """The place of the next message. The row stays locked until the commit, so commit order is the order of places."""
-    return int(
-        value(
-            "UPDATE conversations SET next_message_seq = next_message_seq + 1 WHERE id = %s AND tenant_id = %s "
-            "RETURNING next_message_seq",
-            (conversation.id, conversation.tenant_id),
-        )
+    """The place of the next message. The row stays locked until the commit, so commit order is the order of places.
+
+    Raises:
+        NotYet: the row is gone since it was read, as when its customer was erased.
+    """
+    seq = value(
+        "UPDATE conversations SET next_message_seq = next_message_seq + 1 WHERE id = %s AND tenant_id = %s "
+        "RETURNING next_message_seq",
+        (conversation.id, conversation.tenant_id),
     )
+    if seq is None:
+        raise NotYet("The conversation is gone.")
+    return int(seq)
 
 
 def give_channel(conversation: Conversation, session: WahaSession) -> Shown:

@@ -67,8 +67,8 @@ def _before_deleting(turn: Turn) -> str:
         f"{counted(held.sessions, 'session')}, {counted(held.conversations, 'conversation')} and "
         f"{counted(held.messages, 'message')}. Its sessions are stopped on WAHA and not logged out. What its customers "
         "write from then on is not handled. What stands in Slack stays there. "
-        f"`tenant restore {quoted(escape(line.tenant_name))}` brings everything back until its rows are gone for "
-        "good; what its settings let grow too old is deleted for good all the same."
+        f"`tenant restore {quoted(escape(line.tenant_name))}` brings everything back at any time; what its settings "
+        "let grow too old is deleted for good all the same."
     )
 
 

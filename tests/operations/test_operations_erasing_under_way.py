@@ -152,6 +152,9 @@ def test_who_replies_while_the_customer_is_erased_is_told(world: World, tenant: 
         erasing.erase(tenant.id, known, asker=ANA, actor=ANA.key, new_id=uuid7())
         heard = beside(lambda: hear(late))
     heard.result(10)
+    assert world.sql("SELECT attempts, error FROM slack_events WHERE processed_at IS NULL") == [
+        (0, "The conversation is gone.")
+    ]
     world.sql("UPDATE slack_events SET next_attempt_at = now() WHERE processed_at IS NULL")
     hear(slack_reply(conversation, "And now?"), slack_reply(conversation, "// It seems they left."))
 
