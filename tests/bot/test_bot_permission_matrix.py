@@ -226,6 +226,8 @@ def counts() -> Iterator[Counter[str]]:
     """What was observed and done; how often is shown at the end."""
     done: Counter[str] = Counter()
     yield done
+    if not done:
+        return
     print(  # noqa: T201 - asked for by -s
         f"\n{done['cells']} cells of the permission matrix observed: {len(ACTIONS)} actions, {len(EVERYBODY)} kinds of "
         f"people\n{', '.join(f'{number} {what}' for what, number in done.items() if what != 'cells')}"
