@@ -36,7 +36,8 @@ _MEANS = {
     "login_hours": "how long a password does, in hours",
     "keep_messages_days": "after how many days messages are deleted with their texts; `never`: they are kept",
     "keep_audit_days": "after how many days entries of the audit are deleted; `never`: they are kept",
-    "encrypted_fields": "JSON fields that are encrypted at rest, as `table.column`, with commas between",
+    "encrypted_fields": "JSON fields that are encrypted at rest, as `table.column`, with commas between; nothing is "
+    "written into any of them yet",
 }
 
 
