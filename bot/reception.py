@@ -36,6 +36,10 @@ NOT_SAVED = (
     "That could not be saved for ten minutes, because the database does not answer. Nothing was done; when it is back, "
     "look whether it is so before you ask again."
 )
+NOT_SERVED = (
+    "Nothing was done: this Slack workspace is not connected. Ask an operator of the installation to connect it: "
+    "`{command} workspace add`."
+)
 
 ACKNOWLEDGED = 200
 NOT_ACKNOWLEDGED = 503
@@ -69,7 +73,7 @@ class Reception:
         """Store what arrived before anything else happens to it. A response ends the way of the request here."""
         if not self._is_served(team_of(body)):
             log.warning("workspace is not served: see slack.teams and `workspace add`", team_id=team_of(body))
-            return BoltResponse(status=ACKNOWLEDGED)
+            return BoltResponse(status=ACKNOWLEDGED, body=_not_served(body))
         context["errors"] = errors_in(body)
         if not context["errors"] and (row := incoming(body)) is not None:
             saving = self._in_flight.start(in_database(slack_inbox.store, row))
@@ -161,6 +165,11 @@ async def _take(ack: AsyncAck, errors: Mapping[str, str]) -> None:
         await ack(response_action="errors", errors=dict(errors))
     else:
         await ack()
+
+
+def _not_served(body: Mapping[str, Any]) -> dict[str, Any] | str:
+    """Shown to who gave a command; nothing else can be answered here, since there is no token for it."""
+    return {"text": NOT_SERVED.format(command=body["command"])} if "command" in body else ""
 
 
 def _is_saved(saving: asyncio.Task[bool]) -> bool:

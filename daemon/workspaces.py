@@ -64,7 +64,8 @@ class Outlets:
 
     def refusals(self) -> list[str]:
         """Where nothing can be posted, for whoever asks how this daemon is."""
-        return [f"workspace {outlet.team_id}: {outlet.refused}" for outlet in self.added.values() if outlet.refused]
+        own = "of the settings"  # its id is not known where Slack has refused its token from the start
+        return [f"workspace {outlet.team_id or own}: {outlet.refused}" for outlet in self if outlet.refused]
 
 
 class Workspaces:

@@ -15,7 +15,7 @@ from bot.running import serving
 from bot.sockets import Sockets
 from database import database, transaction
 from sandbox.slack import SandboxSlack, Wait
-from tests.bot.conftest import Ask, BotSettings, Rows, becomes, both_modes, eventually
+from tests.bot.conftest import Ask, BotSettings, Mode, Rows, becomes, both_modes, eventually, reachable
 from tests.conftest import MigratedDatabase, Server
 
 pytestmark = pytest.mark.database_role("switchboard_bot")
@@ -252,3 +252,20 @@ async def test_a_click_that_cannot_be_kept_in_time_promises_nothing_and_is_answe
 
     await slack.until(lambda: len(slack.ephemerals("ben")) == 2)
     assert slack.ephemerals("ben")[1].text.startswith("This button does nothing any more.")
+
+
+@both_modes
+async def test_a_command_from_a_workspace_that_is_not_connected_is_told_so(
+    slack: SandboxSlack, bot_settings: BotSettings, mode: Mode, rows: Rows
+) -> None:
+    settings = bot_settings(mode=mode)
+    elsewhere = settings.slack.model_copy(update={"teams": ("T0ELSEWHERE",)})
+
+    async with serving(settings.model_copy(update={"slack": elsewhere})) as way_in:
+        await reachable(slack, way_in)
+        answer = await slack.command("ana", "general", "/wa help", Wait(until=lambda one: bool(one.messages)))
+
+    assert answer.error is None
+    assert answer.text.startswith("Nothing was done: this Slack workspace is not connected.")
+    assert answer.text.endswith("`/wa workspace add`.")
+    assert await rows("SELECT 1 FROM slack_events") == []

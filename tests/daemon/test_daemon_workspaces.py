@@ -208,6 +208,15 @@ async def test_a_token_that_is_refused_for_now_is_named_and_the_others_go_on(two
     assert await rows(STATE) == [("active", False, "")]
 
 
+async def test_a_token_of_the_settings_that_is_refused_later_is_named_too(two: Two) -> None:
+    two.here.fail("chat.postMessage", error="account_inactive", times=None)
+
+    await tell(two.here, "here")
+    await eventually(two.outlets.refusals)
+
+    assert two.outlets.refusals() == ["workspace of the settings: account_inactive"]
+
+
 @pytest.mark.parametrize(
     "event", [{"type": "app_uninstalled"}, {"type": "tokens_revoked", "tokens": {"bot": ["U0SANDBOX02"]}}]
 )
