@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import Any
 from uuid import UUID
 
-from models import AuditEntry, Model, User
+from models import AuditEntry, Invitation, Model, Tenant, User
 from operations.sql import clean, clean_json
 from settings.redaction import redacted
 
@@ -56,6 +56,15 @@ def record(
     )
 
 
+def record_life(actor: str, action: str, tenant: Tenant, *, after: Mapping[str, Any]) -> None:
+    """What a tenant begins or ends with: in its own audit, and in that of the installation.
+
+    Operators read it there while the tenant is deleted and nobody can be let into it.
+    """
+    for tenant_id in (tenant.id, None):
+        record(actor, action, tenant, tenant_id=tenant_id, after=after)
+
+
 def _facts(given: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return None if given is None else _plain(redacted(given))
 
@@ -82,7 +91,7 @@ _NAMES = {
 def _name_of(subject: Model | type[Model]) -> str:
     if not isinstance(subject, Model):
         return ""
-    if isinstance(subject, User):
+    if isinstance(subject, User | Invitation):
         return clean(f"{subject.first_name} {subject.last_name}".strip() or subject.email or "")
     column = _NAMES.get(subject._meta.table_name)  # noqa: SLF001 - Peewee's documented place
     return clean(str(getattr(subject, column) or "")) if column else ""

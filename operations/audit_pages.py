@@ -180,13 +180,14 @@ def all_of(filters: Filters, *, most: int) -> Iterator[Entry]:
 
 
 def subjects_of(tenant_id: UUID, slack_user_id: str) -> tuple[UUID, ...]:
-    """The rows of a tenant that a Slack user is, also when they were removed."""
+    """The rows of a tenant that a Slack user is or was offered to be, also when they were removed."""
     set_tenant(tenant_id)
     found = first(
         _Ids,
-        "SELECT array_agg(DISTINCT user_id)::text[] AS ids FROM slack_identities "
-        "WHERE tenant_id = %s AND slack_user_id = %s",
-        (tenant_id, slack_user_id),
+        "SELECT array_agg(id)::text[] AS ids FROM ("
+        "SELECT user_id AS id FROM slack_identities WHERE tenant_id = %(tenant)s AND slack_user_id = %(user)s "
+        "UNION SELECT id FROM invitations WHERE tenant_id = %(tenant)s AND slack_user_id = %(user)s) AS theirs",
+        {"tenant": tenant_id, "user": slack_user_id},
     )
     return tuple(UUID(one) for one in (found.ids if found else None) or ())
 

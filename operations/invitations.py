@@ -154,14 +154,14 @@ def accept(offered: Open, person: Person, *, user_id: UUID, identity_id: UUID) -
         first_name=invitation.first_name,
         last_name=invitation.last_name,
     )
-    audit.record(
-        person.key,
-        "invitation.accept",
-        invitation,
-        tenant_id=invitation.tenant_id,
-        after={"role": invitation.role.value, "invited_by": invitation.invited_by},
+    added = users.add(
+        request,
+        person,
+        user_id=user_id,
+        identity_id=identity_id,
+        actor=invitation.invited_by,
+        is_accepted=True,
     )
-    added = users.add(request, person, user_id=user_id, identity_id=identity_id, actor=person.key)
     _tell_inviter(offered, "accepted")
     return added.user
 

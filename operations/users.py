@@ -49,8 +49,18 @@ def vouch(request: CreateUser, person: Person, *, user_id: UUID, identity_id: UU
     return add(request, person, user_id=user_id, identity_id=identity_id, actor=by.person.key)
 
 
-def add(request: CreateUser, person: Person, *, user_id: UUID, identity_id: UUID, actor: str) -> Added:
+def add(
+    request: CreateUser,
+    person: Person,
+    *,
+    user_id: UUID,
+    identity_id: UUID,
+    actor: str,
+    is_accepted: bool = False,
+) -> Added:
     """A user of the tenant, and the Slack user who it is; who is somebody here already gets the other role.
+
+    With `is_accepted` the actor invited the person, who accepts just now.
 
     Raises:
         Conflict: the Slack user has this role already, the e-mail address is another's, or nobody would be left who
@@ -75,13 +85,12 @@ def add(request: CreateUser, person: Person, *, user_id: UUID, identity_id: UUID
         slack_user_id=person.user_id,
     )
     withdraw_invitations(request.tenant_id, person)
-    audit.record(
-        actor,
-        "user.add",
-        user,
-        tenant_id=request.tenant_id,
-        after={"role": request.role.value, "slack": person.key},
-    )
+    after = {"role": request.role.value, "slack": person.key}
+    if is_accepted:
+        after |= {"invited_by": actor}
+        audit.record(person.key, "invitation.accept", user, tenant_id=request.tenant_id, after=after)
+    else:
+        audit.record(actor, "user.add", user, tenant_id=request.tenant_id, after=after)
     return Added(user, _give_role(user, request.role, actor=actor) if user.role != request.role else None)
 
 

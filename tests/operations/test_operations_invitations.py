@@ -14,6 +14,7 @@ from database import tenant_transaction, transaction
 from models import Outside, Tenant, User, UserRole, uuid7
 from models.requests import CreateUser
 from operations import invitations, slack_people, users
+from operations.audit_pages import Filters, page, subjects_of
 from operations.errors import Conflict, NotAllowed, NotFound, Refused
 from operations.standing import Person, memberships, stand
 from tests.operations.builders import ANA, OPERATOR, TEAM, World, together
@@ -77,11 +78,15 @@ def test_whoever_accepts_is_let_in_in_the_role_and_the_inviter_is_told(world: Wo
         ("uben@example.org", "Ben", "Okafor")
     ]
     assert world.privately(ANA) == ["<@UBEN> accepted your invitation to *Acme &amp; Sons* as MANAGER."]
-    assert world.sql("SELECT actor, action FROM audit_entries ORDER BY created_at, id") == [
-        (ANA.key, "user.invite"),
-        (BEN.key, "invitation.accept"),
-        (BEN.key, "user.add"),
+    found = "SELECT actor, action, subject_table, subject_name, after FROM audit_entries ORDER BY created_at, id"
+    offered = {"role": "MANAGER", "slack": BEN.key}
+    assert world.sql(found) == [
+        (ANA.key, "user.invite", "invitations", "Ben Okafor", offered),
+        (BEN.key, "invitation.accept", "users", "Ben Okafor", offered | {"invited_by": ANA.key}),
     ]
+    with transaction():
+        about = Filters(acme.id, subjects=subjects_of(acme.id, BEN.user_id))
+        assert [one.action for one in page(about).entries] == ["invitation.accept", "user.invite"]
 
 
 def test_whoever_declines_stays_outside_and_the_inviter_is_told(world: World, acme: Tenant) -> None:
