@@ -130,8 +130,9 @@ def end_all(tenant_id: UUID, user_id: UUID) -> int:
 def log_out(mine: Membership, person: Person) -> int:
     """End all of one's logins in a tenant, in the running transaction; how many there were."""
     ended = end_all(mine.tenant_id, mine.user_id)
-    user = User.get_by_id(mine.user_id)
-    audit.record(person.key, "logout", user, tenant_id=mine.tenant_id, after={"ended": ended})
+    if ended:
+        user = User.get_by_id(mine.user_id)
+        audit.record(person.key, "logout", user, tenant_id=mine.tenant_id, after={"ended": ended})
     return ended
 
 

@@ -75,6 +75,23 @@ async def test_entries_are_found_by_person_name_and_time(slack: SandboxSlack, as
     assert long_ago == "Audit of *Acme*: there are no such entries."
 
 
+async def test_operators_read_who_deleted_a_tenant(ask: Ask, slack: SandboxSlack) -> None:
+    await ask("olga", "tenant delete Acme")
+    await slack.click("olga", slack.ephemerals("olga")[-1], "Delete", wait=Wait(until=lambda one: bool(one.messages)))
+
+    told = await ask("olga", "audit installation --on acme")
+
+    assert "@olga deleted the tenant *Acme* `tenant.delete`" in told
+
+
+async def test_who_is_invited_is_named(ask: Ask, slack: SandboxSlack) -> None:
+    await ask("ana", "user invite @ben AGENT")
+
+    told = await ask("ana", "audit --on @ben --action user.invite")
+
+    assert "@ana invited *Ben Okafor* `user.invite`: role AGENT, slack @ben" in told
+
+
 async def test_nothing_that_was_typed_is_live_in_the_answer(slack: SandboxSlack, ask: Ask, rows: Rows) -> None:
     await write_down(rows, 1, name="<!channel> <https://evil.example|Acme> *bold*\u202e")
 
@@ -112,7 +129,9 @@ async def test_an_export_is_promised_as_a_file_and_written_down(slack: SandboxSl
     told = await ask("ana", "audit export --format jsonl --action user --since 2026-01-01")
 
     assert told.startswith("I send you the audit of *Acme* by direct message: 1 entry.")
-    [(kind, person, payload)] = await rows("SELECT kind, slack_channel_id, payload FROM slack_posts")
+    [(kind, person, payload)] = await rows(
+        "SELECT kind, slack_channel_id, payload FROM slack_posts WHERE payload ? 'contents'"
+    )
     assert (kind, person) == ("direct", slack.person("ana").id)
     assert payload["contents"]["filters"]["action"] == "user"
     assert payload["filename"].endswith(".jsonl")
