@@ -187,10 +187,17 @@ class Command:
 
     @property
     def usage(self) -> str:
+        if self.takes_secrets:
+            return self.name
         options = [f"[--{option.name} {option.value}]" for option in self.options]
         needed = [*self.needs, *(f"[{word}]" for word in self.takes)]
         parts = [*options, *needed, self.text] if self.text else [*needed, *options]
         return " ".join([self.name, *parts])
+
+    @property
+    def shown_example(self) -> str:
+        """What may be typed; `example` also says what the fields of a form may hold."""
+        return self.name if self.takes_secrets else self.example
 
     def misused(self, sentence: str) -> BadInput:
         """The refusal that ends with how it is typed, or that it is typed alone."""

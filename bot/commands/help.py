@@ -81,7 +81,8 @@ def _about(topic: Sequence[str], table: Sequence[Command]) -> str:
 
 def _lines(command: Command) -> str:
     about = f"{command.summary}. For {who_may(command.permission)}. {command.manner}".rstrip()
-    return f"• `{command.usage}`: {about}\n      For example: `{command.example}`"
+    example = f"\n      For example: `{command.example}`" if not command.takes_secrets else ""
+    return f"• `{command.usage}`: {about}{example}"
 
 
 def _nouns(table: Sequence[Command]) -> list[str]:

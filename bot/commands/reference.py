@@ -25,6 +25,6 @@ def _section(command: Command, root: str) -> Iterator[str]:
     yield f"{command.summary[0].upper()}{command.summary[1:]}. For {who}. {command.manner}".rstrip()
     yield ""
     yield "```text"
-    yield from (f"{root} {line}" for line in dict.fromkeys((command.usage, command.example)))
+    yield from (f"{root} {line}" for line in dict.fromkeys((command.usage, command.shown_example)))
     yield "```"
     yield ""

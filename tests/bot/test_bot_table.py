@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -10,14 +11,17 @@ from hypothesis import given, settings, strategies
 
 from bot.buttons import BUTTONS, BY_ACTION, BY_FORM, Button
 from bot.buttons.button import of_messages
-from bot.commands import COMMANDS, Asked, Command
+from bot.commands import COMMANDS, Asked, Command, Installation
+from bot.commands.command import Turn
 from bot.commands.parsing import parse
+from bot.commands.reference import reference
 from operations.errors import BadInput
 from operations.permissions import ROLES_OF, Permission
 from operations.slack_inbox import Answer
 from operations.standing import Person
 from operations.wording import MENTIONED, with_root
-from slack.command_text import CommandText
+from settings import ReportSettings
+from slack.command_text import CommandText, Word
 from slack.mrkdwn import escape, foreign, label
 
 WORDS = (
@@ -148,6 +152,23 @@ def test_the_words_of_others_are_no_commands_of_ours(command: Command, theirs: s
 
     for shown in (escape(text), foreign(text), label(text)):
         assert "/hook" not in with_root(f"Session `{shown}`, *{shown}* {shown}", "/hook", names)
+
+
+def test_nobody_is_shown_how_to_type_a_secret() -> None:
+    [command] = [one for one in COMMANDS if one.takes_secrets]
+
+    with pytest.raises(BadInput) as refusal:
+        parse(command.noun, asked(), COMMANDS)
+    shown = [refusal.value.sentence, reference(COMMANDS, "/wa"), _help_about(command)]
+
+    assert not [text for text in shown if "BOT_TOKEN" in text or "xoxb" in text or "signing-secret" in text]
+    assert all("workspace add" in text for text in shown)
+
+
+def _help_about(command: Command) -> str:
+    [shows_help] = [one for one in COMMANDS if one.name == "help"]
+    about = replace(asked(), words=tuple(map(Word, command.name.split())))
+    return shows_help.run(Turn(shows_help, about, Installation("/wa", (), (), ReportSettings()))).text
 
 
 def test_usage_reads_back_as_words() -> None:
