@@ -161,7 +161,8 @@ def _refusal(reply: Reply, tenant_id: UUID) -> str | None:
         return f"Not sent to the customer: {reason}"
     membership = next((one for one in memberships(writer) if one.tenant_id == tenant_id), None)
     if membership is None and Tenant.find(tenant_id) is None:
-        return "Not sent to the customer: the tenant of this conversation was deleted. Ask an operator."
+        name = escape(Tenant.get_by_id(tenant_id).name)
+        return f"Not sent to the customer: *{name}* was deleted. Ask an operator for `tenant restore {quoted(name)}`."
     if membership is None:
         return (
             "Not sent to the customer: you have no role here. Ask an administrator of this tenant to run "

@@ -32,10 +32,13 @@ def add(turn: Turn) -> Answer:
     )
     if added.was is not None:
         return Answer(_changed_role(turn, person, added.was, role))
-    return Answer(f"{shown(person)} is {role.value} in {_tenant(turn)} now.{_next_step(turn, role)}")
+    steps = _next_steps(turn, role)
+    is_mine = person == turn.asked.person or may(Permission.SESSION_CONTROL, turn.standing.role, is_operator=False)
+    go_on = "Next" if is_mine else "They go on with"
+    return Answer(f"{shown(person)} is {role.value} in {_tenant(turn)} now.{f' {go_on}: {steps}.' if steps else ''}")
 
 
-def _next_step(turn: Turn, role: UserRole) -> str:
+def _next_steps(turn: Turn, role: UserRole) -> str:
     """What the person may do first in that role, as far as it is not done already."""
     tenant_id = turn.standing.tenant_id
     if not may(Permission.SESSION_CONTROL, role, is_operator=False):
@@ -43,7 +46,7 @@ def _next_step(turn: Turn, role: UserRole) -> str:
     missing = [] if sessions.list_all(tenant_id) else ["`session add NAME`"]
     if not any(route.purpose == RoutePurpose.CONVERSATIONS for route, _ in routes.list_all(tenant_id)):
         missing.append("`channel link` in the channel for its conversations")
-    return f" Next: {', and '.join(missing)}." if missing else ""
+    return ", and ".join(missing)
 
 
 def invite(turn: Turn) -> Answer:

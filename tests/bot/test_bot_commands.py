@@ -125,6 +125,17 @@ async def test_the_next_step_after_a_role_is_what_it_may_do_and_what_is_not_done
     assert manager == ("@olga is MANAGER in *Acme* now. Next: `/wa channel link` in the channel for its conversations.")
 
 
+async def test_an_operator_is_sent_to_nothing_that_they_may_not_do(ask: Ask) -> None:
+    await ask("olga", "tenant create Acme")
+
+    added = await ask("olga", "user add @ana TENANT_ADMIN --tenant Acme")
+    mine = await ask("olga", "user add @olga MANAGER --tenant Acme")
+
+    steps = "`/wa session add NAME`, and `/wa channel link` in the channel for its conversations."
+    assert added == f"@ana is TENANT_ADMIN in *Acme* now. They go on with: {steps}"
+    assert mine == f"@olga is MANAGER in *Acme* now. Next: {steps}"
+
+
 @pytest.mark.usefixtures("acme")
 async def test_operators_see_all_tenants_and_members_their_own(ask: Ask) -> None:
     await ask("olga", 'tenant create "Other Ltd"')

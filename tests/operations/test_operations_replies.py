@@ -193,7 +193,7 @@ def test_names_and_references_are_written_out_for_the_customer(
         ("UPDATE users SET role = 'AUDITOR'", "that needs TENANT_ADMIN, MANAGER or AGENT, and you are AUDITOR"),
         ("UPDATE users SET is_active = false", "Your account in *Acme* is deactivated"),
         ("UPDATE tenants SET status = 'inactive'", "*Acme* is deactivated"),
-        ("UPDATE tenants SET deleted_at = now()", "the tenant of this conversation was deleted"),
+        ("UPDATE tenants SET deleted_at = now()", "*Acme* was deleted. Ask an operator for `tenant restore Acme`."),
         ("UPDATE waha_sessions SET deleted_at = now()", "the session of this conversation was removed"),
         ("UPDATE conversations SET deleted_at = now()", "the session of this conversation was removed"),
     ],
