@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import difflib
 from dataclasses import replace
 from uuid import UUID
 
-from bot.commands.audit_lines import line
+from bot.commands.audit_lines import WORDS, line
 from bot.commands.command import Command, Option, Turn
 from bot.commands.moments import SINCE, UNTIL, moment
 from models import AuditEntry
@@ -104,8 +105,21 @@ def _filters(turn: Turn, tenant_id: UUID | None) -> Filters:
     since, until = moment(turn, _SINCE.name), moment(turn, _UNTIL.name, is_end=True)
     if since is not None and until is not None and since >= until:
         raise turn.command.misused("Nothing lies between these: `--since` must be before `--until`.")
-    action = (turn.asked.option(_ACTION.name) or "").lower()
-    return _on(turn, Filters(tenant_id, actor=_actor(turn), action=action, since=since, until=until))
+    return _on(turn, Filters(tenant_id, actor=_actor(turn), action=_action(turn), since=since, until=until))
+
+
+def _action(turn: Turn) -> str:
+    """How the actions begin that are wanted, which some action of ours must."""
+    typed = (turn.asked.option(_ACTION.name) or "").strip().lower()
+    if any(action.startswith(typed) for action in WORDS):
+        return typed
+    kinds = dict.fromkeys(action.partition(".")[0] for action in WORDS)
+    near = difflib.get_close_matches(typed, [*WORDS, *kinds], n=1)
+    meant = f" Did you mean `{near[0]}`?" if near else ""
+    raise turn.command.misused(
+        f"No action begins with `{escape(typed)}`.{meant} Each entry shows its own in backticks; they begin with "
+        f"{', '.join(kinds)}."
+    )
 
 
 def _actor(turn: Turn) -> str:

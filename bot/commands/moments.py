@@ -17,8 +17,10 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
-def ago(turn: Turn, option: str) -> datetime | None:
+def ago(turn: Turn, option: str, *, or_else: str = "") -> datetime | None:
     """The moment that an option of the command names; None where it was not given.
+
+    `or_else` ends the refusal, with what else may be written.
 
     Raises:
         BadInput: it is no duration.
@@ -29,7 +31,8 @@ def ago(turn: Turn, option: str) -> datetime | None:
     found = _AGO.fullmatch(typed.strip().lower())
     if found is None:
         raise turn.command.misused(
-            f"`{escape(typed)}` is not how long ago: write a number with `m`, `h` or `d`, such as `--{option} 2h`."
+            f"`{escape(typed)}` is not how long ago: write a number with `m`, `h` or `d`, such as "
+            f"`--{option} 2h`{or_else}."
         )
     return database_now() - int(found[1]) * _UNITS[found[2]]
 
@@ -42,7 +45,7 @@ def moment(turn: Turn, option: str, *, is_end: bool = False) -> datetime | None:
     """
     typed = (turn.asked.option(option) or "").strip()
     if not _DAY.fullmatch(typed):
-        return ago(turn, option)
+        return ago(turn, option, or_else=f", or a day, such as `{database_now():%Y-%m-%d}`")
     try:
         day = datetime.strptime(typed, "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:

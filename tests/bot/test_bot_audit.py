@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
@@ -23,7 +24,7 @@ async def write_down(rows: Rows, count: int, *, name: str = "Numbered") -> None:
     def write(number: int) -> None:
         with tenant_transaction(tenant_id):
             subject = Tenant(id=tenant_id, name=name)
-            audit.record("T1/UX", "tried.it", subject, tenant_id=tenant_id, after={"number": f"no{number}."})
+            audit.record("T1/UX", "report.now", subject, tenant_id=tenant_id, after={"number": f"no{number}."})
 
     for number in range(count):
         await in_database(write, number)
@@ -46,7 +47,7 @@ async def test_pages_go_on_where_the_last_one_ended(slack: SandboxSlack, ask: As
     await write_down(rows, 45)
     until_answered = Wait(until=lambda answer: bool(answer.messages))
 
-    await ask("ana", "audit --action tried")
+    await ask("ana", "audit --action report")
     first = slack.ephemerals("ana")[-1]
     shown = [first.text]
     await write_down(rows, 3, name="Later")
@@ -69,7 +70,7 @@ async def test_entries_are_found_by_person_name_and_time(slack: SandboxSlack, as
     of_ana = await ask("ana", "audit --on @ana")
     long_ago = await ask("ana", "audit --until 2020-01-01")
 
-    assert ("tenant.create" in by_olga, "tried.it" in by_olga) == (True, False)
+    assert ("tenant.create" in by_olga, "report.now" in by_olga) == (True, False)
     assert ("Berlin Sales" in on_name, "tenant.create" in on_name) == (True, False)
     assert ("user.add" in of_ana, "tenant.create" in of_ana) == (True, False)
     assert long_ago == "Audit of *Acme*: there are no such entries."
@@ -95,7 +96,7 @@ async def test_who_is_invited_is_named(ask: Ask, slack: SandboxSlack) -> None:
 async def test_nothing_that_was_typed_is_live_in_the_answer(slack: SandboxSlack, ask: Ask, rows: Rows) -> None:
     await write_down(rows, 1, name="<!channel> <https://evil.example|Acme> *bold*\u202e")
 
-    await ask("ana", "audit --action tried")
+    await ask("ana", "audit --action report")
 
     told = slack.ephemerals("ana")[-1].text
     assert "&lt;!channel&gt; &lt;https://evil.example" in told
@@ -104,10 +105,12 @@ async def test_nothing_that_was_typed_is_live_in_the_answer(slack: SandboxSlack,
 
 async def test_what_cannot_be_meant_is_said(ask: Ask) -> None:
     assert "There is no day `2026-02-31`" in await ask("ana", "audit --since 2026-02-31")
-    assert "is not how long ago" in await ask("ana", "audit --since yesterday")
+    assert f", or a day, such as `{datetime.now(UTC):%Y-}" in await ask("ana", "audit --since yesterday")
+    assert "Did you mean `user.role`?" in await ask("ana", "audit --action user.rol3")
+    assert "they begin with audit, channel, contact" in await ask("ana", "audit export --action nothing")
     assert "`xml` is no format. There are csv, jsonl." in await ask("ana", "audit export --format xml")
     assert "names nobody" in await ask("ana", "audit --by somebody")
-    assert "no file was made" in await ask("ana", "audit export --action nothing")
+    assert "no file was made" in await ask("ana", "audit export --action session.qr")
     assert "must be before" in await ask("ana", "audit --since 1d --until 2d")
 
 
@@ -121,8 +124,8 @@ async def test_an_agent_reads_no_audit(ask: Ask) -> None:
 async def test_what_belongs_to_no_tenant_is_shown_to_operators_alone(ask: Ask, rows: Rows) -> None:
     await in_database(_write_of_the_installation)
 
-    assert "rotated.keys" in await ask("olga", "audit installation")
-    assert "rotated.keys" not in await ask("ana", "audit")
+    assert "retention.delete" in await ask("olga", "audit installation")
+    assert "retention.delete" not in await ask("ana", "audit")
 
 
 async def test_an_export_is_promised_as_a_file_and_written_down(slack: SandboxSlack, ask: Ask, rows: Rows) -> None:
@@ -142,4 +145,4 @@ async def test_an_export_is_promised_as_a_file_and_written_down(slack: SandboxSl
 
 def _write_of_the_installation() -> None:
     with tenant_transaction(uuid4()):
-        audit.record("system: keys", "rotated.keys", AuditEntry, tenant_id=None)
+        audit.record("system: keys", "retention.delete", AuditEntry, tenant_id=None)
