@@ -46,7 +46,8 @@ OWNED: tuple[type[OwnedByTenant], ...] = (
     ReportSchedule,
     Template,
 )
-AT_ONCE = 10_000
+# A message takes a fifth of a millisecond, on a busy machine half of one, most of it for the index of its words.
+AT_ONCE = 1_000
 
 
 def delete_tenant(tenant_id: UUID, *, deletion_id: UUID, actor: str, operators: Collection[str] = ()) -> int:
