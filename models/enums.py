@@ -9,6 +9,11 @@ class TenantStatus(StrEnum):
     ACTIVE = "active"
     INACTIVE = "inactive"
 
+    @property
+    def word(self) -> str:
+        """As people are told."""
+        return "active" if self is TenantStatus.ACTIVE else "deactivated"
+
 
 class UserRole(StrEnum):
     TENANT_ADMIN = "TENANT_ADMIN"

@@ -131,7 +131,7 @@ def _move(tenant_id: UUID, status: TenantStatus, *, actor: str) -> Tenant:
     if tenant is None:
         raise NotFound("This tenant was deleted.")
     if not moved:
-        raise Conflict(f"*{escape(tenant.name)}* is {status.value} already; nothing was changed.")
+        raise Conflict(f"*{escape(tenant.name)}* is {status.word} already; nothing was changed.")
     before = TenantStatus.ACTIVE if status is TenantStatus.INACTIVE else TenantStatus.INACTIVE
     audit.record(
         actor,

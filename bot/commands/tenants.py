@@ -44,7 +44,7 @@ def list_(turn: Turn) -> Answer:
     if not found:
         return Answer("There is no tenant yet. Create one with `tenant create NAME`.")
     lines = [
-        f"• *{escape(one.tenant_name)}*, {one.tenant_status}: {counted(one.sessions, 'session')}, "
+        f"• *{escape(one.tenant_name)}*, {TenantStatus(one.tenant_status).word}: {counted(one.sessions, 'session')}, "
         f"{counted(one.users, 'user')}"
         for one in found[:_SHOWN]
     ]
@@ -83,7 +83,7 @@ def show(turn: Turn) -> Answer:
     schedules = ", ".join(f"`{one.cron}` ({one.time_zone})" for one in facts.schedules) or "none"
     description = f"\n{foreign(facts.tenant.description)}" if facts.tenant.description else ""
     return Answer(
-        f"*{name}*, {facts.tenant.status.value}{description}\n"
+        f"*{name}*, {facts.tenant.status.word}{description}\n"
         f"{counted(facts.users, 'user')}, {counted(facts.sessions, 'session')}. Health reports: {schedules}.\n"
         f"{_while_inactive(turn, facts.tenant.status)}"
         "See `session list`, `channel list` and `tenant settings`."

@@ -58,7 +58,7 @@ async def test_in_a_deactivated_tenant_only_the_house_is_looked_after(ask: Ask) 
         and "Ask an operator to run `/wa tenant activate Acme`." in text
         for text in refused
     )
-    assert shown.startswith("*Acme*, inactive")
+    assert shown.startswith("*Acme*, deactivated")
     assert "0 messages to customers and 0 of theirs wait for `/wa tenant activate Acme`" in shown
     assert setting == "*login_hours* is `8` now; it was `12`."
     assert "ana" in people
@@ -71,7 +71,7 @@ async def test_an_active_tenant_works_again(ask: Ask, rows: Rows) -> None:
     again = await ask("olga", "tenant activate Acme")
     session = await ask("ana", "session add sales")
 
-    assert off_already == "*Acme* is inactive already; nothing was changed."
+    assert off_already == "*Acme* is deactivated already; nothing was changed."
     assert told == "*Acme* is active again."
     assert again == "*Acme* is active already; nothing was changed."
     assert session.startswith("Session `sales` was added")
