@@ -57,6 +57,7 @@ def main(context: click.Context, state: Path) -> None:
 @click.option("--thread", help="Answer in the thread of this ts; LAST is the newest one.")
 @click.option("--click", "button", help="Click the newest button with this label.")
 @click.option("--submit", "entries", multiple=True, metavar="LABEL=VALUE", help="Fill in and submit the open form.")
+@click.option("--close", "closes", is_flag=True, help="Close the open form.")
 @click.argument("text", required=False)
 @as_json
 @pass_sandbox
@@ -69,17 +70,20 @@ def slack(
     entries: tuple[str, ...],
     text: str | None,
     *,
+    closes: bool,
     raw: bool,
 ) -> None:
-    """Write TEXT in Slack, or run it if it begins with one slash; or click a button, or submit a form."""
-    if sum(map(bool, (text, button, entries))) != 1:
-        raise click.UsageError("Give one of: a text, --click, --submit.")
+    """Write TEXT in Slack, or run it if it begins with one slash; or click a button, submit a form, or close it."""
+    if sum(map(bool, (text, button, entries, closes))) != 1:
+        raise click.UsageError("Give one of: a text, --click, --submit, --close.")
     if _is_command(text) and thread:
         raise click.UsageError("Slack has no slash commands in threads. Leave --thread out, or write a plain reply.")
     sandbox = RunningSandbox.find(state)
     who = {"user": user, "channel": channel}
     if button:
         _print(sandbox.slack("POST", "click", {**who, "button": button}), printing.answer, raw=raw)
+    elif closes:
+        _print(sandbox.slack("POST", "close", who), lambda _answer: "The form is closed.", raw=raw)
     elif entries:
         form = dict(_entry(entry) for entry in entries)
         _print(sandbox.slack("POST", "submit", {**who, "entries": form}), printing.answer, raw=raw)

@@ -72,7 +72,12 @@ class Asking:
         control = controls.find(target.blocks, wanted)
         if control is None:
             there = ", ".join(controls.labels(target.blocks)) or "no buttons at all"
-            raise SandboxError(f"There is no {wanted!r} to click. There is: {there}.")
+            form = (
+                f" in the form {target.title!r}, which is open: submit or close it first"
+                if isinstance(target, View)
+                else ""
+            )
+            raise SandboxError(f"There is no {wanted!r} to click{form}. There is: {there}.")
         person = self.state.workspace.person(user)
         chosen = value or ("" if wanted in {control.element.get("action_id"), control.label} else wanted)
         action = control.used(chosen, self.state.workspace, self.state.workspace.identifiers.ts())

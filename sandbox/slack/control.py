@@ -22,6 +22,7 @@ LAST = "LAST"
 LONGEST_POLL = 20.0
 # A person at a terminal waits longer for a second answer than a test does.
 AT_A_TERMINAL = Wait(seconds=10.0, quiet=0.7)
+AFTER_A_FORM = Wait(seconds=1.0, quiet=0.3)
 
 
 class Control:
@@ -34,6 +35,7 @@ class Control:
         """The addresses."""
         posts = {
             "command": self._command, "say": self._say, "click": self._click, "submit": self._submit,
+            "close": self._close,
             "edit": self._edit, "delete": self._delete, "react": self._react, "faults": self._fail, "heal": self._heal,
             "events": self._disturb, "sockets": self._sockets, "limits": self._limit,
         }  # fmt: skip
@@ -71,9 +73,26 @@ class Control:
         return screen.answer(answer, self._slack)
 
     async def _submit(self, body: Json) -> Json:
-        return screen.answer(
-            await self._slack.submit(body["user"], body.get("entries", {}), AT_A_TERMINAL), self._slack
-        )
+        user = body["user"]
+        before = {one.ts for one in self._seen_by(user)}
+        answer = await self._slack.submit(user, body.get("entries", {}), AFTER_A_FORM)
+        shown = screen.answer(answer, self._slack)
+        if not (answer.messages or answer.view or answer.errors or answer.error):
+            # A form has no answer of its own: what it does is told where the person asked for it, or directly.
+            with contextlib.suppress(TimeoutError):
+                await self._slack.until(
+                    lambda: [one for one in self._seen_by(user) if one.ts not in before], AT_A_TERMINAL.seconds
+                )
+            new = [one for one in self._seen_by(user) if one.ts not in before]
+            shown["messages"] = [screen.message(one, self._slack) for one in new]
+        return shown
+
+    async def _close(self, body: Json) -> Json:
+        await self._slack.close(body["user"])
+        return {"ok": True}
+
+    def _seen_by(self, user: str) -> list[Message]:
+        return [*self._slack.ephemerals(user), *self._slack.direct_messages(user)]
 
     async def _edit(self, body: Json) -> Json:
         edited = self._slack.edit(body["user"], self._message(body), body["text"], **_when(body))

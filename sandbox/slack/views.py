@@ -33,6 +33,11 @@ class View:
         blocks: list[Json] = self.content.get("blocks", [])
         return blocks
 
+    @property
+    def title(self) -> str:
+        """What stands above it."""
+        return str(self.content.get("title", {}).get("text", ""))
+
 
 class Views:
     """Who looks at which modal, and everybody's Home tab."""

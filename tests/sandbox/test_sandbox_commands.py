@@ -149,12 +149,18 @@ async def test_a_button_and_a_form_are_used_by_what_is_written_on_them(
 
         await app.client.chat_postMessage(channel=slack.channel("support").id, text="Stopped", blocks=BUTTONS)
         clicked = await run("slack", "--user", "ana", "--click", "Show QR")
+        behind = await run("slack", "--user", "ana", "--click", "Show QR")
+        closed = await run("slack", "--user", "ana", "--close")
+        await run("slack", "--user", "ana", "--click", "Show QR")
         submitted = await run("slack", "--user", "ana", "--submit", "Name=Acme")
         await slack.until(lambda: slack.direct_messages("ana"))
         shown = await run("show", "dm", "ana", "--json")
 
     assert "The form 'New tenant' is open" in clicked.output
+    assert "no 'Show QR' to click in the form 'New tenant', which is open: submit or close it first" in behind.output
+    assert closed.output == "The form is closed.\n"
     assert submitted.exit_code == 0, submitted.output
+    assert "Acme is created" in submitted.output
     assert [message["text"] for message in json.loads(shown.output)["messages"]] == ["Acme is created"]
 
 
