@@ -14,6 +14,7 @@ from operations import audit, workspaces
 from operations.errors import Conflict, NotFound
 from operations.sql import lock, rows, value
 from operations.standing import Person, TenantLine, all_tenants, memberships
+from operations.wording import quoted
 from slack.mrkdwn import escape
 
 # Taken by whoever gives a tenant a name: the index tells capitals apart, people do not.
@@ -162,7 +163,7 @@ def deleted_named(name: str) -> DeletedTenant:
         if one.tenant_name.casefold() == wanted:
             return one
     if any(one.tenant_name.casefold() == wanted for one in all_tenants()):
-        raise NotFound(f"`{escape(name)}` is not deleted; see `tenant show --tenant {escape(name)}`.")
+        raise NotFound(f"`{escape(name)}` is not deleted; see `tenant show {quoted(escape(name))}`.")
     raise NotFound(f"No deleted tenant was called `{escape(name)}`. See `tenant list deleted`.")
 
 

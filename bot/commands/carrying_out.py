@@ -65,7 +65,7 @@ def _standing(command: Command, asked: Asked, installation: Installation) -> Sta
     standing = stand(
         asked.person,
         channel_id=asked.channel_id,
-        tenant_name=asked.option("tenant"),
+        tenant_name=asked.word(0) if command.names_tenant and asked.words else asked.option("tenant"),
         operators=installation.operators,
         tenant_id=asked.tenant_id,
     )

@@ -144,6 +144,7 @@ class Command:
         labels: what a word is called in its form, where the word itself does not say it, as for `GOWS|NOWEB`.
         request: what the fields of its form are checked against while it is open, by the names that the words and
             options have in small letters.
+        names_tenant: whether its first word is the tenant that is meant, as with `--tenant`.
         takes_secrets: whether its form asks for some; then nobody is told to type it.
         pages: whether its answer has pages; then it changes nothing, since turning one carries it out again.
         needs: names of the words that must follow; `takes`: of those that may.
@@ -169,6 +170,7 @@ class Command:
     request: type[BaseModel] | None = None
     pages: bool = False
     takes_secrets: bool = False
+    names_tenant: bool = False
 
     def __post_init__(self) -> None:
         if self.permission not in ROLES_OF:

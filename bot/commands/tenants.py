@@ -52,7 +52,7 @@ def list_(turn: Turn) -> Answer:
         f"*{counted(len(found), 'tenant')}*\n"
         + "\n".join(lines)
         + _left(len(found))
-        + "\nMore about one: `tenant show --tenant NAME`."
+        + "\nMore about one: `tenant show NAME`."
     )
 
 
@@ -164,8 +164,10 @@ COMMANDS = (
     Command(
         noun="tenant",
         verb="show",
+        takes=("NAME",),
+        names_tenant=True,
         summary="one organisation and what belongs to it",
-        example="tenant show",
+        example="tenant show Acme",
         permission=Permission.TENANT_SHOW,
         run=show,
     ),
