@@ -142,6 +142,11 @@ async def test_operators_see_all_tenants_and_members_their_own(ask: Ask) -> None
 
     listed = await ask("olga", "tenant list")
     shown = await ask("ana", "tenant show")
+    named, typed = await ask("olga", "tenant show acme"), await ask("olga", "tenant show --tenant Acme")
+    missing = await ask("ana", "tenant show Other")
+
+    assert shown == named == typed
+    assert missing.startswith("You have no tenant called `Other`.")
 
     assert "• *Acme*, active: 0 sessions, 1 user" in listed
     assert "• *Other Ltd*, active: 0 sessions, 0 users" in listed
