@@ -171,7 +171,7 @@ def require_somewhere(person: Person, permission: Permission, *, operators: Coll
 def _no_role(person: Person) -> NoRole:
     return NoRole(
         "You have no role in any tenant here, so this was not done. Ask an administrator of your tenant to run "
-        f"`user add <@{person.user_id}> AGENT`."
+        f"`user invite <@{person.user_id}> AGENT`."
     )
 
 

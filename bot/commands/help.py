@@ -49,17 +49,21 @@ def _askable(turn: Turn, table: Sequence[Command]) -> str:
     if not mine and not is_operator:
         raise NoRole(
             f"{TITLE} You have no role in any tenant here. Ask an administrator of your tenant to run "
-            f"`user add <@{person.user_id}> AGENT`. Until then you can ask for:\n{_list(found)}"
+            f"`user invite <@{person.user_id}> AGENT`. Until then you can ask for:\n{_list(found)}"
         )
-    reasons = list(dict.fromkeys(one.closed_because for one in mine if one.closed_because))
-    return "\n".join([*reasons, _overview(found)])
+    # Help itself was given: there is nothing to do again.
+    reasons = dict.fromkeys(one.closed_because.replace(", then do this again", "") for one in mine)
+    names = [f"*{escape(one.tenant_name)}*" for one in mine if not one.closed_because]
+    where = ", ".join(names) if len(names) < len(mine) and not is_operator else ""
+    return "\n".join([*filter(None, reasons), _overview(found, where)])
 
 
-def _overview(table: Sequence[Command]) -> str:
+def _overview(table: Sequence[Command], where: str = "") -> str:
+    """`where` are the tenants that the list is about, as far as others are closed to the person."""
     nouns = ", ".join(f"`help {noun}`" for noun in _nouns(table))
     return "\n".join(
         [
-            f"{TITLE} You can ask for:",
+            f"{TITLE} In {where} you can ask for:" if where else f"{TITLE} You can ask for:",
             _list(table),
             f"Each takes `--tenant NAME` where it is not clear which tenant is meant. More about: {nouns}.",
         ]

@@ -71,7 +71,7 @@ async def test_help_shows_somebody_without_a_role_how_to_get_one(ask: Ask) -> No
 
     assert shown.startswith(
         "*WhatsApp from Slack.* You have no role in any tenant here. Ask an administrator of your tenant to run "
-        "`/wa user add @ben AGENT`. Until then you can ask for:\n"
+        "`/wa user invite @ben AGENT`. Until then you can ask for:\n"
     )
     for_anybody = [command for command in COMMANDS if command.permission in FOR_ANYBODY and command.noun != "help"]
     assert shown.splitlines()[1:] == [f"• `/wa {command.usage}`: {command.summary}" for command in for_anybody]
@@ -87,6 +87,19 @@ async def test_help_says_why_somebody_with_a_role_is_kept_out(ask: Ask, rows: Ro
     assert shown.startswith("Your account in *Acme* is deactivated. Ask one of its administrators.\n")
     assert "session list" not in shown
     assert "`/wa whoami`" in shown
+
+
+@pytest.mark.usefixtures("acme")
+async def test_help_names_the_tenant_it_is_about_where_another_is_closed(ask: Ask, rows: Rows) -> None:
+    await ask("ana", "user add @ben AGENT")
+    await ask("olga", "tenant create Globex")
+    await ask("olga", "user add @ben AGENT --tenant Globex")
+    await rows("UPDATE tenants SET settings = '{\"login\": \"password\"}' WHERE name = 'Acme' RETURNING 1")
+
+    shown = (await ask("ben", "help")).splitlines()
+
+    assert shown[0] == "*Acme* asks for your password. Run `/wa login --tenant Acme`."
+    assert shown[1] == "*WhatsApp from Slack.* In *Globex* you can ask for:"
 
 
 @pytest.mark.usefixtures("acme")
@@ -147,7 +160,6 @@ async def test_operators_see_all_tenants_and_members_their_own(ask: Ask) -> None
 
     assert shown == named == typed
     assert missing.startswith("You have no tenant called `Other`.")
-
     assert "• *Acme*, active: 0 sessions, 1 user" in listed
     assert "• *Other Ltd*, active: 0 sessions, 0 users" in listed
     assert shown.startswith("*Acme*, active\n1 user, 0 sessions. Health reports: `0 9 * * 1-5` (UTC).")

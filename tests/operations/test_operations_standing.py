@@ -84,7 +84,7 @@ def test_a_tenant_of_others_cannot_be_named(world: World) -> None:
 def test_nobody_is_told_whom_to_ask_and_nothing_else(world: World) -> None:
     world.route(world.tenant(), SUPPORT)
 
-    with pytest.raises(NotAllowed, match=r"You have no role in any tenant here.*user add <@UANA> AGENT") as refusal:
+    with pytest.raises(NotAllowed, match=r"You have no role in any tenant here.*user invite <@UANA> AGENT") as refusal:
         ask(channel_id=SUPPORT, tenant_name="Acme")
 
     assert "Acme" not in refusal.value.sentence
