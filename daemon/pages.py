@@ -229,7 +229,7 @@ class PasswordPage:
             TOO_MANY,
             "Locked for a while",
             f"Too many wrong passwords. The next can be tried in {when}, at {until.astimezone(UTC):%H:%M} UTC.",
-            f"Forgotten? Ask an administrator for <code>{self._command} user forget-password</code>",
+            f"Forgotten? Ask an administrator or an operator for <code>{self._command} user forget-password</code>",
         )
         response.headers["Retry-After"] = str(minutes * 60)
         return response

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from database import tenant_transaction
 from models import User, UserRole
@@ -52,14 +53,14 @@ def begin_try(link: Link) -> Try:
         )
         if number is not None:
             return Try(number, None)
-        return Try(0, _locked_until(link))
+        return Try(0, lock_of(link.tenant_id, link.user_id))
 
 
 def fail(link: Link, failed: Try) -> datetime | None:
     """The password was wrong; until when nothing more can be tried, if this was the last try."""
     with tenant_transaction(link.tenant_id):
         _record(link, "login.failure", {"tries": failed.number})
-        locked_until = _locked_until(link)
+        locked_until = lock_of(link.tenant_id, link.user_id)
         if not failed.is_last or locked_until is None:
             return None
         _record(link, "login.locked", {"until": locked_until.isoformat()})
@@ -72,10 +73,11 @@ def _record(link: Link, action: str, after: dict[str, object]) -> None:
     audit.record(link.person.key, action, user, tenant_id=link.tenant_id, after=after)
 
 
-def _locked_until(link: Link) -> datetime | None:
+def lock_of(tenant_id: UUID, user_id: UUID) -> datetime | None:
+    """When a login takes a password again, in the running transaction of the tenant; None where it does now."""
     found: datetime | None = value(
         "SELECT locked_until FROM users WHERE tenant_id = %s AND id = %s AND locked_until > clock_timestamp()",
-        (link.tenant_id, link.user_id),
+        (tenant_id, user_id),
     )
     return found
 

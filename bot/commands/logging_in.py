@@ -9,7 +9,7 @@ from yarl import URL
 from bot.commands.command import Command, Turn
 from bot.commands.persons import look_up_person, person_of
 from models import LoginProof, PagePurpose
-from operations import logins, page_links
+from operations import login_tries, logins, page_links
 from operations.colleagues import shown
 from operations.errors import BadInput, Conflict
 from operations.permissions import Permission
@@ -17,7 +17,7 @@ from operations.slack_inbox import Answer
 from operations.standing import Membership, Person, memberships
 from operations.wording import counted
 from slack.addresses import is_loopback
-from slack.mrkdwn import escape, link
+from slack.mrkdwn import escape, link, local_time
 
 _NEW_PASSWORD = "new-password"  # noqa: S105 - a word
 _EVERYWHERE = "everywhere"
@@ -33,11 +33,13 @@ def login(turn: Turn) -> Answer:
         raise Conflict(NO_ADDRESS)
     person, link_id = turn.asked.person, turn.asked.new_id("page link")
     issued = page_links.issue(mine, person, is_new_password=is_new_password, link_id=link_id)
+    until = login_tries.lock_of(mine.tenant_id, mine.user_id)
+    locked = f" Wrong passwords locked your login until {local_time(until)}: it takes none before." if until else ""
     what = "Choose your" if issued.purpose is PagePurpose.SET_PASSWORD else "Enter your"
     address = turn.installation.page_address
     return Answer(
         f"{link(issued.url(address), f'{what} password')} for *{tenant}*. The link works once, within ten minutes, and "
-        f"only for you: give it to nobody.{_ONLY_HERE if is_loopback(URL(address)) else ''}",
+        f"only for you: give it to nobody.{locked}{_ONLY_HERE if is_loopback(URL(address)) else ''}",
         is_secret=True,
     )
 

@@ -78,6 +78,13 @@ async def test_who_has_a_password_is_asked_for_it_or_for_another_one(slack: Sand
 
 
 @pytest.mark.usefixtures("asking")
+async def test_a_login_that_is_locked_says_so_with_the_link(ask: Ask, rows: Rows) -> None:
+    await rows("UPDATE users SET password_hash = '$2b$', locked_until = now() + interval '9 minutes' RETURNING 1")
+
+    assert "Wrong passwords locked your login until " in await ask("ana", "login")
+
+
+@pytest.mark.usefixtures("asking")
 async def test_logging_out_ends_what_a_password_opened(slack: SandboxSlack, ask: Ask, rows: Rows) -> None:
     await ask("olga", "tenant create Globex")
     await ask("olga", "user add @ana AGENT --tenant Globex")
@@ -92,7 +99,7 @@ async def test_logging_out_ends_what_a_password_opened(slack: SandboxSlack, ask:
     assert again.startswith("You were not logged in")
     assert rest == "You are logged out of *Globex*: 1 login ended."
     assert "asks for your password" in await ask("ana", "session list --tenant Globex")
-    assert await rows("SELECT count(*) FROM audit_entries WHERE action = 'logout'") == [(4,)]
+    assert await rows("SELECT count(*) FROM audit_entries WHERE action = 'logout'") == [(2,)]
 
 
 @pytest.mark.usefixtures("asking")
