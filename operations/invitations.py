@@ -53,10 +53,10 @@ def invite(request: CreateUser, person: Person, *, invitation_id: UUID, by: Stan
     """
     take_turns_as(by, Permission.USER_ADD)
     if (user := of_person(request.tenant_id, person)) is not None:
-        raise Conflict(
-            f"<@{person.user_id}> is {user.role.value} in this tenant already. For another role: "
-            f"`user role <@{person.user_id}> {request.role.value}`."
-        )
+        said = f"<@{person.user_id}> is {user.role.value} in this tenant already"
+        if user.role == request.role:
+            raise Conflict(f"{said}; nothing was changed.")
+        raise Conflict(f"{said}. For another role: `user role <@{person.user_id}> {request.role.value}`.")
     workspaces.refuse_elsewhere(request.tenant_id, person.team_id)
     users.refuse_taken_email(request.tenant_id, request.email)
     users.withdraw_invitations(request.tenant_id, person)

@@ -71,7 +71,7 @@ def add(
         if known.role == request.role:
             way_in = "" if known.is_active else f" They are deactivated: see `user activate <@{person.user_id}>`."
             raise Conflict(f"<@{person.user_id}> is {known.role} in this tenant already; nothing was changed.{way_in}")
-        return Added(known, _give_role(known, request.role, actor=actor))
+        return Added(known, _give_role(known, request.role, named=person, actor=actor))
     workspaces.refuse_elsewhere(request.tenant_id, person.team_id)
     refuse_taken_email(request.tenant_id, request.email)
     user: User | None = User.live().where(User.tenant_id == request.tenant_id, User.email == request.email).first()
@@ -91,7 +91,8 @@ def add(
         audit.record(person.key, "invitation.accept", user, tenant_id=request.tenant_id, after=after)
     else:
         audit.record(actor, "user.add", user, tenant_id=request.tenant_id, after=after)
-    return Added(user, _give_role(user, request.role, actor=actor) if user.role != request.role else None)
+    changes = user.role != request.role
+    return Added(user, _give_role(user, request.role, named=person, actor=actor) if changes else None)
 
 
 def update(named: Named, request: UpdateUser, *, by: Standing) -> User:
@@ -127,7 +128,7 @@ def give_role(named: Named, role: UserRole, *, by: Standing) -> UserRole:
     user = found(named, by)
     if user.role is role:
         raise Conflict(f"{shown(named)} is {role.value} in this tenant already; nothing was changed.")
-    return _give_role(user, role, actor=by.person.key)
+    return _give_role(user, role, named=named, actor=by.person.key)
 
 
 def deactivate(named: Named, *, by: Standing) -> User:
@@ -139,8 +140,8 @@ def deactivate(named: Named, *, by: Standing) -> User:
     """
     user = found(named, by)
     if not user.is_active:
-        raise Conflict(f"{shown(named)} is deactivated already; nothing was changed.")
-    _refuse_last_admin(user)
+        raise _deactivated_already(named)
+    _refuse_last_admin(user, named)
     _write(user, is_active=False)
     _shut_out(user)
     audit.record(
@@ -176,6 +177,19 @@ def activate(named: Named, *, by: Standing) -> User:
     return user
 
 
+def refuse_shutting_out(named: Named, *, by: Standing, is_kept: bool) -> None:
+    """Before it is asked back whether somebody is to be removed, or deactivated where `is_kept`.
+
+    Raises:
+        NotFound: that is nobody here.
+        Conflict: they are deactivated already, or nobody would be left who administers the tenant.
+    """
+    user = found(named, by)
+    if is_kept and not user.is_active:
+        raise _deactivated_already(named)
+    _refuse_last_admin(user, named)
+
+
 def remove(named: Named, *, by: Standing) -> User:
     """Take somebody out of the tenant; what they did there stays, and they can be added anew.
 
@@ -184,7 +198,7 @@ def remove(named: Named, *, by: Standing) -> User:
         Conflict: nobody would be left who administers the tenant.
     """
     user = found(named, by)
-    _refuse_last_admin(user)
+    _refuse_last_admin(user, named)
     take_out(user, actor=by.person.key)
     return user
 
@@ -222,9 +236,9 @@ def withdraw_invitations(tenant_id: UUID, person: Person) -> int:
     )
 
 
-def _give_role(user: User, role: UserRole, *, actor: str) -> UserRole:
+def _give_role(user: User, role: UserRole, *, named: Named, actor: str) -> UserRole:
     was = user.role
-    _refuse_last_admin(user)
+    _refuse_last_admin(user, named)
     _write(user, role=role)
     if not may(Permission.USER_ADD, role, is_operator=False):
         _withdraw_sent(user)
@@ -234,13 +248,17 @@ def _give_role(user: User, role: UserRole, *, actor: str) -> UserRole:
     return UserRole(was)
 
 
-def _refuse_last_admin(user: User) -> None:
+def _deactivated_already(named: Named) -> Conflict:
+    return Conflict(f"{shown(named)} is deactivated already; nothing was changed.")
+
+
+def _refuse_last_admin(user: User, named: Named) -> None:
     """A tenant without anybody who may let people in could only be helped by an operator."""
     if user.role is not UserRole.TENANT_ADMIN or not user.is_active:
         return
     if not value(_OTHER_ADMINS, (user.tenant_id, user.id)):
         raise Conflict(
-            f"`{escape(user.email)}` is the last active TENANT_ADMIN of this tenant, so nothing was changed. Make "
+            f"{shown(named)} is the last active TENANT_ADMIN of this tenant, so nothing was changed. Make "
             "somebody else one first: `user role @person TENANT_ADMIN`."
         )
 

@@ -94,7 +94,8 @@ def deactivate(turn: Turn) -> Answer:
 
 
 def about_deactivating(turn: Turn) -> str:
-    who = _somebody(turn)
+    who = named(turn.command, turn.asked)
+    users.refuse_shutting_out(who, by=turn.standing, is_kept=True)
     return (
         f"Deactivate {shown(who)} in {_tenant(turn)}? They are logged out at once, and whatever they type, click or "
         "reply is refused until they are activated again."
@@ -121,22 +122,12 @@ def remove(turn: Turn) -> Answer:
 def about_removing(turn: Turn) -> str:
     if (invited := _only_invited(turn)) is not None:
         return f"Withdraw the invitation of {shown(invited)} to {_tenant(turn)}?"
+    who = named(turn.command, turn.asked)
+    users.refuse_shutting_out(who, by=turn.standing, is_kept=False)
     return (
-        f"Remove {shown(_somebody(turn))} from {_tenant(turn)}? They are logged out at once and have no role there "
+        f"Remove {shown(who)} from {_tenant(turn)}? They are logged out at once and have no role there "
         "any more. What they wrote to customers stays."
     )
-
-
-def _somebody(turn: Turn) -> Named:
-    """Who is meant, before anything is asked back about them.
-
-    Raises:
-        NotFound: that is nobody in the tenant.
-    """
-    who = named(turn.command, turn.asked)
-    if colleagues.one(turn.standing.tenant_id, who) is None:
-        raise colleagues.nobody(who, turn.standing)
-    return who
 
 
 def _only_invited(turn: Turn) -> Person | None:

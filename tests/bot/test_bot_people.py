@@ -187,8 +187,11 @@ async def test_a_name_an_address_and_a_role_are_changed(ask: Ask, rows: Rows) ->
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("user role @ana AGENT", "`ana@example.com` is the last active TENANT_ADMIN of this tenant"),
-        ("user add @ana AGENT", "`ana@example.com` is the last active TENANT_ADMIN of this tenant"),
+        ("user role @ana AGENT", "@ana is the last active TENANT_ADMIN of this tenant"),
+        ("user add @ana AGENT", "@ana is the last active TENANT_ADMIN of this tenant"),
+        ("user remove @ana", "@ana is the last active TENANT_ADMIN of this tenant"),
+        ("user deactivate @ana", "@ana is the last active TENANT_ADMIN of this tenant"),
+        ("user invite @ana TENANT_ADMIN", "@ana is TENANT_ADMIN in this tenant already; nothing was changed."),
         ("user role @ben AGENT", "@ben is nobody in *Acme*. See `/wa user list` for who is."),
         ("user deactivate @ben", "@ben is nobody in *Acme*."),
         ("user remove @olga", "@olga is nobody in *Acme*."),
