@@ -318,6 +318,14 @@ def test_logging_out_ends_logins_and_links(world: World, acme: Tenant) -> None:
 
 
 @pytest.mark.database_role("switchboard_bot")
+def test_who_is_not_logged_in_ends_nothing_and_leaves_no_entry(world: World, acme: Tenant) -> None:
+    with transaction():
+        ended = logins.log_out(next(one for one in memberships(ANA) if one.tenant_id == acme.id), ANA)
+
+    assert (ended, "logout" in actions(world)) == (0, False)
+
+
+@pytest.mark.database_role("switchboard_bot")
 def test_who_forgot_a_password_gets_a_link_to_choose_one_and_learns_of_it(world: World, acme: Tenant) -> None:
     has_password(world)
     world.sql("UPDATE users SET failed_logins = 5, locked_until = now() + interval '1 hour'")
