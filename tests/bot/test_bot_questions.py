@@ -293,7 +293,9 @@ async def test_a_shortcut_or_form_that_is_in_no_table_does_nothing(slack: Sandbo
 
     assert by_menu.text.startswith("This button does nothing any more.")
     await becomes(rows, "SELECT payload->>'text' LIKE '%%does nothing any more%%' FROM slack_posts", [(True,)])
-    assert await rows("SELECT count(*) FROM audit_entries") == [(2,)]  # of making Acme and its administrator
+    assert await rows("SELECT count(*) FROM audit_entries") == [
+        (3,)
+    ]  # of making Acme, told twice, and its administrator
 
 
 def test_whatever_destroys_is_confirmed() -> None:
