@@ -267,9 +267,7 @@ def _opened(workspace: SlackWorkspace) -> Connected | None:
     try:
         bot_token, app_token, signing_secret = (_secret(workspace, column) for column in _SECRETS)
     except CannotDecrypt as error:
-        unreadable.say(
-            workspace.id, "the tokens of a workspace cannot be read", error, team_id=workspace.slack_team_id
-        )
+        unreadable.say(workspace.id, "the tokens of a workspace cannot be read", error, team_id=workspace.slack_team_id)
         return None
     unreadable.forget(workspace.id)
     place = Place(workspace.slack_team_id, workspace.name, workspace.bot_user_id, workspace.bot_id)
