@@ -67,11 +67,11 @@ async def choose(page: Page, new: str, again: str | None = None) -> None:
 
 
 async def problem(page: Page) -> str:
-    return await page.get_by_role("alert").inner_text()
+    return str(await page.get_by_role("alert").inner_text())
 
 
 async def title(page: Page) -> str:
-    return await page.get_by_role("heading").inner_text()
+    return str(await page.get_by_role("heading").inner_text())
 
 
 async def told(scene: Scene, user: str, words: str) -> Message:
