@@ -129,7 +129,7 @@ async def test_a_click_is_carried_out_answered_privately_and_written_over_what_w
     assert not payload.get("blocks")
     whisper = scene.slack.ephemerals("ana")[-1]
     assert (whisper.visible_to, whisper.thread_ts) == (ana, scene.root_ts)
-    await becomes(rows, "SELECT tenant_id IS NULL, answered_at IS NOT NULL FROM slack_events", [(True, True)])
+    await becomes(rows, "SELECT tenant_id IS NOT NULL, answered_at IS NOT NULL FROM slack_events", [(True, True)])
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ async def test_a_stranger_to_all_tenants_is_told_how_to_become_somebody(ask: Ask
     answer = await ask("ben", "session list")
 
     assert answer.startswith("You have no role in any tenant here")
-    assert "`/wa user add @ben AGENT`" in answer
+    assert "`/wa user invite @ben AGENT`" in answer
 
 
 @pytest.mark.usefixtures("acme")

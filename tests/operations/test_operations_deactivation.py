@@ -410,7 +410,7 @@ def test_what_is_so_already_is_not_done_again(world: World, tenant: Tenant) -> N
     with pytest.raises(Conflict, match=r"\*Acme\* is active already"):
         activate(tenant)
     deactivate(tenant)
-    with pytest.raises(Conflict, match=r"\*Acme\* is inactive already"):
+    with pytest.raises(Conflict, match=r"\*Acme\* is deactivated already"):
         deactivate(tenant)
 
     assert world.sql("SELECT action, before->>'status', after->>'status' FROM audit_entries") == [
