@@ -50,10 +50,13 @@ OWNED: tuple[type[OwnedByTenant], ...] = (
 AT_ONCE = 1_000
 
 
-def delete_tenant(tenant_id: UUID, *, deletion_id: UUID, actor: str, operators: Collection[str] = ()) -> int:
+def delete_tenant(
+    tenant_id: UUID, *, deletion_id: UUID, actor: str, operators: Collection[str] = (), at_once: int = AT_ONCE
+) -> int:
     """Hide a tenant and everything it owns, and say so where it reads its alerts; returns the number of rows.
 
-    Rows that were deleted before keep their own deletion, so that a restore does not bring them back.
+    Rows that were deleted before keep their own deletion, so that a restore does not bring them back. `at_once` is how
+    many rows a statement changes.
 
     Raises:
         NotFound: there is no such tenant, or it is deleted already.
@@ -65,7 +68,7 @@ def delete_tenant(tenant_id: UUID, *, deletion_id: UUID, actor: str, operators: 
             return _hidden_by(tenant_id, deletion_id)
         _say(tenant_id, deletion_id, operators)
         for model in OWNED:
-            hidden += _write(model, mark, (model.tenant_id == tenant_id) & model.deleted_at.is_null())
+            hidden += _write(model, mark, (model.tenant_id == tenant_id) & model.deleted_at.is_null(), at_once)
         audit.record_life(actor, "tenant.delete", Tenant.get_by_id(tenant_id), after={"rows": hidden})
         notify("sessions")  # its sessions are stopped on WAHA
     return int(hidden)
@@ -90,8 +93,8 @@ def _hidden_by(tenant_id: UUID, deletion_id: UUID) -> int:
     return int(hidden)
 
 
-def restore_tenant(tenant_id: UUID, *, deletion_id: UUID, actor: str) -> int:
-    """Undo one deletion as a whole, and let go what waited since; returns the number of rows.
+def restore_tenant(tenant_id: UUID, *, deletion_id: UUID, actor: str, at_once: int = AT_ONCE) -> int:
+    """Undo one deletion as a whole, and let go what waited since; returns the number of rows, `at_once` a statement.
 
     Raises:
         NotFound: this deletion is not there to undo.
@@ -101,7 +104,7 @@ def restore_tenant(tenant_id: UUID, *, deletion_id: UUID, actor: str) -> int:
         _refuse_taken_name(tenant_id, deletion_id)
         _refuse_taken_channels(tenant_id, deletion_id)
         kinds: tuple[type[Kept], ...] = (Tenant, *OWNED)
-        shown = sum(_show(model, tenant_id, deletion_id) for model in kinds)
+        shown = sum(_show(model, tenant_id, deletion_id, at_once) for model in kinds)
         if not shown:
             raise NotFound("There is no such deletion to undo.")
         audit.record_life(actor, "tenant.restore", Tenant.get_by_id(tenant_id), after={"rows": shown})
@@ -137,20 +140,21 @@ def _refuse_taken_channels(tenant_id: UUID, deletion_id: UUID) -> None:
             )
 
 
-def _show(model: type[Kept], tenant_id: UUID, deletion_id: UUID) -> int:
+def _show(model: type[Kept], tenant_id: UUID, deletion_id: UUID, at_once: int) -> int:
     try:
         with database.atomic():
-            return _write(model, {"deleted_at": None, "deletion_id": None}, _part_of(model, tenant_id, deletion_id))
+            mine = _part_of(model, tenant_id, deletion_id)
+            return _write(model, {"deleted_at": None, "deletion_id": None}, mine, at_once)
     except peewee.IntegrityError as error:
         raise Conflict(_taken(model, tenant_id)) from error
 
 
-def _write(model: type[Kept], changes: Mapping[str, Any], where: peewee.Expression) -> int:
+def _write(model: type[Kept], changes: Mapping[str, Any], where: peewee.Expression, at_once: int) -> int:
     """Change rows in portions, since PostgreSQL ends a statement that takes long; returns how many there were."""
     written, after = 0, UUID(int=0)
     while True:
         rest = where & (model.id > after)
-        last = model.select(model.id).where(rest).order_by(model.id).offset(AT_ONCE - 1).limit(1).scalar()
+        last = model.select(model.id).where(rest).order_by(model.id).offset(at_once - 1).limit(1).scalar()
         portion = rest if last is None else rest & (model.id <= last)
         written += int(model.update(changes).where(portion).execute())
         if last is None:

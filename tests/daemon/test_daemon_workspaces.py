@@ -49,6 +49,8 @@ TOLD_OPERATORS = (
     "SELECT slack_team_id, slack_channel_id FROM slack_posts WHERE kind = 'direct' "
     "AND payload->>'text' LIKE 'The app is not in the Slack workspace *Globex*%%'"
 )
+# A token whose client cannot be made.
+CANNOT_BE_OPENED = "xoxb-none"
 
 
 @dataclass
@@ -93,6 +95,8 @@ async def at_work(here: SandboxSlack, there: SandboxSlack) -> AsyncIterator[Two]
         front = await stack.enter_async_context(Front(here, there))
 
         async def open_client(token: str) -> SlackClient:
+            if token == CANNOT_BE_OPENED:
+                raise OSError("no more sockets")
             client = SlackClient(token, front.api_url, timeout=timedelta(seconds=CALL_SECONDS))
             return await stack.enter_async_context(client)
 
@@ -281,21 +285,10 @@ async def test_a_refused_token_of_the_settings_ends_no_workspace_that_was_connec
     assert await rows(STATE) == [("active", False, "")]
 
 
-async def test_a_workspace_that_cannot_be_served_keeps_none_behind_it_from_it(
-    two: Two, rows: Rows, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opening = two.waking._open_client
-
-    async def open_client(token: str) -> SlackClient:
-        if token == "xoxb-none":
-            raise OSError("no more sockets")
-        return await opening(token)
-
-    monkeypatch.setattr(two.waking, "_open_client", open_client)
-
+async def test_a_workspace_that_cannot_be_served_keeps_none_behind_it_from_it(two: Two, rows: Rows) -> None:
     def connect() -> None:
         with transaction():
-            for team_id, token in (("T0SANDBOX00", "xoxb-none"), (THERE.team_id, THERE.bot_token)):
+            for team_id, token in (("T0SANDBOX00", CANNOT_BE_OPENED), (THERE.team_id, THERE.bot_token)):
                 place = Place(team_id, team_id, THERE.bot_user, THERE.bot_id)
                 workspaces.connect(place, Tokens(token), workspace_id=uuid7(), actor="T/U")
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -67,37 +69,35 @@ def test_a_deleted_tenant_and_all_that_it_owns_are_hidden_and_come_back_together
         assert world.sql(found) == [("tenant.delete", tenant.name), ("tenant.restore", tenant.name)]
 
 
-def test_many_rows_are_hidden_and_come_back_in_portions(
-    world: World, tenant: Tenant, furnished: Conversation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(deletion, "AT_ONCE", 2)
+def test_many_rows_are_hidden_and_come_back_in_portions(world: World, tenant: Tenant, furnished: Conversation) -> None:
     deletion_id = uuid7()
     for number in range(3):
         world.message(furnished, f"Message {number}")
-    statements = statements_to(monkeypatch, 'UPDATE "messages"')
 
-    hidden = deletion.delete_tenant(tenant.id, deletion_id=deletion_id, actor="T1/UOLGA")
-    while_deleted = live(world)["messages"]
-    shown = deletion.restore_tenant(tenant.id, deletion_id=deletion_id, actor="T1/UOLGA")
+    with statements('UPDATE "messages"') as asked:
+        hidden = deletion.delete_tenant(tenant.id, deletion_id=deletion_id, actor="T1/UOLGA", at_once=2)
+        while_deleted = live(world)["messages"]
+        shown = deletion.restore_tenant(tenant.id, deletion_id=deletion_id, actor="T1/UOLGA", at_once=2)
 
     assert hidden == shown == 1 + len(OWNED) + 3
     assert (while_deleted, live(world)["messages"]) == (0, 4)
     # The last of each finds no more than what comes meanwhile.
-    assert len(statements) == 2 * 3
+    assert len(asked) == 2 * 3
 
 
-def statements_to(monkeypatch: pytest.MonkeyPatch, beginning: str) -> list[str]:
-    """What is asked of the database from now on and begins so."""
+@contextmanager
+def statements(beginning: str) -> Iterator[list[str]]:
+    """What is asked of the database and begins so."""
     asked: list[str] = []
-    execute = database.execute_sql
 
-    def run(sql: str, *parameters: Any) -> Any:
-        if sql.startswith(beginning):
-            asked.append(sql)
-        return execute(sql, *parameters)
+    def listen(event: Any) -> None:
+        asked.extend([event.sql] if event.sql.startswith(beginning) else [])
 
-    monkeypatch.setattr(database, "execute_sql", run)
-    return asked
+    database.query_hooks.append(listen)
+    try:
+        yield asked
+    finally:
+        database.query_hooks.remove(listen)
 
 
 def test_what_was_deleted_before_stays_deleted(world: World, tenant: Tenant, furnished: Conversation) -> None:
