@@ -5,7 +5,7 @@
 PYTHON := .venv/bin/python
 ROOMS := $(patsubst %/__init__.py,%,$(wildcard */__init__.py))
 SCRIPTS := tests
-COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --quiet
+COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-header --no-emit-index-url --quiet
 
 # Of make chaos and make sabotage: messages each way, the seed of the faults, the longest load, Slack's limits.
 N ?= 1000
