@@ -45,7 +45,17 @@ from slack.pacing import Pacing
 
 log = get_logger(__name__)
 
-_CHANNELS = ("webhooks", "slack_events", "messages", "posts", "actions", "sessions", "catch_ups", "workspaces")
+_CHANNELS = (
+    "webhooks",
+    "slack_events",
+    "messages",
+    "posts",
+    "actions",
+    "sessions",
+    "catch_ups",
+    "workspaces",
+    "incidents",
+)
 _READY_WITHIN_SECONDS = 2.0
 # Webhooks are not kept waiting for a Slack that is slow.
 _TOKEN_CHECK = timedelta(seconds=3)

@@ -13,6 +13,8 @@ from models.enums import (
     DesiredState,
     Direction,
     Engine,
+    HealthLevel,
+    IncidentKind,
     LoginProof,
     MessageStatus,
     Outside,
@@ -35,6 +37,7 @@ from models.outbox import PostLane, SlackPost
 from models.people import SlackIdentity, Tenant, User
 from models.records import AuditEntry, ReportSchedule, Template
 from models.sessions import SessionCheck, WahaAction, WahaServer, WahaSession
+from models.watching import HomeView, Incident, NumberHealth, SessionWatch
 from models.workspaces import SlackWorkspace
 
 ALL: tuple[type[Model], ...] = (
@@ -61,6 +64,10 @@ ALL: tuple[type[Model], ...] = (
     SlackPost,
     WahaAction,
     SessionCheck,
+    Incident,
+    SessionWatch,
+    NumberHealth,
+    HomeView,
     ReportSchedule,
     AuditEntry,
     Erasure,
@@ -90,6 +97,8 @@ register_tenant_tables(
             Message,
             WahaAction,
             SessionCheck,
+            SessionWatch,
+            NumberHealth,
             ReportSchedule,
             Erasure,
             Template,
@@ -113,6 +122,10 @@ __all__ = [
     "Engine",
     "Erasure",
     "FingerprintKey",
+    "HealthLevel",
+    "HomeView",
+    "Incident",
+    "IncidentKind",
     "Invitation",
     "KeyInUse",
     "Login",
@@ -120,6 +133,7 @@ __all__ = [
     "Message",
     "MessageStatus",
     "Model",
+    "NumberHealth",
     "Outside",
     "PageLink",
     "PagePurpose",
@@ -130,6 +144,7 @@ __all__ = [
     "ServerState",
     "SessionCheck",
     "SessionStatus",
+    "SessionWatch",
     "Side",
     "SlackEvent",
     "SlackEventKind",

@@ -140,6 +140,34 @@ class ActionKind(StrEnum):
     REACT = "react"
     SEEN = "seen"
     CHECK_EXISTS = "check_exists"
+    REMOVE = "remove"
+    ADOPT = "adopt"
+    CONFIGURE = "configure"
+    CANARY = "canary"
+
+
+class IncidentKind(StrEnum):
+    """What is the matter; of a session but for the last three."""
+
+    FAILED = "failed"
+    STOPPED = "stopped"  # though it should run
+    STUCK = "stuck"  # in a state that should be a short one
+    NEEDS_SCAN = "needs_scan"
+    SILENT = "silent"  # it says that it works, and does not tell what WhatsApp has
+    NUMBER = "number"  # WhatsApp restricts the account, or is about to
+    SEVERAL_SESSIONS = "several_sessions"
+    SERVER_AWAY = "server_away"
+    KEY_REFUSED = "key_refused"
+
+
+class HealthLevel(StrEnum):
+    """Of a phone number: whether sending is as usual, watched, slower, or stopped for new contacts."""
+
+    UNKNOWN = "unknown"
+    GOOD = "good"
+    WATCH = "watch"
+    SLOW = "slow"
+    STOPPED = "stopped"
 
 
 class WorkspaceState(StrEnum):

@@ -2,16 +2,22 @@ from __future__ import annotations
 
 import peewee
 
-from models.base import Json, Model, OwnedByTenant, owned_by_tenant
+from models.base import Json, Model, OwnedByTenant, Timestamp, owned_by_tenant
 
 
 class ReportSchedule(OwnedByTenant):
-    """When a tenant's health report is posted: five-field cron in the schedule's own time zone."""
+    """When a tenant's health report is posted: five-field cron in the schedule's own time zone.
+
+    `said_as` is how a person put it; `last_slot` is the newest time that was posted for, or passed over.
+    """
 
     name = peewee.CharField(max_length=40)
     cron = peewee.TextField()
     time_zone = peewee.TextField(default="UTC")
     is_paused = peewee.BooleanField(default=False)
+    last_slot = Timestamp(null=True)
+    unanswered_hours = peewee.IntegerField(default=4)
+    said_as = peewee.TextField(default="")
 
     class Meta:
         table_name = "report_schedules"

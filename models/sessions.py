@@ -21,6 +21,9 @@ class WahaServer(Model):
     announced_state = peewee.TextField(null=True)
     poll_lease_token = peewee.UUIDField(null=True)
     poll_lease_expires_at = Timestamp(null=True)
+    draining_since = Timestamp(null=True)
+    worker_id = peewee.TextField(null=True)
+    last_webhook_at = Timestamp(null=True)
 
     class Meta:
         table_name = "waha_servers"
@@ -48,6 +51,10 @@ class WahaSession(OwnedByTenant):
     restricted_until = Timestamp(null=True)
     control_attempts = peewee.IntegerField(default=0)
     next_control_at = Stamp()
+    limits = Json(default=dict)
+    restarts = peewee.IntegerField(default=0)
+    restarts_on = peewee.DateField(null=True)
+    paced_until = Timestamp(null=True)
 
     class Meta:
         table_name = "waha_sessions"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Annotated, Self
+from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -23,6 +25,7 @@ class TenantSettings(BaseModel):
         keep_messages_days: when messages are deleted with their texts; None: never.
         keep_audit_days: the same for entries of the audit.
         encrypted_fields: JSON fields whose values are encrypted at rest, as `table.column`.
+        time_zone: the clock of its days, quiet hours and reports, such as `Europe/Berlin`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -32,6 +35,15 @@ class TenantSettings(BaseModel):
     keep_messages_days: Days | None = None
     keep_audit_days: Days | None = None
     encrypted_fields: tuple[str, ...] = ()
+    time_zone: str = "UTC"
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name not in available_timezones():
+            near = difflib.get_close_matches(name, available_timezones(), n=1, cutoff=0.4)
+            raise ValueError(f"is no time zone; {f'did you mean {near[0]}?' if near else 'write it as Europe/Berlin'}")
+        return name
 
     @field_validator("encrypted_fields")
     @classmethod

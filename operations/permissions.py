@@ -34,6 +34,10 @@ class Permission(StrEnum):
     MESSAGE_SHOW = "message.show"
     CONTACT_RIGHTS = "contact.rights"
     REPORT_NOW = "report.now"
+    REPORT_SHOW = "report.show"
+    REPORT_SCHEDULE = "report.schedule"
+    SERVER_MANAGE = "server.manage"
+    INSTALLATION_CHECK = "installation.check"
     AUDIT_SHOW = "audit.show"
     AUDIT_INSTALLATION = "audit.installation"
     WORKSPACE_MANAGE = "workspace.manage"
@@ -61,6 +65,10 @@ ROLES_OF: dict[Permission, frozenset[UserRole]] = {
     Permission.MESSAGE_SHOW: _EVERYONE,
     Permission.CONTACT_RIGHTS: _ADMIN,
     Permission.REPORT_NOW: _LEADERS | {UserRole.AUDITOR},
+    Permission.REPORT_SHOW: _EVERYONE,
+    Permission.REPORT_SCHEDULE: _LEADERS,
+    Permission.SERVER_MANAGE: _OPERATORS_ONLY,
+    Permission.INSTALLATION_CHECK: _OPERATORS_ONLY,
     Permission.AUDIT_SHOW: _CONTROLLERS,
     Permission.AUDIT_INSTALLATION: _OPERATORS_ONLY,
     Permission.WORKSPACE_MANAGE: _OPERATORS_ONLY,
@@ -84,6 +92,9 @@ FOR_OPERATORS = frozenset(
         Permission.USER_MANAGE,
         Permission.SESSION_SHOW,
         Permission.CHANNEL_LIST,
+        Permission.REPORT_SHOW,
+        Permission.SERVER_MANAGE,
+        Permission.INSTALLATION_CHECK,
         Permission.AUDIT_SHOW,
         Permission.AUDIT_INSTALLATION,
         Permission.WORKSPACE_MANAGE,
@@ -103,6 +114,8 @@ WITHOUT_TENANT = frozenset(
         Permission.TENANT_DELETE,
         Permission.TENANT_USE,
         Permission.AUDIT_INSTALLATION,
+        Permission.SERVER_MANAGE,
+        Permission.INSTALLATION_CHECK,
         Permission.WORKSPACE_MANAGE,
         Permission.ONESELF,
     }
@@ -119,6 +132,7 @@ WHILE_DEACTIVATED = WITHOUT_TENANT | {
     Permission.USER_MANAGE,
     Permission.SESSION_SHOW,
     Permission.CHANNEL_LIST,
+    Permission.REPORT_SHOW,
     Permission.CONTACT_RIGHTS,
     Permission.AUDIT_SHOW,
 }

@@ -38,6 +38,7 @@ _MEANS = {
     "keep_audit_days": "after how many days entries of the audit are deleted; `never`: they are kept",
     "encrypted_fields": "JSON fields that are encrypted at rest, as `table.column`, with commas between; nothing is "
     "written into any of them yet",
+    "time_zone": "the clock of its days, quiet hours and reports, such as `Europe/Berlin`",
 }
 
 

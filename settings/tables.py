@@ -23,6 +23,7 @@ from settings.values import (
     OwnerAddress,
     ProxyNetwork,
     PublicAddress,
+    SecretAddress,
     ServerName,
     SlashCommand,
     TeamId,
@@ -82,10 +83,13 @@ class SlackSettings(Table):
 
 
 class WahaServer(Table):
+    """`capacity` is how many sessions it shall have at most; 0 is no limit."""
+
     url: WebAddress
     api_key: SecretStr = SecretStr("")
     webhook_url: WebAddress
     webhook_hmac_key: SecretStr = SecretStr("")
+    capacity: int = Field(default=0, ge=0)
 
 
 class WahaSettings(Table):
@@ -131,6 +135,19 @@ class DeliverySettings(Table):
     slack_timeout_seconds: Duration = 10
 
 
+class NumberSettings(Table):
+    """What keeps a phone number from being restricted by WhatsApp; a session can have its own."""
+
+    new_contacts_per_day: int = Field(default=50, ge=0)
+    human_like: bool = True
+
+
+class AlertSettings(Table):
+    """Who is told when Slack itself cannot be reached."""
+
+    webhook_url: SecretAddress = SecretStr("")
+
+
 class ReportSettings(Table):
     """When reports are posted where a channel has no schedule of its own."""
 
@@ -150,5 +167,7 @@ class Settings(Table):
     waha: WahaSettings = Field(default_factory=WahaSettings)
     daemon: DaemonSettings = DaemonSettings()
     delivery: DeliverySettings = DeliverySettings()
+    numbers: NumberSettings = NumberSettings()
+    alerts: AlertSettings = AlertSettings()
     reports: ReportSettings = ReportSettings()
     log: LogSettings = LogSettings()

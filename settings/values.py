@@ -63,6 +63,12 @@ def _postgres_address(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _secret_web_address(secret: SecretStr) -> SecretStr:
+    if secret.get_secret_value():
+        _web_address(secret.get_secret_value())
+    return secret
+
+
 def _database_address(secret: SecretStr) -> SecretStr:
     return secret if secret.get_secret_value() == EMBEDDED else _postgres_address(secret)
 
@@ -101,6 +107,8 @@ def _like(pattern: str, sentence: str) -> AfterValidator:
 
 
 WebAddress = Annotated[str, AfterValidator(_web_address)]
+# Whoever knows the address of a chat's webhook may write there.
+SecretAddress = Annotated[SecretStr, AfterValidator(_secret_web_address)]
 PublicAddress = Annotated[str, AfterValidator(_public_address)]
 ProxyNetwork = Annotated[str, AfterValidator(_network)]
 # slack_sdk joins the method's name to its base address without adding the slash.

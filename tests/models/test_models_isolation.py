@@ -22,7 +22,7 @@ ROLES = ["switchboard_bot", "switchboard_daemon"]
 # What arrives has no tenant before it is read: rights alone guard these two.
 INBOXES = {"slack_events", "webhook_events"}
 # What is about the installation has no tenant, and both may see it.
-ALSO_WITHOUT_TENANT = {"audit_entries", "slack_posts"}
+ALSO_WITHOUT_TENANT = {"audit_entries", "incidents", "slack_posts"}
 NEVER_CHANGED = {"audit_entries", "erasures", "session_checks", "tenant_choices"}
 
 UNFILTERED = {

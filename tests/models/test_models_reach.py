@@ -14,6 +14,7 @@ ROLES = ["switchboard_bot", "switchboard_daemon"]
 WITHOUT_ROW_SECURITY = {
     "catch_ups": "ranges of time by session and channel; no text, no name of a person",
     "fingerprint_keys": "an encrypted key of the installation's",
+    "home_views": "which Slack users opened the app's home; fingerprints, no text",
     "keys_in_use": "fingerprints of the installation's encryption keys",
     "migratehistory": "which migrations ran; only the owner reads it",
     "post_lanes": "names of queues: ids of conversations, channels and people; no text",

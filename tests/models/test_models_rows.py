@@ -154,6 +154,7 @@ def test_erasing_a_tenant_erases_all_of_it_but_the_audit(assigned: cursor) -> No
         "catch_ups",
         "slack_people",
         "slack_workspaces",
+        "home_views",
         "keys_in_use",
         "fingerprint_keys",
     }
