@@ -14,6 +14,9 @@ Tables: TypeAlias = dict[str, dict[str, Any]]
 # Short waits, so that a crash is looked up after seconds and not after a minute.
 HASTY_DELIVERY: dict[str, Any] = {"send_timeout_seconds": 4, "lease_margin_seconds": 2, "slack_timeout_seconds": 3}
 
+# Nobody here is watched by WhatsApp: nothing is typed slowly, and as many may be written to as a test wants to.
+UNWATCHED_NUMBERS: dict[str, Any] = {"human_like": False, "new_contacts_per_day": 100_000}
+
 
 def environment(config: Path, settings: Tables) -> dict[str, str]:
     """Write `settings` into `config`; the environment for a process that is to use them and no proxy."""

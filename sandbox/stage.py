@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, TypeVar
 
-from sandbox.configuration import HASTY_DELIVERY, Tables, encryption_key, environment, free_port
+from sandbox.configuration import HASTY_DELIVERY, UNWATCHED_NUMBERS, Tables, encryption_key, environment, free_port
 from sandbox.processes import Process, ProcessFailed
 from sandbox.slack import SandboxSlack
 from sandbox.waha import Control, EngineName, SandboxWaha
@@ -146,6 +146,7 @@ class Stage:
             },
             "daemon": {"port": self.daemon_port, "poll_seconds": 1},
             "delivery": HASTY_DELIVERY,
+            "numbers": UNWATCHED_NUMBERS,
         }
 
     def _write_state(self) -> None:

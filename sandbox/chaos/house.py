@@ -14,7 +14,7 @@ from typing import Any, Self
 from sandbox.chaos.options import Options
 from sandbox.chaos.postgres import Postgres
 from sandbox.chaos.supervision import Supervised
-from sandbox.configuration import HASTY_DELIVERY, encryption_key, environment, free_port
+from sandbox.configuration import HASTY_DELIVERY, UNWATCHED_NUMBERS, encryption_key, environment, free_port
 from sandbox.processes import CHECKOUT, Process, ProcessFailed
 from sandbox.slack import SandboxSlack
 from sandbox.waha import SandboxWaha
@@ -144,6 +144,7 @@ class House:
             },
             "daemon": {"port": self.ports.get(name, 0), "poll_seconds": 2},
             "delivery": HASTY_DELIVERY | {"lease_margin_seconds": LEASE_MARGIN_SECONDS},
+            "numbers": UNWATCHED_NUMBERS,
             "log": {"format": "json"},
         }
 
