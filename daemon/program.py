@@ -211,7 +211,7 @@ class Daemon:
     def _run_reconciler(self, servers: dict[str, Server], ring: KeyRing) -> None:
         daemon = self._settings.daemon
         for server in servers.values():
-            reconciler = Reconciler(server, daemon, self._settings.slack.operators)
+            reconciler = Reconciler(server, daemon)
             self._reconcilers.append(reconciler)
             wakeup = self._listener.wake("sessions")
             name = f"reconciler {server.name}"

@@ -10,8 +10,7 @@ from uuid import UUID, uuid4
 from daemon.servers import Server, session_config
 from database import in_database
 from models import ServerState
-from operations import announcing, observing
-from operations.announcing import Changed
+from operations import observing
 from operations.observing import PollLease, Seen, Wanted
 from settings import DaemonSettings
 from settings.logs import get_logger
@@ -88,9 +87,8 @@ def observations(wanted: Collection[Wanted], seen: Mapping[str, SessionInfo], at
 class Reconciler:
     """One server, as long as this daemon holds its lease."""
 
-    def __init__(self, server: Server, daemon: DaemonSettings, operators: Collection[str]) -> None:
+    def __init__(self, server: Server, daemon: DaemonSettings) -> None:
         self._server = server
-        self._operators = operators
         # Missed by two polls, a daemon is taken for dead.
         self._lease = timedelta(seconds=max(3 * daemon.poll_seconds, 5))
         self._token: UUID = uuid4()
@@ -99,14 +97,9 @@ class Reconciler:
         if not await self._holds(self._lease):
             return False
         seen = await self._poll()
-        await in_database(announcing.announce_server, self._server.name, operators=self._operators)
         wanted = await in_database(observing.sessions_of, self._server.name)
         if seen is not None:
-            wanted = await self._compare(wanted, seen)
-        for session in wanted:
-            if session.status != session.announced_status:
-                change = Changed(session.tenant_id, session.session_id)
-                await in_database(announcing.announce, change, operators=self._operators)
+            await self._compare(wanted, seen)
         return False
 
     async def _holds(self, lease: timedelta) -> bool:
@@ -118,7 +111,7 @@ class Reconciler:
         """Let another daemon look after the server at once; without it they would wait for the end of the lease."""
         await in_database(observing.release_server, PollLease(self._server.name, self._token))
 
-    async def _compare(self, wanted: list[Wanted], seen: tuple[datetime, dict[str, SessionInfo]]) -> list[Wanted]:
+    async def _compare(self, wanted: list[Wanted], seen: tuple[datetime, dict[str, SessionInfo]]) -> None:
         at, sessions = seen
         fresh = observations(wanted, sessions, at)
         if fresh:
@@ -127,7 +120,6 @@ class Reconciler:
         for step in plan(wanted, sessions):
             if await self._holds(_WHILE_CONTROLLING):
                 await self._carry_out(step)
-        return await in_database(observing.sessions_of, self._server.name) if fresh else wanted
 
     async def _poll(self) -> tuple[datetime, dict[str, SessionInfo]] | None:
         """All sessions of the server by their WAHA name, and when they were asked for; None when it did not answer."""
