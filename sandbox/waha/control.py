@@ -58,6 +58,8 @@ class Control:
             web.post("/phones/{msisdn}/scan", self._scan),
             web.get("/sessions", self._sessions),
             web.post("/sessions/{session}/disconnect", self._disconnect),
+            web.post("/sessions/{session}/fail", self._fail),
+            web.post("/sessions/{session}/deafen", self._deafen),
             web.get("/journal", self._journal),
             web.post("/down", self._down),
             web.post("/up", self._up),
@@ -106,6 +108,15 @@ class Control:
 
     async def _disconnect(self, request: web.Request) -> web.Response:
         self._waha.lose_connection(request.match_info["session"])
+        return self._state()
+
+    async def _fail(self, request: web.Request) -> web.Response:
+        self._waha.fail(request.match_info["session"])
+        return self._state()
+
+    async def _deafen(self, request: web.Request) -> web.Response:
+        self._waha.sessions.known(request.match_info["session"])
+        self._waha.deafen(request.match_info["session"])
         return self._state()
 
     async def _journal(self, _request: web.Request) -> web.Response:

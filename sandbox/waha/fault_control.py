@@ -13,6 +13,7 @@ from sandbox.waha.environment import Json
 from sandbox.waha.faults import Fault
 from sandbox.waha.receipt_faults import ReceiptFault
 from sandbox.waha.server import SandboxWaha
+from sandbox.waha.start_faults import StartFault
 from sandbox.waha.switches import Switch
 from sandbox.waha.webhook_faults import WebhookFault
 from sandbox.whatsapp import PhoneError
@@ -21,9 +22,9 @@ _Add = Callable[[Any], Switch]
 
 
 class FaultControl:
-    """`GET /faults`, `POST /faults/requests|webhooks|receipts`, `DELETE /faults` (which heals everything).
+    """`GET /faults`, `POST /faults/requests|webhooks|receipts|starts`, `DELETE /faults` (which heals everything).
 
-    The body of a POST has the fields of `Fault`, `WebhookFault` or `ReceiptFault`:
+    The body of a POST has the fields of `Fault`, `WebhookFault`, `ReceiptFault` or `StartFault`:
     `{"kind": "delay", "path": "/api/send*", "seconds": [0.1, 0.5], "probability": 0.2, "seed": 4}`.
     """
 
@@ -37,6 +38,7 @@ class FaultControl:
             web.post("/faults/requests", self._requests),
             web.post("/faults/webhooks", self._webhooks),
             web.post("/faults/receipts", self._receipts),
+            web.post("/faults/starts", self._starts),
         ]
 
     async def _list(self, _request: web.Request) -> web.Response:
@@ -55,11 +57,15 @@ class FaultControl:
     async def _receipts(self, request: web.Request) -> web.Response:
         return await _switch_on(request, ReceiptFault, self._waha.receipts.add)
 
+    async def _starts(self, request: web.Request) -> web.Response:
+        return await _switch_on(request, StartFault, self._waha.starts.add)
+
     def _all(self) -> Json:
         return {
             "requests": [_as_json(fault) for fault in self._waha.faults.switched_on],
             "webhooks": [_as_json(fault) for fault in self._waha.webhook_faults.switched_on],
             "receipts": [_as_json(fault) for fault in self._waha.receipts.switched_on],
+            "starts": [_as_json(fault) for fault in self._waha.starts.switched_on],
         }
 
 

@@ -9,6 +9,7 @@ from sandbox.waha.engine import Engine
 from sandbox.waha.environment import Environment
 from sandbox.waha.files import Files
 from sandbox.waha.receipt_faults import ReceiptFaults
+from sandbox.waha.start_faults import StartFaults
 from sandbox.waha.webhooks import Webhooks
 from sandbox.whatsapp import WhatsApp
 
@@ -22,3 +23,4 @@ class Runtime:
     files: Files
     background: Background
     receipts: ReceiptFaults
+    starts: StartFaults

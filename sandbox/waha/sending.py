@@ -129,9 +129,11 @@ class SendingApi:
         recipient = self._address(chat)
         message_id = self._chosen_id(body) or self._runtime.whatsapp.new_id(ID_PREFIX)
         quoted = session.mailbox.find(bare_id(body.get("reply_to") or ""))
+        device = _device(session)
+        if not device.connected:
+            raise errors.EngineFailure("websocket not connected")
         session.addressed_as[message_id] = chat
         session.remember_sent(message_id)
-        device = _device(session)
         original = quoted.message if quoted else None
         self._hand_over(
             session, device, device.compose(text, recipient, message_id=message_id, quoted=original, media=media)

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -16,7 +16,7 @@ from sandbox.waha.answers import answer, empty
 from sandbox.waha.background import Background
 from sandbox.waha.engine import Engine, EngineName
 from sandbox.waha.environment import Environment, Json
-from sandbox.waha.faults import Fault, Faults, Hold
+from sandbox.waha.faults import Fault, Faults
 from sandbox.waha.files import Files
 from sandbox.waha.gows import Gows
 from sandbox.waha.history import HistoryApi
@@ -30,7 +30,8 @@ from sandbox.waha.sending import SendingApi
 from sandbox.waha.server_api import ServerApi
 from sandbox.waha.sessions import STATUS_SECONDS, Sessions
 from sandbox.waha.sessions_api import SessionsApi
-from sandbox.waha.webhook_faults import WebhookFaults
+from sandbox.waha.start_faults import StartFaults
+from sandbox.waha.troubling import Troubling
 from sandbox.waha.webhooks import Webhooks
 from sandbox.waha.webjs import Webjs
 from sandbox.whatsapp import Phone, WhatsApp
@@ -40,7 +41,7 @@ MAX_BODY_BYTES = 50 * 1024 * 1024
 _SHUTDOWN_SECONDS = 0.01
 
 
-class SandboxWaha:
+class SandboxWaha(Troubling):
     """A WAHA server with one engine, on 127.0.0.1.
 
     Args:
@@ -79,11 +80,12 @@ class SandboxWaha:
         self.keys = Keys(self.environment, api_key)
         self.faults = Faults()
         self.receipts = ReceiptFaults()
+        self.starts = StartFaults()
         self._background = Background()
         self._api = ServerApi(self.environment, self.go_down, self.come_back)
         self._port = port
         self._runner: web.AppRunner | None = None
-        self._webhooks = Webhooks(
+        self.webhooks = Webhooks(
             self.environment,
             self.journal,
             silence_seconds=webhook_silence_seconds,
@@ -93,10 +95,11 @@ class SandboxWaha:
             self.environment,
             _engine(self.environment),
             whatsapp,
-            self._webhooks,
+            self.webhooks,
             Files(self.environment, lifetime_seconds=files_lifetime_seconds),
             self._background,
             self.receipts,
+            self.starts,
         )
         self.sessions = Sessions(self._runtime)
 
@@ -128,7 +131,7 @@ class SandboxWaha:
             await runner.cleanup()
         self.sessions.crash()
         await self._background.stop()
-        await self._webhooks.stop()
+        await self.webhooks.stop()
         self._runtime.files.forget_all()
 
     async def come_back(self) -> None:
@@ -164,63 +167,6 @@ class SandboxWaha:
         if await started.until(lambda: started.qr_value is not None, STATUS_SECONDS):
             await phone.scan(started.qr_value or "")
         await self.sessions.working(session)
-
-    def lose_connection(self, session: str) -> None:
-        """WORKING → STARTING → 2 s later WORKING, as happens every day."""
-        self.sessions.known(session).lose_connection()
-
-    def fail(self, session: str) -> None:
-        """FAILED, until somebody restarts the session, or WEBJS does so itself. The pairing stays."""
-        self.sessions.known(session).fail()
-
-    def refuse_key(self) -> None:
-        """401 to everybody, as after a restart that made a new random key."""
-        self.keys.refused = True
-
-    def accept_key(self) -> None:
-        self.keys.refused = False
-
-    @property
-    def webhook_faults(self) -> WebhookFaults:
-        return self._webhooks.faults
-
-    async def forget_webhooks(self) -> None:
-        """What waits to be posted, or to be posted again, is lost, though the server stays up."""
-        await self._webhooks.forget()
-
-    def heal(self) -> None:
-        """Switches every fault off: of requests, webhooks and receipts."""
-        self.faults.heal()
-        self.webhook_faults.heal()
-        self.receipts.heal()
-
-    def hold_answers(self, path: str) -> Hold:
-        """Requests to `path` (`*` allowed) are carried out, and not answered until the hold is released."""
-        return self.faults.hold(path)
-
-    def release_answers(self) -> None:
-        self.faults.release()
-
-    def answer(
-        self,
-        path: str,
-        *,
-        status: int,
-        body: Any = None,
-        times: int | None = None,
-        carried_out: bool = False,
-        headers: dict[str, str] | None = None,
-    ) -> None:
-        """Requests to `path` get this answer, the next `times` of them (None: all) until `answer_normally`."""
-        wanted = {"status": status, "body": body, "headers": headers or {}}
-        self.faults.add(Fault(kind="answer", path=path, times=times, carried_out=carried_out, **wanted))
-
-    def hang_up(self, path: str, *, times: int | None = None, carried_out: bool = False) -> None:
-        """Requests to `path` are read and then the connection is cut without an answer."""
-        self.faults.add(Fault(kind="cut", path=path, times=times, carried_out=carried_out))
-
-    def answer_normally(self) -> None:
-        self.faults.heal()
 
     def _routes(self) -> list[web.RouteDef]:
         apis = (

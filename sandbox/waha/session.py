@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from enum import StrEnum
 
-from sandbox.waha import qr
+from sandbox.waha import limits, pairing
+from sandbox.waha.answers import encoded
 from sandbox.waha.environment import Json
 from sandbox.waha.identifiers import event_id, milliseconds
 from sandbox.waha.mailbox import Mailbox
 from sandbox.waha.receipt_faults import Kind
 from sandbox.waha.runtime import Runtime
+from sandbox.waha.start_faults import StartFault
+from sandbox.waha.status import Status
 from sandbox.whatsapp import Happening, LinkedDevice, Phone, RestrictionChanged, Unlinked
+
+__all__ = ["Session", "Status"]
 
 # A start takes about as long as the handshake with WhatsApp's server.
 HANDSHAKE_SECONDS = 0.3
@@ -22,14 +26,6 @@ UNPAIR_SECONDS = 1.0
 STATUSES_REMEMBERED = 3
 # How long an engine without a better way knows that it sent a message itself.
 SENT_REMEMBERED_SECONDS = 600.0
-
-
-class Status(StrEnum):
-    STOPPED = "STOPPED"
-    STARTING = "STARTING"
-    SCAN_QR_CODE = "SCAN_QR_CODE"
-    WORKING = "WORKING"
-    FAILED = "FAILED"
 
 
 class Session:
@@ -48,6 +44,7 @@ class Session:
         self.status = Status.STOPPED
         self.device: LinkedDevice | None = None
         self.qr_value: str | None = None
+        self.passkey: pairing.Passkey | None = None
         # Sessions that were started and not stopped since are started again with the server.
         self.assigned = False
         # Chat ids as the caller of the API wrote them, by message id: the answer and the event use the same form.
@@ -60,6 +57,7 @@ class Session:
         self._sent_until: dict[str, float] = {}
         self._life: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
+        self._encoded: tuple[tuple[object, ...], bytes] | None = None
 
     @property
     def running(self) -> bool:
@@ -79,11 +77,21 @@ class Session:
     @property
     def me_with_limits(self) -> Json | None:
         """`me` as SessionInfo has it: newer servers add what WhatsApp told them of its limits, null if nothing."""
-        me, environment = self.me, self.runtime.environment
-        if me is None or not environment.at_least("2026.7.2"):
-            return me
-        capping: Json = {"messageCapping": None} if environment.at_least("2026.8.1") else {}
-        return me | {"reachoutTimelock": self._timelock()} | capping
+        me = self.me
+        return None if me is None else me | limits.told(self.account, self.runtime.environment)
+
+    @property
+    def listed(self) -> bytes:
+        """The session's row of a list, as JSON; written anew only when something of it changed.
+
+        A server with thousands of sessions answers a list in milliseconds, so should this one.
+        """
+        account = self.account
+        limited = account and (account.restricted, account.restricted_until, account.capping, account.name)
+        key = (self.status, self.last_activity, self.config, self.device, limited)
+        if self._encoded is None or self._encoded[0] != key:
+            self._encoded = (key, encoded(self.info(with_engine=False)))
+        return self._encoded[1]
 
     def info(self, *, with_engine: bool) -> Json:
         """SessionInfo. Lists leave the engine out."""
@@ -124,7 +132,7 @@ class Session:
         if self.running:
             return
         self._statuses = []
-        self._become(Status.STARTING)
+        self.become(Status.STARTING)
         self._life = self.runtime.background.start(self._live())
 
     async def stop(self, *, for_good: bool = True) -> None:
@@ -133,7 +141,8 @@ class Session:
         if not self.running:
             return
         self._end_life()
-        self._become(Status.STOPPED)
+        self.runtime.webhooks.faults.has_stopped(self.name)
+        self.become(Status.STOPPED)
         await self.runtime.environment.wait(self.runtime.engine.stop_seconds)
 
     async def restart(self) -> None:
@@ -161,18 +170,43 @@ class Session:
         if self.device is None or self.status is not Status.WORKING:
             return
         self.device.disconnect()
-        self._become(Status.STARTING)
+        self.become(Status.STARTING)
         self._life = self.runtime.background.start(self._reconnect())
+
+    def put(self, status: Status, *, told: bool) -> None:
+        """Into a status without a life that leads out of it."""
+        self._end_life()
+        self.assigned = status is not Status.STOPPED
+        if told:
+            self.become(status)
+        else:
+            self.status = status
+            self.notify()
+        if status is Status.WORKING and self.device is not None:
+            self.device.connect()
+
+    def lose_hearing(self) -> None:
+        """The socket to WhatsApp is dead and nobody notices: still WORKING, nothing comes, nothing can be sent."""
+        if self.device is not None:
+            self.device.disconnect()
 
     def fail(self) -> None:
         self._end_life()
-        self._become(Status.FAILED)
+        self.become(Status.FAILED)
         if self.runtime.engine.restarts_after_failure and self.device is not None:
-            self._life = self.runtime.background.start(self._recover())
+            self._life = self.runtime.background.start(self._reconnect(Status.STARTING))
 
     def pair_with(self, phone: Phone) -> None:
+        """The phone has scanned what the session shows; it may ask for the account's passkey first."""
+        if pairing.wants_passkey(self, phone):
+            self.passkey = pairing.passkey_for(self, phone)
+            self.notify()
+        else:
+            self.link(phone)
+
+    def link(self, phone: Phone) -> None:
         self.device = self.runtime.whatsapp.link(phone, self._hear)
-        self._notify()
+        self.notify()
 
     def emit(self, event: str, payload: Json, *, shared_id: str | None = None) -> None:
         """Posts an event to the webhooks that want it. `message` and `message.any` of one message share an id."""
@@ -193,51 +227,54 @@ class Session:
         self.runtime.webhooks.publish(self.config, envelope)
 
     async def _live(self) -> None:
-        await self.runtime.environment.wait(HANDSHAKE_SECONDS)
-        if self.device is None:
-            if not await self._pair():
-                self._become(Status.FAILED)
+        fault = await self._shake_hands()
+        if self.device is None and not (fault and fault.kind == "fail"):
+            if not await pairing.pair(self):
+                self.become(Status.FAILED)
                 return
             if self.runtime.engine.restarts_after_scan:
-                self._become(Status.STARTING)
+                self.become(Status.STARTING)
                 await self.runtime.environment.wait(HANDSHAKE_SECONDS)
-        self._connect()
+        await self._work(fault)
 
-    async def _pair(self) -> bool:
-        for lifetime in qr.LIFETIMES:
-            self.qr_value = qr.new_value(self.runtime.whatsapp.random)
-            self.runtime.whatsapp.offer(self.qr_value, self.pair_with)
-            self._become(Status.SCAN_QR_CODE)
-            try:
-                if await self.until(lambda: self.device is not None, lifetime):
-                    return True
-            finally:
-                self.runtime.whatsapp.withdraw(self.qr_value)
-                self.qr_value = None
-        return False
-
-    async def _recover(self) -> None:
+    async def _reconnect(self, then: Status | None = None) -> None:
         await self.runtime.environment.wait(RECONNECT_SECONDS)
-        self._become(Status.STARTING)
+        if then is not None:
+            self.become(then)
+        await self._work(await self._shake_hands())
+
+    async def _shake_hands(self) -> StartFault | None:
+        fault = self.runtime.starts.draw(self.name)
         await self.runtime.environment.wait(HANDSHAKE_SECONDS)
-        self._connect()
+        if fault is not None and fault.kind == "hang":
+            await fault.hang()
+        return fault
 
-    async def _reconnect(self) -> None:
-        await self.runtime.environment.wait(RECONNECT_SECONDS)
-        self._connect()
-
-    def _connect(self) -> None:
-        self._become(Status.WORKING)
+    async def _work(self, fault: StartFault | None) -> None:
+        # What follows may begin another life of the session, and this one is at its end.
+        self._life = None
+        if fault is not None and fault.kind == "fail":
+            self.fail()
+            return
+        self.become(Status.WORKING)
         if self.device is not None:
             self.device.connect()
+        if fault is not None and fault.kind == "drop":
+            self._life = self.runtime.background.start(self._drop())
+
+    async def _drop(self) -> None:
+        await self.runtime.environment.wait(RECONNECT_SECONDS)
+        self._life = None
+        self.lose_connection()
 
     def _hear(self, happening: Happening) -> None:
         if isinstance(happening, Unlinked):
             self.device = None
             self.fail()
         elif isinstance(happening, RestrictionChanged):
-            if self.status is Status.WORKING and self.runtime.environment.at_least("2026.7.2"):
-                self._become(Status.WORKING, {"reachoutTimelock": self._timelock()})
+            told = limits.told(self.account, self.runtime.environment)
+            if self.status is Status.WORKING and told:
+                self.become(Status.WORKING, {name: limit for name, limit in told.items() if limit is not None})
         else:
             self._receive(self, happening)
 
@@ -248,16 +285,8 @@ class Session:
         if self.device is not None:
             self.device.disconnect()
 
-    def _timelock(self) -> Json | None:
-        if self.account is None or self.account.restricted_until is None:
-            return None
-        return {
-            "enforcementType": "RESTRICT_ALL_COMPANIONS",
-            "isActive": self.account.restricted,
-            "timeEnforcementEnds": int(self.account.restricted_until.timestamp()),
-        }
-
-    def _become(self, status: Status, data: Json | None = None) -> None:
+    def become(self, status: Status, data: Json | None = None) -> None:
+        """Changes the status and tells of it; `data` belongs to the status."""
         self.status = status
         self._statuses.append({"status": status.value, "timestamp": milliseconds()})
         self._statuses = self._statuses[-STATUSES_REMEMBERED:]
@@ -265,8 +294,8 @@ class Session:
         if self.runtime.environment.at_least("2026.7.1"):
             payload["data"] = data
         self.emit("session.status", payload)
-        self._notify()
+        self.notify()
 
-    def _notify(self) -> None:
+    def notify(self) -> None:
         self._changed.set()
         self._changed.clear()

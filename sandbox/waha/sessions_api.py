@@ -42,13 +42,12 @@ class SessionsApi:
 
     async def list(self, request: web.Request) -> web.Response:
         with_stopped = boolean(request, "all", default=False)
-        return answer(
-            [
-                session.info(with_engine=False)
-                for session in self._sessions.all()
-                if (session.running or with_stopped) and self._keys.may_see(request, session.name)
-            ]
-        )
+        rows = [
+            session.listed
+            for session in self._sessions.all()
+            if (session.running or with_stopped) and self._keys.may_see(request, session.name)
+        ]
+        return web.Response(body=b"[" + b",".join(rows) + b"]", content_type="application/json", charset="utf-8")
 
     async def create(self, request: web.Request) -> web.Response:
         body = await body_of(request)

@@ -12,6 +12,7 @@ from sandbox.waha.switches import Seconds, Switch
 
 # One that is held back and that nothing overtakes comes after this long.
 HELD_AT_MOST_SECONDS = 5.0
+STATUS_EVENT = "session.status"
 
 
 @dataclass(eq=False, kw_only=True)
@@ -24,10 +25,11 @@ class WebhookFault(Switch):
     - `lose`: never posted.
     - `message_too`: a webhook that wants `message.any` and not `message` gets both, as when the server has a webhook
       of its own to the same address.
+    - `deaf`: nothing but the session's status is posted, though its history grows, until it is stopped or restarted.
     - `twin`: a message comes a second time under the other id of its sender (`@lid`, `@c.us`), as an event of its own.
     """
 
-    kind: Literal["duplicate", "late", "overtaken", "lose", "message_too", "twin"]
+    kind: Literal["duplicate", "late", "overtaken", "lose", "message_too", "twin", "deaf"]
     event: str = "*"
     by: int = 1
     _held: list[Held] = field(default_factory=list, init=False, repr=False)
@@ -116,6 +118,9 @@ class WebhookFaults:
     def twin(self, **when: Any) -> WebhookFault:
         return self.add(WebhookFault(kind="twin", event="message.any", **when))
 
+    def deaf(self, session: str, **when: Any) -> WebhookFault:
+        return self.add(WebhookFault(kind="deaf", session=session, **when))
+
     def heal(self) -> None:
         """Switches everything off and lets go of what is held back."""
         for fault in self._switched_on:
@@ -127,7 +132,7 @@ class WebhookFaults:
     def delivery(self, event: Json) -> Delivery | None:
         """How to post this event; None: not at all."""
         self._switched_on = self.switched_on
-        if self.strikes("lose", event):
+        if self.strikes("lose", event) or (event["event"] != STATUS_EVENT and self.strikes("deaf", event)):
             return None
         late = self.strikes("late", event)
         overtaken = self.strikes("overtaken", event)
@@ -137,6 +142,12 @@ class WebhookFaults:
         if held is not None:
             self._held.append(held)
         return delivery
+
+    def has_stopped(self, session: str) -> None:
+        """What a new start cures is over for this session."""
+        for fault in self._switched_on:
+            if fault.kind == "deaf" and fault.is_about(session):
+                fault.heal()
 
     def strikes(self, kind: str, event: Json) -> WebhookFault | None:
         """The fault of this kind that strikes the event, if one does."""

@@ -56,9 +56,11 @@ class LinkedDevice:
 
     def may_send(self, message: Message) -> bool:
         """Whether WhatsApp takes it: an account that may not start chats goes on in those that it has."""
-        return not self.account.restricted or bool(self.account.chat_with(message.to))
+        return self.account.may_start_chats or bool(self.account.chat_with(message.to))
 
     def send(self, message: Message) -> None:
+        if not self.account.chat_with(message.to):
+            self.account.count_new_chat()
         self._network.carry(message, origin=self)
 
     def keep_back(self, message: Message) -> None:

@@ -50,6 +50,25 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Quota:
+    """How many new chats an account may start between two moments; `total` is -1 without a limit."""
+
+    total: int
+    used: int
+    begins: datetime
+    ends: datetime
+
+    @property
+    def status(self) -> Literal["NONE", "FIRST_WARNING", "SECOND_WARNING", "CAPPED"]:
+        """WhatsApp warns twice before the end; where exactly is not known."""
+        if self.total < 0 or self.used < self.total / 2:
+            return "NONE"
+        if self.used >= self.total:
+            return "CAPPED"
+        return "FIRST_WARNING" if self.used < self.total * 0.8 else "SECOND_WARNING"
+
+
+@dataclass(frozen=True)
 class Message:
     id: str
     sender: Phone
@@ -125,7 +144,7 @@ class Unlinked:
 
 @dataclass(frozen=True)
 class RestrictionChanged:
-    """WhatsApp told the account that it may not start new chats for now, or may again."""
+    """WhatsApp told the account that it may not start new chats for now, or how many it may, or that it may again."""
 
 
 Happening = Written | Acknowledged | Reacted | Edited | Revoked | Unlinked | RestrictionChanged

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from sandbox.whatsapp.linked import LinkedDevice
@@ -15,6 +16,7 @@ from sandbox.whatsapp.messages import (
     Media,
     Message,
     PhoneError,
+    Quota,
     RestrictionChanged,
     Shown,
     Unlinked,
@@ -36,6 +38,10 @@ class Phone:
         # Error 463: no new chats. WhatsApp does not always say until when.
         self.restricted = False
         self.restricted_until: datetime | None = None
+        # How many new chats it may start; None: WhatsApp never said.
+        self.capping: Quota | None = None
+        # What a new device has to do after the scan: show the account's passkey, and with "code" compare a code too.
+        self.passkey: Literal["assertion", "code"] | None = None
         self.switched_on = True
         self.devices: list[LinkedDevice] = []
         self.chats: dict[str, list[Shown]] = {}
@@ -119,6 +125,21 @@ class Phone:
         self.restricted = False
         self._tell_devices_of_restriction()
 
+    def cap(self, used: int, total: int, *, days: int = 30) -> None:
+        """WhatsApp says how many new chats of how many are used up, -1: without a limit, in a cycle that began now."""
+        now = self._network.now()
+        self.capping = Quota(total, used, now, now + timedelta(days=days))
+        self._tell_devices()
+
+    def count_new_chat(self) -> None:
+        """Uses up one of the new chats."""
+        if self.capping is not None:
+            self.capping = replace(self.capping, used=self.capping.used + 1)
+
+    @property
+    def may_start_chats(self) -> bool:
+        return not self.restricted and (self.capping is None or self.capping.status != "CAPPED")
+
     def switch_off(self) -> None:
         """Nothing is shown or acknowledged as delivered until the phone is on again."""
         self.switched_on = False
@@ -163,7 +184,11 @@ class Phone:
         return self._by_id.get((message.chat_for(self).address, message.id), [])
 
     def _tell_devices_of_restriction(self) -> None:
-        for device in list(self.devices) if self.restricted_until else []:
+        if self.restricted_until:
+            self._tell_devices()
+
+    def _tell_devices(self) -> None:
+        for device in list(self.devices):
             device.hear(RestrictionChanged())
 
     def _arrive(self, message: Message) -> None:

@@ -134,9 +134,14 @@ async def test_faults_are_switched_on_listed_and_healed(rig: Rig, ask: Ask) -> N
 
     assert (status, receipt["kind"], receipt["hits"]) == (201, "unsent", 0)
     assert refused.status == 503
-    assert {kind: len(faults) for kind, faults in listed.items()} == {"requests": 1, "webhooks": 1, "receipts": 1}
+    assert {kind: len(faults) for kind, faults in listed.items()} == {
+        "requests": 1,
+        "webhooks": 1,
+        "receipts": 1,
+        "starts": 0,
+    }
     assert listed["requests"][0]["hits"] == 1
-    assert healed == {"requests": [], "webhooks": [], "receipts": []}
+    assert healed == {"requests": [], "webhooks": [], "receipts": [], "starts": []}
     assert (await rig.send("Hi")).status == 201
 
 
