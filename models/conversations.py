@@ -36,6 +36,7 @@ class Conversation(OwnedByTenant):
     last_inbound_at = Timestamp(null=True)
     newest_written_at = Timestamp(null=True)
     sends_from = Timestamp(null=True)
+    begun_at = Timestamp(null=True)
 
     class Meta:
         table_name = "conversations"
@@ -49,12 +50,17 @@ class Conversation(OwnedByTenant):
 
 
 class ConversationChat(Model):
-    """A chat id of a conversation: `@lid`, `@c.us` and national number forms may all be one customer."""
+    """A chat id of a conversation: `@lid`, `@c.us` and national number forms may all be one customer.
+
+    `known_as` is what WhatsApp called it when it was asked at `checked_at`; None then means that it knows no such number.
+    """
 
     tenant_id = peewee.UUIDField()
     session_id = peewee.UUIDField()
     conversation_id = peewee.UUIDField()
     chat_id = peewee.TextField()
+    checked_at = Timestamp(null=True)
+    known_as = peewee.TextField(null=True)
 
     class Meta:
         table_name = "conversation_chats"

@@ -10,6 +10,7 @@ import random
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from database import notify, tenant_transaction, transaction
@@ -43,7 +44,8 @@ class Leased:
     """A message that is ours to send until the lease ends. `send_started_at`: an earlier try was interrupted.
 
     `age` counts from when a person last wanted it sent; `is_confirmed`: it is not asked whether it is still wanted.
-    `id_confirmed`: WAHA has told of it by itself, so it has left. A new contact never wrote to us.
+    `id_confirmed`: WAHA has told of it by itself, so it has left. A new contact never wrote to us. `known_as` is the
+    chat id that WhatsApp answered for the chat at `checked_at`, if it was asked; None then: it knows no such number.
     """
 
     message_id: UUID
@@ -66,20 +68,35 @@ class Leased:
     is_confirmed: bool
     id_confirmed: bool
     is_new_contact: bool
+    is_human_like: bool
+    slow_factor: float
+    limits: dict[str, Any]
+    time_zone: str
+    last_inbound_at: datetime | None
+    known_as: str | None
+    checked_at: datetime | None
+    hold_reason: str | None
 
 
 def lease(
-    limit: int, lease: timedelta, *, servers: Collection[str] | None = None, margin: timedelta = timedelta(0)
+    limit: int,
+    lease: timedelta,
+    *,
+    servers: Collection[str] | None = None,
+    margin: timedelta = timedelta(0),
+    manners: timedelta = timedelta(0),
+    is_human_like: bool = False,
 ) -> list[Leased]:
     """The heads of up to `limit` conversations, each with its WhatsApp id chosen and committed before the call.
 
     Only of sessions on these WAHA `servers`, which the daemon knows; without it on all. `margin` is what a lease
-    outlasts its call by: in that time it takes no place of its session.
+    outlasts its call by: in that time it takes no place of its session. A session that types before it sends has its
+    messages for longer by `manners`; all do with `is_human_like`, but for those that were told otherwise.
     """
     with transaction():
         names = None if servers is None else list(servers)
-        asked = (limit, PER_SESSION, lease, names, margin)
-        return rows(Leased, "SELECT * FROM lease_messages(%s, %s, %s, %s, %s)", asked)
+        asked = (limit, PER_SESSION, lease, names, margin, manners, is_human_like)
+        return rows(Leased, "SELECT * FROM lease_messages(%s, %s, %s, %s, %s, %s, %s)", asked)
 
 
 def begin(leased: Leased, call: timedelta) -> bool:
