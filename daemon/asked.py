@@ -1,10 +1,11 @@
-"""Carries out what people asked of WAHA besides messages; so far the QR code."""
+"""Carries out what was asked of WAHA besides messages: by people, or by whoever looks after the sessions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
+from daemon import restarting
 from daemon.loops import Crew
 from daemon.servers import Server
 from database import in_database
@@ -24,10 +25,20 @@ _LOOK_AGAIN_AFTER = timedelta(seconds=1)
 _PATIENCE = timedelta(minutes=2)
 
 
+_CARRIERS = {ActionKind.RESTART.value: restarting.restart}
+
+
+def _utc() -> datetime:
+    return datetime.now(UTC)
+
+
 class ActionWorker:
     """Actions of all servers."""
 
-    def __init__(self, servers: Mapping[str, Server], ring: KeyRing, wakeup: Wakeup) -> None:
+    def __init__(
+        self, servers: Mapping[str, Server], ring: KeyRing, wakeup: Wakeup, *, clock: Callable[[], datetime] = _utc
+    ) -> None:
+        self._clock = clock
         self._servers = servers
         self._ring = ring
         self.wakeup = wakeup
@@ -44,6 +55,8 @@ class ActionWorker:
     async def _carry_out(self, action: LeasedAction) -> None:
         if action.kind == ActionKind.QR:
             await self._send_qr(action)
+        elif (carry := _CARRIERS.get(action.kind)) is not None:
+            await carry(action, self._servers[action.server], now=self._clock())
         else:
             await in_database(actions.give_up, action, f"`{action.kind}` cannot be asked of WAHA yet.")
 
@@ -66,7 +79,7 @@ class ActionWorker:
         await in_database(actions.send_qr, action, png, post_id=uuid7(), ring=self._ring)
 
     async def _wait_for_code(self, action: LeasedAction) -> None:
-        if datetime.now(UTC) - action.created_at < _PATIENCE:
+        if self._clock() - action.created_at < _PATIENCE:
             await in_database(actions.later, action, _LOOK_AGAIN_AFTER, f"The session is {action.status}.")
             return
         name = foreign(action.session_name)

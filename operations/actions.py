@@ -9,11 +9,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from psycopg2.extras import Json
+
 from database import tenant_transaction, transaction
-from models import PostKind
+from models import PostKind, WahaSession
 from operations.encryption import KeyRing
 from operations.posting import person_lane, queue_post, tell_person
-from operations.sql import changed, rows
+from operations.sql import changed, clean_json, rows
 from slack.mrkdwn import foreign
 
 
@@ -48,20 +50,57 @@ def lease(limit: int, lease: timedelta, *, servers: Collection[str] | None = Non
 def later(action: LeasedAction, pause: timedelta, reason: str) -> None:
     """Not possible yet."""
     with tenant_transaction(action.tenant_id):
-        _close(action, "next_attempt_at = clock_timestamp() + %s, attempts = attempts + 1, error = %s", (pause, reason))
+        close(action, "next_attempt_at = clock_timestamp() + %s, attempts = attempts + 1, error = %s", (pause, reason))
 
 
 def give_up(action: LeasedAction, text: str) -> None:
     """Tell the asker why it was not done."""
     with tenant_transaction(action.tenant_id):
-        if _close(action, "parked_at = clock_timestamp(), error = %s", (text,)):
-            tell_person(action.slack_team_id, action.slack_user_id, text, tenant_id=action.tenant_id)
+        if close(action, "parked_at = clock_timestamp(), error = %s", (text,)):
+            tell_asker(action, text)
+
+
+def done(action: LeasedAction, text: str = "") -> bool:
+    """It was done; the asker, if there is one, is told. False when the lease was no longer ours."""
+    with tenant_transaction(action.tenant_id):
+        is_mine = close(action, "done_at = clock_timestamp(), error = NULL", ())
+        if is_mine and text:
+            tell_asker(action, text)
+        return is_mine
+
+
+def begin(action: LeasedAction, **facts: Any) -> bool:
+    """Remember what is about to be done, before the call: after a crash the next daemon looks what became of it.
+
+    False when the lease was no longer ours, and nothing may be done.
+    """
+    with tenant_transaction(action.tenant_id):
+        return bool(
+            changed(
+                "UPDATE waha_actions SET payload = payload || %s "
+                "WHERE id = %s AND tenant_id = %s AND lease_token = %s AND lease_expires_at > clock_timestamp()",
+                (Json(clean_json(facts)), action.action_id, action.tenant_id, action.lease_token),
+            )
+        )
+
+
+def session_of(action: LeasedAction) -> WahaSession:
+    """The session as it is by now, also one that was removed."""
+    with tenant_transaction(action.tenant_id):
+        session: WahaSession = WahaSession.get_by_id(action.session_id)
+        return session
+
+
+def tell_asker(action: LeasedAction, text: str) -> None:
+    """By direct message, once; nobody where we asked ourselves."""
+    if action.slack_user_id:
+        tell_person(action.slack_team_id, action.slack_user_id, text, tenant_id=action.tenant_id)
 
 
 def send_qr(action: LeasedAction, png: bytes, *, post_id: UUID, ring: KeyRing) -> None:
     """Send the QR code to whoever asked, by direct message. It opens the account, so the row holds it encrypted."""
     with tenant_transaction(action.tenant_id):
-        if not _close(action, "done_at = clock_timestamp(), error = NULL", ()):
+        if not close(action, "done_at = clock_timestamp(), error = NULL", ()):
             return
         sealed = ring.encrypt(base64.b64encode(png), table="slack_posts", column="payload", row=post_id)
         name = foreign(action.session_name)
@@ -83,7 +122,8 @@ def send_qr(action: LeasedAction, png: bytes, *, post_id: UUID, ring: KeyRing) -
         )
 
 
-def _close(action: LeasedAction, assignments: str, parameters: tuple[object, ...]) -> bool:
+def close(action: LeasedAction, assignments: str, parameters: tuple[object, ...]) -> bool:
+    """Write what became of it and give the lease back; False when it was no longer ours."""
     return bool(
         changed(
             f"UPDATE waha_actions SET {assignments}, lease_token = NULL, lease_expires_at = NULL "  # noqa: S608 - words of ours

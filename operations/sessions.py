@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import cast
+from types import MappingProxyType
+from typing import Any, cast
 from uuid import UUID
 
 import peewee
@@ -29,7 +30,7 @@ from operations import audit
 from operations.errors import Conflict, NotFound
 from operations.session_config import sealed_config
 from operations.standing import Person
-from slack.mrkdwn import escape
+from slack.mrkdwn import escape, foreign
 
 # WAHA: `^[a-zA-Z0-9_-]*$`, at most 54 characters. What is left after the two names is the random part.
 _NAME_PART = 18
@@ -139,19 +140,89 @@ def show(tenant_id: UUID, name: str) -> SessionFacts:
     return SessionFacts(session, _queued(tenant_id).get(session.id, 0), _servers().get(session.server))
 
 
+def ask_restart(
+    tenant_id: UUID, session: UUID | str, *, action_id: UUID, asker: Person | None, actor: str, reason: str
+) -> bool:
+    """Ask for a restart of a session, by its id or name; a person who asks hears once how it ended.
+
+    Returns:
+        False when nobody asks and one is under way, or is not wanted since the session should be stopped.
+
+    Raises:
+        NotFound: there is no such session.
+        Conflict: a person asks, and one is under way or the session should be stopped.
+    """
+    found = _of_id(tenant_id, session) if isinstance(session, UUID) else named(tenant_id, session)
+    if in_the_way := _why_no_restart(found, action_id):
+        if asker is not None:
+            raise Conflict(in_the_way)
+        return False
+    if order(found, ActionKind.RESTART, action_id=action_id, asker=asker, payload={"reason": reason}):
+        audit.record(actor, "session.restart", found, tenant_id=tenant_id, after={"reason": reason})
+    return True
+
+
+def _why_no_restart(session: WahaSession, action_id: UUID) -> str:
+    name = foreign(session.name)
+    if session.desired_state == DesiredState.STOPPED:
+        return f"Session `{name}` should be stopped, so it is not restarted. Start it: `session start {name}`."
+    if is_under_way(session, ActionKind.RESTART, besides=action_id):
+        return f"Session `{name}` is being restarted already. See `session show {name}`."
+    return ""
+
+
+def is_under_way(session: WahaSession, *kinds: ActionKind, besides: UUID | None = None) -> bool:
+    """Whether one of these was asked for and has not ended."""
+    query = WahaAction.select().where(
+        WahaAction.tenant_id == session.tenant_id,
+        WahaAction.session_id == session.id,
+        WahaAction.kind.in_(list(kinds)),
+        WahaAction.done_at.is_null(),
+        WahaAction.parked_at.is_null(),
+    )
+    return bool((query if besides is None else query.where(WahaAction.id != besides)).exists())
+
+
+def order(
+    session: WahaSession,
+    kind: ActionKind,
+    *,
+    action_id: UUID,
+    asker: Person | None = None,
+    payload: Mapping[str, Any] = MappingProxyType({}),
+) -> bool:
+    """Ask the daemon to carry something out on WAHA; False when this was asked before."""
+    asked = (
+        WahaAction.insert(
+            id=action_id,
+            tenant_id=session.tenant_id,
+            session_id=session.id,
+            kind=kind,
+            payload=dict(payload),
+            slack_team_id=asker.team_id if asker else "",
+            slack_user_id=asker.user_id if asker else "",
+        )
+        .on_conflict_ignore()
+        .returning(WahaAction.id)
+        .execute()
+    )
+    notify("actions")
+    return bool(list(asked))
+
+
+def _of_id(tenant_id: UUID, session_id: UUID) -> WahaSession:
+    set_tenant(tenant_id)
+    found = WahaSession.find(session_id)
+    if found is None:
+        raise NotFound("This session was removed. See `session list`.")
+    return found
+
+
 def ask_qr(tenant_id: UUID, name: str, *, action_id: UUID, asker: Person, actor: str) -> WahaSession:
     """Ask for the QR code; it goes to the asker alone, by direct message, when WAHA has one."""
     session = named(tenant_id, name)
-    WahaAction.create(
-        id=action_id,
-        tenant_id=tenant_id,
-        session_id=session.id,
-        kind=ActionKind.QR,
-        slack_team_id=asker.team_id,
-        slack_user_id=asker.user_id,
-    )
-    audit.record(actor, "session.qr", session, tenant_id=tenant_id)
-    notify("actions")
+    if order(session, ActionKind.QR, action_id=action_id, asker=asker):
+        audit.record(actor, "session.qr", session, tenant_id=tenant_id)
     return session
 
 

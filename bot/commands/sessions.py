@@ -74,6 +74,21 @@ def stop(turn: Turn) -> Answer:
     return Answer(f"{begin} Messages to its customers wait until `session start {name}`.")
 
 
+def restart(turn: Turn) -> Answer:
+    name = foreign(turn.asked.word(0).strip().lower())
+    sessions.ask_restart(
+        turn.standing.tenant_id,
+        turn.asked.word(0),
+        action_id=turn.asked.new_id("action"),
+        asker=turn.asked.person,
+        actor=turn.actor,
+        reason="asked for",
+    )
+    return Answer(
+        f"Session `{name}` is being restarted; its phone stays linked. How it ended comes to you by direct message."
+    )
+
+
 def list_(turn: Turn) -> Answer:
     found = sessions.list_all(turn.standing.tenant_id)
     if not found:
@@ -185,6 +200,15 @@ COMMANDS = (
         example="session stop sales-berlin",
         permission=Permission.SESSION_CONTROL,
         run=stop,
+    ),
+    Command(
+        noun="session",
+        verb="restart",
+        needs=("NAME",),
+        summary="stop it and start it again; its phone stays linked",
+        example="session restart sales-berlin",
+        permission=Permission.SESSION_CONTROL,
+        run=restart,
     ),
     Command(
         noun="session",
