@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import psycopg2
@@ -120,21 +121,36 @@ def wait_for_postgres(target: Target, deadline_seconds: float | None) -> None:
             return
 
 
-def warn_of_too_many_connections(pool_size: int) -> None:
-    """Compare what all our processes may open together with what PostgreSQL allows."""
+@dataclass(frozen=True)
+class ConnectionBudget:
+    """What all our processes may open together, what PostgreSQL allows, and what is open now, by anybody."""
+
+    processes: int
+    wanted: int
+    allowed: int
+    is_open: int
+
+
+def connection_budget(pool_size: int) -> ConnectionBudget:
     row = database.execute_sql(
         """
         SELECT (SELECT count(DISTINCT application_name) FROM pg_stat_activity
                  WHERE starts_with(application_name, 'switchboard/')),
-               current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+               current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
+               (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')
         """
     ).fetchone()
-    processes, allowed = row
-    wanted = processes * (pool_size + CONNECTIONS_BESIDE_THE_POOL)
-    if wanted > allowed:
+    processes, allowed, is_open = row
+    return ConnectionBudget(processes, processes * (pool_size + CONNECTIONS_BESIDE_THE_POOL), allowed, is_open)
+
+
+def warn_of_too_many_connections(pool_size: int) -> None:
+    """Compare what all our processes may open together with what PostgreSQL allows."""
+    budget = connection_budget(pool_size)
+    if budget.wanted > budget.allowed:
         log.warning(
             "PostgreSQL allows fewer connections than our processes may open: raise max_connections",
-            processes=processes,
-            wanted=wanted,
-            allowed=allowed,
+            processes=budget.processes,
+            wanted=budget.wanted,
+            allowed=budget.allowed,
         )

@@ -4,6 +4,7 @@ from database import register_tenant_tables
 from models.access import Invitation, Login, PageLink, SlackPerson, TenantChoice
 from models.base import Model, now_utc
 from models.catch_ups import CatchUp
+from models.checkup import DoctorRun, Process
 from models.conversations import ChannelRoute, Contact, Conversation, ConversationChat
 from models.data_rights import Erasure, FingerprintKey
 from models.enums import (
@@ -20,11 +21,13 @@ from models.enums import (
     Outside,
     PagePurpose,
     PostKind,
+    ProcessKind,
     RoutePurpose,
     ServerState,
     SessionStatus,
     Side,
     SlackEventKind,
+    Suspicion,
     TenantStatus,
     UserRole,
     WorkspaceState,
@@ -37,7 +40,7 @@ from models.outbox import PostLane, SlackPost
 from models.people import SlackIdentity, Tenant, User
 from models.records import AuditEntry, ReportSchedule, Template
 from models.sessions import SessionCheck, WahaAction, WahaServer, WahaSession
-from models.watching import HomeView, Incident, NumberHealth, SessionWatch
+from models.watching import HomeView, Incident, NumberHealth, Outage, SessionWatch
 from models.workspaces import SlackWorkspace
 
 ALL: tuple[type[Model], ...] = (
@@ -65,9 +68,12 @@ ALL: tuple[type[Model], ...] = (
     WahaAction,
     SessionCheck,
     Incident,
+    Outage,
     SessionWatch,
     NumberHealth,
     HomeView,
+    Process,
+    DoctorRun,
     ReportSchedule,
     AuditEntry,
     Erasure,
@@ -119,6 +125,7 @@ __all__ = [
     "ConversationState",
     "DesiredState",
     "Direction",
+    "DoctorRun",
     "Engine",
     "Erasure",
     "FingerprintKey",
@@ -134,11 +141,14 @@ __all__ = [
     "MessageStatus",
     "Model",
     "NumberHealth",
+    "Outage",
     "Outside",
     "PageLink",
     "PagePurpose",
     "PostKind",
     "PostLane",
+    "Process",
+    "ProcessKind",
     "ReportSchedule",
     "RoutePurpose",
     "ServerState",
@@ -152,6 +162,7 @@ __all__ = [
     "SlackPerson",
     "SlackPost",
     "SlackWorkspace",
+    "Suspicion",
     "Template",
     "Tenant",
     "TenantChoice",

@@ -160,6 +160,20 @@ class IncidentKind(StrEnum):
     KEY_REFUSED = "key_refused"
 
 
+class ProcessKind(StrEnum):
+    BOT = "bot"
+    DAEMON = "daemon"
+
+
+class Suspicion(StrEnum):
+    """Why a session that says that it works is taken for silent."""
+
+    UNHEARD = "unheard"  # WAHA knows messages that it did not tell
+    CANARY = "canary"  # it did not hear what it wrote to itself
+    UNACKNOWLEDGED = "unacknowledged"  # nothing that it sent is confirmed
+    REFUSED = "refused"  # every send is refused, in all chats
+
+
 class HealthLevel(StrEnum):
     """Of a phone number: whether sending is as usual, watched, slower, or stopped for new contacts."""
 

@@ -49,6 +49,8 @@ RUNS_AS_OWNER = {
     "posts_waiting_for": "a count, for the same",
     "hold_posts_of": "posts of a workspace without the app wait; it reads none to anybody",
     "resume_posts_of": "posts of a workspace that came back are due again; it reads none to anybody",
+    "sessions_by_server": "counts a server, for operators and for placing a new session",
+    "sessions_on_server": "the operators' list of what is on a server: names and states",
     # Work of all tenants, handed out row by row; the daemon then sets the tenant of each.
     "lease_messages": "messages to send",
     "lease_posts": "posts to relay",
@@ -63,6 +65,11 @@ RUNS_AS_OWNER = {
     "limits_told": "what WhatsApp allows the accounts of a server",
     "outdated_messages": "messages that are too old to be sent unasked",
     "sessions_of_server": "what a poll of a server is compared with",
+    "restless_sessions": "which sessions of a server connected how often: ids and counts",
+    "sessions_elsewhere": "whose session it is that a server lists which is not its own",
+    "record_observations": "what a poll of a server saw of its sessions, written; ids and states come back",
+    "claim_controls": "which sessions of a server are being started or stopped: times",
+    "settle_sessions": "sessions of a server that are as people want them: counts of tries go back to none",
     "live_report_schedules": "when reports are due",
     # About the row that is being written, whoever writes it.
     "note_waiting_message": "trigger: the conversation of the message itself",
