@@ -21,17 +21,19 @@ class Fault(Switch):
 
     - `delay`: they take `seconds` longer; before they are carried out, or, if `carried_out`, between that and the
       answer, which is how receipts overtake the 201.
-    - `answer`: they get `status`, `body` and `headers`. `fail`: they get `status` with the body of WAHA's own 500.
+    - `answer`: they get `status`, `body` and `headers`. `fail`: they get `status` with the body of WAHA's own 500, in
+      which the engine says `sentence`. `lock`: changes fail like this because another one keeps the session's lock.
     - `cut`: the connection is cut. `hang`: silence for `seconds` (0: until healed), and then it is cut.
 
     All but a delay are instead of the real answer; `carried_out` does nevertheless what was asked for.
     """
 
-    kind: Literal["delay", "answer", "fail", "cut", "hang"]
+    kind: Literal["delay", "answer", "fail", "lock", "cut", "hang"]
     path: str = EVERYTHING
     carried_out: bool = False
     status: int = 500
     body: Any = None
+    sentence: str = "the engine does not answer"
     headers: dict[str, str] = field(default_factory=dict)
     _let_go: asyncio.Event = field(default_factory=asyncio.Event, init=False, repr=False)
 
@@ -40,6 +42,8 @@ class Fault(Switch):
         self._let_go.set()
 
     def is_about_request(self, request: Received) -> bool:
+        if self.kind == "lock" and request.method == "GET":
+            return False
         if self.path != EVERYTHING and not fnmatchcase(request.path, self.path):
             return False
         return self.session == "*" or any(self.is_about(name) for name in _sessions_of(request))
@@ -118,6 +122,10 @@ class Faults:
     def fail(self, path: str = EVERYTHING, *, carried_out: bool = False, **when: Any) -> Fault:
         """A 500 with the body that WAHA gives it."""
         return self.add(Fault(kind="fail", path=path, carried_out=carried_out, **when))
+
+    def lock(self, path: str = "/api/sessions/*", *, carried_out: bool = False, **when: Any) -> Fault:
+        """A 500: nobody gets the lock of the session in time; `carried_out`: it was had, and kept for too long."""
+        return self.add(Fault(kind="lock", path=path, carried_out=carried_out, **when))
 
     def unavailable(self, path: str = EVERYTHING, *, headers: dict[str, str] | None = None, **when: Any) -> Fault:
         """A 503 without a body, as from a proxy in front of WAHA."""

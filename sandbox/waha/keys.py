@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from aiohttp import web
 
 from sandbox.waha import errors
 from sandbox.waha.answers import body_of
 from sandbox.waha.environment import Environment
 
+SCOPES = frozenset({"read", "send", "control", "setting", "app", "delete"})
+# A key of a session may do all but delete unless its actions say otherwise.
+USUAL = SCOPES - {"delete"}
+_CONTROLS = frozenset({"start", "stop", "restart", "logout", "qr", "request-code", "passkey", "screenshot"})
+
+
+def scope_of(method: str, path: str) -> str:
+    """What a key has to be allowed for a request."""
+    parts = path.strip("/").split("/")
+    if _CONTROLS.intersection(parts):
+        return "control"
+    if method == "GET":
+        return "read"
+    if parts[:2] == ["api", "apps"]:
+        return "app"
+    if parts[:2] == ["api", "sessions"]:
+        return "delete" if method == "DELETE" else "setting"
+    return "send"
+
 
 class Keys:
-    """One key may do everything; others are bound to a session."""
+    """One key may do everything; others are bound to a session, and to what their scopes allow."""
 
     def __init__(self, environment: Environment, admin: str) -> None:
         self._environment = environment
         self._admin = admin
         self._session_of: dict[str, str] = {}
+        self._scopes_of: dict[str, frozenset[str]] = {}
         self.refused = False
 
-    def add(self, key: str, *, session: str) -> None:
+    def add(self, key: str, *, session: str, scopes: Iterable[str] = USUAL) -> None:
         self._session_of[key] = session
+        self._scopes_of[key] = frozenset(scopes)
 
     async def check(self, request: web.Request) -> None:
         """Raises Refusal 401 for a missing or unknown key, 403 for one of another session."""
@@ -29,7 +52,11 @@ class Keys:
         if self.refused or (key != self._admin and key not in self._session_of):
             raise errors.unauthorized()
         session = self._session_of.get(key)
-        if session is not None and request.path.rstrip("/") != "/api/sessions":
+        if session is None:
+            return
+        if scope_of(request.method, request.path) not in self._scopes_of[key]:
+            raise errors.forbidden()
+        if request.path.rstrip("/") != "/api/sessions":
             await self._check_session(request, session)
 
     def may_see(self, request: web.Request, session: str) -> bool:

@@ -36,8 +36,8 @@ class PeopleApi:
     async def check_exists(self, request: web.Request) -> web.Response:
         await self._sessions.working(request.query.get("session"))
         digits = request.query.get("phone", "").replace("+", "").split("@", maxsplit=1)[0].strip()
-        phone = self._runtime.whatsapp.account(digits)
-        if not phone.registered:
+        phone = self._runtime.whatsapp.registered(digits)
+        if phone is None:
             absent: Json = {"numberExists": False}
             return answer(absent | {"chatId": None} if self._runtime.engine.name == "GOWS" else absent)
         found: Json = {"numberExists": True, "chatId": ids_of(phone)[0]}

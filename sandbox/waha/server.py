@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from types import TracebackType
 from typing import Self
 
@@ -22,7 +24,9 @@ from sandbox.waha.gows import Gows
 from sandbox.waha.history import HistoryApi
 from sandbox.waha.journal import Journal, Received
 from sandbox.waha.keys import Keys
+from sandbox.waha.limits_api import LimitsApi
 from sandbox.waha.noweb import Noweb
+from sandbox.waha.passkey_api import PasskeyApi
 from sandbox.waha.people import PeopleApi
 from sandbox.waha.receipt_faults import ReceiptFaults
 from sandbox.waha.runtime import Runtime
@@ -81,6 +85,8 @@ class SandboxWaha(Troubling):
         self.faults = Faults()
         self.receipts = ReceiptFaults()
         self.starts = StartFaults()
+        # How far the clock of the server is ahead, as the header `Date` shows.
+        self.clock_ahead = timedelta()
         self._background = Background()
         self._api = ServerApi(self.environment, self.go_down, self.come_back)
         self._port = port
@@ -161,6 +167,10 @@ class SandboxWaha(Troubling):
             transport.abort()
         return len(transports)
 
+    def fill_disk(self, free_bytes: int = 10**6) -> None:
+        """`/health` says that little is left."""
+        self._api.free_bytes = free_bytes
+
     async def pair(self, session: str, phone: Phone) -> None:
         """Scans what a started session shows, as soon as it shows it, and waits until it works."""
         started = self.sessions.known(session)
@@ -172,6 +182,8 @@ class SandboxWaha(Troubling):
         apis = (
             self._api,
             SessionsApi(self._runtime, self.sessions, self.keys),
+            PasskeyApi(self._runtime, self.sessions),
+            LimitsApi(self._runtime, self.sessions),
             SendingApi(self._runtime, self.sessions),
             PeopleApi(self._runtime, self.sessions),
             HistoryApi(self._runtime, self.sessions),
@@ -187,6 +199,8 @@ class SandboxWaha(Troubling):
         await self.faults.pass_holds(request.path)
         if request.transport is not None and not request.transport.is_closing():
             entry.status = response.status
+        if self.clock_ahead:
+            response.headers["Date"] = format_datetime(datetime.now(UTC) + self.clock_ahead, usegmt=True)
         return response
 
     async def _behave(self, request: web.Request, handler: Handler, entry: Received) -> web.StreamResponse:
@@ -211,7 +225,10 @@ class SandboxWaha(Troubling):
                 request.transport.abort()
             return empty(503)
         if fault.kind == "fail":
-            body = await self._exception(request, errors.EngineFailure("the engine does not answer"))
+            body = await self._exception(request, errors.EngineFailure(fault.sentence))
+            return answer(body, status=fault.status)
+        if fault.kind == "lock":
+            body = await self._exception(request, _locked(request, carried_out=fault.carried_out))
             return answer(body, status=fault.status)
         scripted = empty(fault.status) if fault.body is None else answer(fault.body, status=fault.status)
         scripted.headers.update(fault.headers)
@@ -239,6 +256,14 @@ class SandboxWaha(Troubling):
             "query": dict(request.query),
         }
         return errors.exception_body(error, asked, self.environment.as_json())
+
+
+def _locked(request: web.Request, *, carried_out: bool) -> Exception:
+    """Who waited in vain changed nothing; whose change took too long has changed something all the same."""
+    name = request.match_info.get("session", "")
+    if carried_out:
+        return RuntimeError(f"Maximum execution time is exceeded {name}")
+    return RuntimeError(f"async-lock timed out in queue {name}")
 
 
 def _engine(environment: Environment) -> Engine:

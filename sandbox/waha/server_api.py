@@ -11,6 +11,8 @@ from sandbox.waha.background import Background
 from sandbox.waha.environment import Environment, Json
 from sandbox.waha.identifiers import milliseconds
 
+# WAHA is content with its disk above this.
+_THRESHOLD_BYTES = 10**8
 # Docker takes about this long to start a container again that ended itself.
 _RESTART_SECONDS = 3.0
 
@@ -26,6 +28,7 @@ class ServerApi:
         self._come_back = come_back
         self._restarts = Background()
         self._started_at = 0
+        self.free_bytes = 10**10
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -48,9 +51,18 @@ class ServerApi:
         return answer({"message": "pong"})
 
     async def _health(self, _request: web.Request) -> web.Response:
-        up: Json = {"status": "up", "path": "/app", "diskPath": "/", "free": 10**10, "threshold": 10**8}
-        spaces = {"mediaFiles.space": up, "sessionsFiles.space": up}
-        return answer({"status": "ok", "info": spaces, "error": {}, "details": spaces})
+        spaces = {
+            "mediaFiles.space": self._space("/tmp/whatsapp-files"),  # noqa: S108 - where WAHA keeps them by default
+            "sessionsFiles.space": self._space("/app/.sessions"),
+        }
+        if self.free_bytes >= _THRESHOLD_BYTES:
+            return answer({"status": "ok", "info": spaces, "error": {}, "details": spaces})
+        return answer({"status": "error", "info": {}, "error": spaces, "details": spaces}, status=503)
+
+    def _space(self, path: str) -> Json:
+        status = "up" if self.free_bytes >= _THRESHOLD_BYTES else "down"
+        space: Json = {"status": status, "path": path, "diskPath": "/", "free": self.free_bytes}
+        return space | {"threshold": _THRESHOLD_BYTES}
 
     async def _version(self, _request: web.Request) -> web.Response:
         return answer(self._environment.as_json())

@@ -47,6 +47,8 @@ class Session:
         self.passkey: pairing.Passkey | None = None
         # Sessions that were started and not stopped since are started again with the server.
         self.assigned = False
+        # The same session in the process of another server with the same database; None: it is this one's own.
+        self.original: Session | None = None
         # Chat ids as the caller of the API wrote them, by message id: the answer and the event use the same form.
         self.addressed_as: dict[str, str] = {}
         # What a fault makes of the receipts of a message that was sent, by message id.
@@ -71,7 +73,7 @@ class Session:
     def me(self) -> Json | None:
         """The account, known only after the scan and kept while stopped."""
         if self.device is None:
-            return None
+            return self.original.me if self.original else None
         return self.runtime.engine.me(self.device.account, self.device.number)
 
     @property
@@ -88,7 +90,7 @@ class Session:
         """
         account = self.account
         limited = account and (account.restricted, account.restricted_until, account.capping, account.name)
-        key = (self.status, self.last_activity, self.config, self.device, limited)
+        key = (self.status, self.assigned_worker, self.last_activity, self.config, self.device, limited)
         if self._encoded is None or self._encoded[0] != key:
             self._encoded = (key, encoded(self.info(with_engine=False)))
         return self._encoded[1]
@@ -103,12 +105,19 @@ class Session:
             "me": self.me_with_limits,
             "presence": "online" if working else None,
             "timestamps": {"activity": self.last_activity},
-            "assignedWorker": self.runtime.environment.worker_id,
+            "assignedWorker": self.assigned_worker,
             "apps": None,
         }
         if with_engine:
             info["engine"] = self.runtime.engine.state(running=self.running)
         return info
+
+    @property
+    def assigned_worker(self) -> str | None:
+        """The server that runs it, none once it was stopped."""
+        if self.original is not None:
+            return self.original.assigned_worker
+        return self.runtime.environment.worker_id if self.assigned else None
 
     def remember_sent(self, message_id: str) -> None:
         self._sent_until[message_id] = time.monotonic() + self.runtime.environment.seconds(SENT_REMEMBERED_SECONDS)
@@ -131,6 +140,7 @@ class Session:
         self.assigned = True
         if self.running:
             return
+        self._take_over()
         self._statuses = []
         self.become(Status.STARTING)
         self._life = self.runtime.background.start(self._live())
@@ -207,6 +217,17 @@ class Session:
     def link(self, phone: Phone) -> None:
         self.device = self.runtime.whatsapp.link(phone, self._hear)
         self.notify()
+
+    def _take_over(self) -> None:
+        """Runs here what another server ran: of two connections of a device WhatsApp closes the older."""
+        original, self.original = self.original, None
+        if original is not None:
+            device, original.device, original.original = original.device, None, self
+            if device is not None:
+                self.link(device.account)
+                device.unlink()
+            if original.running:
+                original.fail()
 
     def emit(self, event: str, payload: Json, *, shared_id: str | None = None) -> None:
         """Posts an event to the webhooks that want it. `message` and `message.any` of one message share an id."""

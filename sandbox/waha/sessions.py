@@ -24,29 +24,51 @@ class Sessions:
         self._runtime = runtime
         self._sessions: dict[str, Session] = {}
         self._locks: dict[str, asyncio.Lock] = {}
+        self._others: list[Sessions] = []
+
+    def share_database_with(self, other: Sessions) -> None:
+        """Each server lists the other's sessions as well, and runs none of them, so they are all STOPPED to it."""
+        self._others.append(other)
+        other._others.append(self)
 
     def all(self) -> list[Session]:
+        for other in self._others:
+            self._read(other)
         return list(self._sessions.values())
 
     def get(self, name: str) -> Session | None:
+        for other in self._others:
+            self._read(other, name)
         return self._sessions.get(name)
+
+    def _read(self, other: Sessions, *names: str) -> None:
+        for name in names or list(other._sessions):
+            original, own = other._sessions.get(name), self._sessions.get(name)
+            if original is None or original.original is not None:
+                continue
+            if own is None:
+                own = self._sessions[name] = Session(name, original.config, self._runtime, receive)
+                own.original = original
+            own.config = original.config
 
     def known(self, name: str) -> Session:
         """Raises Refusal 404 as the calls below `/api/sessions` do."""
-        session = self._sessions.get(name)
+        session = self.get(name)
         if session is None:
             raise errors.not_found("Session not found")
         return session
 
     def create(self, name: str, config: Json | None) -> Session:
-        if name in self._sessions:
+        if self.get(name) is not None:
             raise errors.unprocessable(f"Session '{name}' already exists. Use PUT to update it.")
         session = Session(name, config, self._runtime, receive)
         self._sessions[name] = session
         return session
 
     def forget(self, session: Session) -> None:
-        self._sessions.pop(session.name, None)
+        known = self._sessions.pop(session.name, None)
+        for other in self._others if known else ():
+            other.forget(session)
 
     async def in_status(self, name: object, *expected: Status) -> Session:
         """The session once it has one of these statuses; waits for it as WAHA does.
@@ -56,7 +78,7 @@ class Sessions:
         """
         if not isinstance(name, str) or not name:
             raise errors.bad_request("Session name is required")
-        session = self._sessions.get(name)
+        session = self.get(name)
         if session is None:
             raise errors.no_such_session(name)
         running = await session.until(lambda: session.running, RUNNING_SECONDS)

@@ -47,6 +47,10 @@ class Troubling:
         self.set_status(names, status, told=False)
         return names
 
+    def share_database_with(self, other: Troubling) -> None:
+        """Two servers on one database: each lists the other's sessions, as STOPPED, with their `assignedWorker`."""
+        self.sessions.share_database_with(other.sessions)
+
     def set_status(self, names: Iterable[str], status: str, *, told: bool = True) -> None:
         """These sessions are in this status now, and stay in it; unless it is `told`, only a list shows it."""
         for name in names:

@@ -22,6 +22,7 @@ from sandbox.whatsapp.messages import (
     Shown,
     Written,
 )
+from sandbox.whatsapp.numbers import written_otherwise
 from sandbox.whatsapp.phone import Phone
 
 
@@ -55,6 +56,11 @@ class WhatsApp:
             self._accounts[digits] = account
             self._by_lid[account.lid] = account
         return self._accounts[digits]
+
+    def registered(self, digits: str) -> Phone | None:
+        """Who is reached under these digits, however their country writes them; sending needs the one form."""
+        phones = [self._accounts.get(form) for form in (digits, written_otherwise(digits)) if form]
+        return next((phone for phone in phones if phone is not None and phone.registered), None)
 
     def account_of_lid(self, lid: str) -> Phone | None:
         return self._by_lid.get(lid)
