@@ -179,4 +179,5 @@ def _installation(settings: Settings, teams: tuple[str, ...]) -> Installation:
         reports=settings.reports,
         page_address=address_of(settings),
         teams=teams,
+        capacities={name: server.capacity for name, server in settings.waha.servers.items()},
     )

@@ -24,6 +24,7 @@ class WahaServer(Model):
     draining_since = Timestamp(null=True)
     worker_id = peewee.TextField(null=True)
     last_webhook_at = Timestamp(null=True)
+    checks_from = Timestamp(null=True)
 
     class Meta:
         table_name = "waha_servers"
@@ -54,7 +55,9 @@ class WahaSession(OwnedByTenant):
     limits = Json(default=dict)
     restarts = peewee.IntegerField(default=0)
     restarts_on = peewee.DateField(null=True)
+    gave_up_on = peewee.DateField(null=True)
     paced_until = Timestamp(null=True)
+    wanted_since = Timestamp(null=True)
 
     class Meta:
         table_name = "waha_sessions"

@@ -29,7 +29,7 @@ class Installation:
     """What commands need to know of the settings.
 
     `root` is the slash command itself, `page_address` where people reach our pages, "" for nowhere; `teams` are the
-    workspaces that are served under the token of the settings.
+    workspaces that are served under the token of the settings; `capacities` are the servers', 0 for no limit.
     """
 
     root: str
@@ -38,6 +38,7 @@ class Installation:
     reports: ReportSettings
     page_address: str = ""
     teams: tuple[str, ...] = ()
+    capacities: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,8 @@ BOTH_MAY_CALL = {
     "tenants_of_workspace",
     "hold_posts_of",
     "resume_posts_of",
+    "sessions_by_server",
+    "sessions_on_server",
 }
 # Whatever a migration can leave in a database, by its name; the table of what was migrated stays.
 EVERYTHING = """

@@ -42,7 +42,8 @@ NOT_TRIED: dict[str, str] = {
         ),
         "about a server, which is nobody's": (
             "announcing.announce_server observing.sessions_of observing.lease_server observing.release_server "
-            "observing.record_server observing.record_poll servers.webhook_key servers.views sessions.engine_of"
+            "observing.record_server observing.record_poll servers.webhook_key servers.views sessions.engine_of "
+            "servers.hosts servers.place servers.sessions_on servers.drain servers.undrain"
         ),
         "an inbox, whose rows say whose they are when they are handled": (
             "slack_inbox.store slack_inbox.arrive_in_turn slack_inbox.answer slack_inbox.refuse slack_inbox.take_over "
