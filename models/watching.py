@@ -5,14 +5,15 @@ from __future__ import annotations
 import peewee
 
 from models.base import Json, Model, Stamp, Timestamp, Words, belongs_to, owned_by_tenant
-from models.enums import HealthLevel, IncidentKind
+from models.enums import HealthLevel, IncidentKind, Suspicion
 
 
 class Incident(Model):
     """Trouble from its beginning to its end, told in one message.
 
     `done` is what was done about it, in order, as {"at": ISO time, "what": sentence}; `said` is what its message says
-    by now. With `part_of` another incident tells of it. Of an incident without a tenant the operators are told.
+    by now. With `part_of` another incident tells of it. Of an incident without a tenant the operators are told. Once it
+    is `closed_at`, nothing is left to be told.
     """
 
     tenant_id = peewee.UUIDField(null=True)
@@ -33,6 +34,7 @@ class Incident(Model):
     post_id = peewee.UUIDField(null=True)
     said = peewee.TextField(null=True)
     told_at = Timestamp(null=True)
+    closed_at = Timestamp(null=True)
 
     class Meta:
         table_name = "incidents"
@@ -55,6 +57,14 @@ class SessionWatch(Model):
     canary_id = peewee.TextField(null=True)
     canary_sent_at = Timestamp(null=True)
     canary_seen_at = Timestamp(null=True)
+    heard_at = Timestamp(null=True)
+    next_check_at = Stamp()
+    suspicion = Words(Suspicion, null=True)
+    missed_from = Timestamp(null=True)
+    named_at = Timestamp(null=True)
+    given_up_at = Timestamp(null=True)
+    lease_token = peewee.UUIDField(null=True)
+    lease_expires_at = Timestamp(null=True)
 
     class Meta:
         table_name = "session_watches"
@@ -94,3 +104,20 @@ class HomeView(Model):
 
     class Meta:
         table_name = "home_views"
+
+
+class Outage(Model):
+    """A time in which Slack could not be reached, told by another way. `waited`: posts that waited at its end."""
+
+    kind = peewee.TextField()
+    reason = peewee.TextField()
+    began_at = Timestamp()
+    ended_at = Timestamp(null=True)
+    waited = peewee.BigIntegerField(default=0)
+    told_at = Timestamp(null=True)
+    end_told_at = Timestamp(null=True)
+    tries = peewee.IntegerField(default=0)
+    next_try_at = Stamp()
+
+    class Meta:
+        table_name = "outages"
