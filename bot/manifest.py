@@ -11,41 +11,7 @@ from typing import Any
 
 from bot.commands import COMMANDS
 from bot.commands.channels import BOT_NAME
-
-SCOPES = (
-    "commands",
-    "chat:write",
-    "channels:history",
-    "groups:history",
-    "channels:read",
-    "groups:read",
-    "files:read",
-    "files:write",
-    "im:history",  # a direct message whose posting ended unknown is looked up there
-    "im:write",  # a direct message is opened before the QR code is sent there
-    "reactions:read",
-    "reactions:write",
-    "users:read",
-    "users:read.email",  # `user add` takes the address from Slack
-)
-EVENTS = (
-    "message.channels",
-    "message.groups",
-    "reaction_added",
-    "reaction_removed",
-    "member_joined_channel",
-    "channel_archive",
-    "channel_unarchive",
-    "channel_deleted",
-    "channel_id_changed",
-    "channel_shared",
-    "group_archive",
-    "group_unarchive",
-    "group_deleted",
-    "user_change",
-    "app_uninstalled",
-    "tokens_revoked",
-)
+from slack.app import EVENTS, SCOPES
 
 
 def manifest(root: str, *, request_url: str = "") -> dict[str, Any]:

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from database import connection, transaction
-from database.opening import PoolFigures, connection_budget
+from database.opening import connection_budget
+from database.pool import PoolFigures
 from models import ProcessKind, RoutePurpose
 from operations import measuring, processes
 from operations.encryption import KeyRing
@@ -99,7 +100,7 @@ def transactions() -> Finding:
         return warn(
             "database.transactions",
             said,
-            f"look what process {found.pid} of pg_stat_activity does, and end it: `SELECT pg_terminate_backend({found.pid})`",
+            f"look in pg_stat_activity what {found.pid} does, and end it: `SELECT pg_terminate_backend({found.pid})`",
         )
     return ok("database.transactions", said)
 

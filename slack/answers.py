@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Annotated, Any
 
 from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field
@@ -37,6 +40,22 @@ class Identity(Answer):
     user_id: str
     bot_id: str = ""
     url: str = ""
+
+
+@dataclass(frozen=True)
+class Granted:
+    """The scopes of a token, None where Slack did not tell; and Slack's clock."""
+
+    scopes: frozenset[str] | None
+    clock: datetime | None
+
+
+def clock_in(header: str | None) -> datetime | None:
+    """The `Date` of an HTTP answer."""
+    try:
+        return parsedate_to_datetime(header) if header else None
+    except ValueError:
+        return None
 
 
 class Person(Answer):
@@ -101,6 +120,13 @@ class FileAnswer(Answer):
     shares: dict[str, dict[str, list[dict[str, Any]]]] = Field(
         default_factory=dict, validation_alias=AliasPath("file", "shares")
     )
+
+    mimetype: str = Field("", validation_alias=AliasPath("file", "mimetype"))
+
+    @property
+    def is_looked_through(self) -> bool:
+        """Slack tells what a file is once it has looked through it."""
+        return bool(self.mimetype)
 
     def all_shares(self) -> list[Share]:
         return [

@@ -14,6 +14,7 @@ from slack.answers import (
     ChannelAnswer,
     Done,
     FileAnswer,
+    Granted,
     Identity,
     Page,
     Person,
@@ -22,10 +23,11 @@ from slack.answers import (
     Share,
     UploadSlot,
     UserAnswer,
+    clock_in,
 )
 from slack.errors import SlackRefused, SlackUncertain
 from slack.mrkdwn import as_sent
-from slack.wire import TRANSFER_TIMEOUT, Wire, new_session, without_none
+from slack.wire import TRANSFER_TIMEOUT, Observe, Wire, new_session, without_none
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -57,15 +59,17 @@ class SlackClient:
         session: aiohttp.ClientSession | None = None,
         *,
         timeout: timedelta = CALL_TIMEOUT,
+        observe: Observe | None = None,
     ) -> None:
         self._token = token
         self._api_url = URL(api_url)
         self._timeout = timeout
         self._given_session = session
+        self._observe = observe
 
     async def __aenter__(self) -> Self:
         self._session = self._given_session or new_session(self._timeout)
-        self._wire = Wire(self._token, self._api_url, self._session, self._timeout)
+        self._wire = Wire(self._token, self._api_url, self._session, self._timeout, self._observe)
         return self
 
     async def __aexit__(
@@ -76,7 +80,7 @@ class SlackClient:
 
     def under(self, token: str) -> SlackClient:
         """The same Slack under another token, over the same session; to be used as `async with` too."""
-        return SlackClient(token, str(self._api_url), self._session, timeout=self._timeout)
+        return SlackClient(token, str(self._api_url), self._session, timeout=self._timeout, observe=self._observe)
 
     async def post(
         self,
@@ -216,6 +220,14 @@ class SlackClient:
     async def auth_test(self) -> Identity:
         return await self._wire.write("auth.test", Identity, {})
 
+    async def granted(self) -> Granted:
+        """What the token may do, and Slack's clock, from the headers of an answer."""
+        headers = await self._wire.headers("auth.test")
+        scopes = headers.get("x-oauth-scopes")
+        return Granted(
+            frozenset(scopes.replace(" ", "").split(",")) if scopes is not None else None, clock_in(headers.get("Date"))
+        )
+
     async def check_app_token(self) -> None:
         """For a client under an app token: whether Slack would open a socket for it. None is opened."""
         await self._wire.write("apps.connections.open", Done, {})
@@ -242,13 +254,16 @@ class SlackClient:
     async def complete_upload(
         self,
         file_id: str,
-        channel: str,
+        channel: str | None,
         *,
         title: str | None = None,
         thread_ts: str | None = None,
         comment: str | None = None,
     ) -> None:
-        """Third step: Slack shares the file in `channel` some time later. An outcome is confirmed by `file_shares`."""
+        """Third step: Slack shares the file in `channel` some time later. An outcome is confirmed by `file_shares`.
+
+        Without a channel nobody sees it before a message of ours shows it in a block, as `slack_file`.
+        """
         arguments = {
             "files": [without_none({"id": file_id, "title": title})],
             "channel_id": channel,
@@ -260,6 +275,18 @@ class SlackClient:
     async def file_shares(self, file_id: str) -> list[Share]:
         """The messages that show the file; empty while Slack still scans it."""
         return (await self._wire.read("files.info", FileAnswer, {"file": file_id})).all_shares()
+
+    async def file_is_ready(self, file_id: str) -> bool:
+        """Whether a block may show the file: before Slack has looked through it, it refuses the whole message."""
+        return (await self._wire.read("files.info", FileAnswer, {"file": file_id})).is_looked_through
+
+    async def delete_file(self, file_id: str) -> None:
+        """Remove a file of ours wherever it is shown; one that is gone already counts as removed."""
+        try:
+            await self._wire.write("files.delete", Done, {"file": file_id})
+        except SlackRefused as error:
+            if error.reason not in {"file_not_found", "file_deleted"}:
+                raise
 
     async def download(self, url: str, *, largest: int = LARGEST_DOWNLOAD) -> bytes:
         """The bytes behind a file's `url_private_download`.

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import aiohttp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from slack.addresses import is_loopback
 from slack.answers import Answer
-from slack.errors import refused
+from slack.errors import SlackError, refused
 from slack.failures import explained, of_status, parsed
 from slack.mrkdwn import as_sent
 
@@ -31,6 +34,8 @@ _sdk_log.setLevel(logging.WARNING)
 
 A = TypeVar("A", bound=Answer)
 
+Observe: TypeAlias = Callable[[str, str, float], None]
+
 
 def new_session(timeout: timedelta) -> aiohttp.ClientSession:
     """A session that gives up connecting well before `timeout`, so that "not sent" can be told from "unknown"."""
@@ -39,9 +44,20 @@ def new_session(timeout: timedelta) -> aiohttp.ClientSession:
 
 
 class Wire:
-    """`call` for the Web API; `send` and `fetch` for the addresses that Slack hands out."""
+    """`call` for the Web API; `send` and `fetch` for the addresses that Slack hands out.
 
-    def __init__(self, token: str, api_url: URL, session: aiohttp.ClientSession, timeout: timedelta) -> None:
+    `observe` is told of each call: its method, the class of its error or `ok`, and how many seconds it took.
+    """
+
+    def __init__(
+        self,
+        token: str,
+        api_url: URL,
+        session: aiohttp.ClientSession,
+        timeout: timedelta,
+        observe: Observe | None = None,
+    ) -> None:
+        self._observe = observe
         self._authorization = {"Authorization": f"Bearer {token}"}
         self._session = session
         self._timeout = timeout
@@ -64,14 +80,33 @@ class Wire:
         return await self._call(method, kind, data=encoded)
 
     async def _call(self, method: str, kind: type[A], **request: Any) -> A:
-        with explained(method):
-            async with asyncio.timeout(self._timeout.total_seconds()):
-                response = await self._web.api_call(method, **request)
-            return kind.model_validate(response.data)
+        with self._observed(method), explained(method):
+            return kind.model_validate((await self._answer(method, **request)).data)
+
+    async def headers(self, method: str) -> Mapping[str, str]:
+        """Of the answer to a method that takes nothing; Slack tells there which scopes the token has, and its time."""
+        with self._observed(method), explained(method):
+            return cast("Mapping[str, str]", (await self._answer(method, json={})).headers)
+
+    async def _answer(self, method: str, **request: Any) -> Any:
+        async with asyncio.timeout(self._timeout.total_seconds()):
+            return await self._web.api_call(method, **request)
+
+    @contextmanager
+    def _observed(self, name: str) -> Iterator[None]:
+        began, outcome = time.monotonic(), "ok"
+        try:
+            yield
+        except SlackError as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            if self._observe is not None:
+                self._observe(name, outcome, time.monotonic() - began)
 
     async def send(self, name: str, url: URL, *, limit: timedelta | None = None, **body: Any) -> None:
         """POST to an address of Slack's own making, without the token. `name` stands for it in errors and logs."""
-        with explained(name):
+        with self._observed(name), explained(name):
             async with (
                 asyncio.timeout((limit or self._timeout).total_seconds()),
                 self._session.post(url, proxy=self._proxy, allow_redirects=False, **body) as response,
@@ -83,7 +118,7 @@ class Wire:
 
     async def fetch(self, name: str, url: URL, *, largest: int) -> bytes:
         """GET a file with the token, reading no more than `largest` bytes of it."""
-        with explained(name):
+        with self._observed(name), explained(name):
             async with (
                 asyncio.timeout(TRANSFER_TIMEOUT.total_seconds()),
                 self._session.get(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 from waha.answers import error_in
-from waha.errors import WahaUnreadable
+from waha.errors import WahaError, WahaUnreadable
 from waha.loose_json import NotJson, parse
+from waha.routes import route_of
 from waha.transport import Answer, exchange, open_http
 
 Parsed = TypeVar("Parsed")
@@ -21,7 +23,7 @@ _SUCCESS = range(200, 300)
 _LONGEST_ANSWER = 32 * 1024 * 1024
 
 # Identity: the answers that are awaited for long are short, and a broken compression would be one more unknown outcome.
-_JSON = {"Accept": "application/json", "Accept-Encoding": "identity"}
+JSON_HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,10 @@ class Timeouts:
         )
 
 
+Observe = Callable[[str, str, float], None]
+"""Told of each call: its route, the class of its error or `ok`, and how many seconds it took."""
+
+
 class WahaCalls:
     """The server at `url`, under `api_key`; an async context manager. Its calls raise `WahaError` and nothing else.
 
@@ -57,8 +63,11 @@ class WahaCalls:
         ValueError: `url` can be no server's.
     """
 
-    def __init__(self, url: str, api_key: str, *, timeouts: Timeouts | None = None) -> None:
+    def __init__(
+        self, url: str, api_key: str, *, timeouts: Timeouts | None = None, observe: Observe | None = None
+    ) -> None:
         self.timeouts = timeouts or Timeouts()
+        self._observe = observe
         self._api_key = api_key
         self._http = open_http(url, connect_seconds=self.timeouts.connect)
 
@@ -87,7 +96,7 @@ class WahaCalls:
         Raises:
             WahaError: its subclasses say what happened and whether to send again.
         """
-        answer = await self._answer(method, path, seconds=seconds, query=query, body=body, headers=_JSON)
+        answer = await self._answer(method, path, seconds=seconds, query=query, body=body, headers=JSON_HEADERS)
         if not answer.content:
             return None
         try:
@@ -109,9 +118,17 @@ class WahaCalls:
         request = self._http.build_request(
             method, path, params=query, json=body, headers={**headers, "X-Api-Key": self._api_key}
         )
-        answer = await exchange(self._http, request, seconds=seconds, max_bytes=max_bytes)
-        if answer.http_status not in _SUCCESS:
-            raise error_in(answer.http_status, answer.content, retry_after=answer.headers.get("Retry-After"))
+        began, outcome = time.monotonic(), "ok"
+        try:
+            answer = await exchange(self._http, request, seconds=seconds, max_bytes=max_bytes)
+            if answer.http_status not in _SUCCESS:
+                raise error_in(answer.http_status, answer.content, retry_after=answer.headers.get("Retry-After"))
+        except WahaError as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            if self._observe is not None:
+                self._observe(route_of(method, path), outcome, time.monotonic() - began)
         return answer
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from waha.calls import Timeouts
+from waha.examining import ExaminingCalls
 from waha.files import FileCalls
 from waha.history import HistoryCalls
 from waha.sending import SendingCalls
@@ -9,7 +10,7 @@ from waha.sessions import SessionCalls
 __all__ = ["Timeouts", "WahaClient"]
 
 
-class WahaClient(SessionCalls, SendingCalls, FileCalls, HistoryCalls):
+class WahaClient(SessionCalls, SendingCalls, FileCalls, HistoryCalls, ExaminingCalls):
     """One WAHA server.
 
     Every call is bounded in time as a whole, raises `waha.errors.WahaError` alone, and is made once: repeating is the

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
     from sandbox.slack.journal import Call
 
-EVERY_SCOPE = BY_KIND | {method.scope for method in METHODS.values() if method.scope}
+# `commands` belongs to no method.
+EVERY_SCOPE = BY_KIND | {method.scope for method in METHODS.values() if method.scope} | {"commands"}
 LARGEST_UPLOAD = 64 * 1024 * 1024
 
 

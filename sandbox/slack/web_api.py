@@ -49,9 +49,11 @@ class WebApi:
         except Refusal as refusal:
             return web.json_response(refusal.as_json())
         call = Call(name, given.values)
-        return await self._answer(
-            request, call, lambda: methods.call(self._state, name, token, given), web.json_response
-        )
+        return await self._answer(request, call, lambda: methods.call(self._state, name, token, given), self._told)
+
+    def _told(self, answer: Json) -> web.Response:
+        """Slack says in a header what the token may do."""
+        return web.json_response(answer, headers={"x-oauth-scopes": ",".join(sorted(self._state.scopes))})
 
     async def respond(self, request: web.Request) -> web.StreamResponse:
         """A response URL. It answers in plain text, and with an HTTP status when it refuses."""
