@@ -6,15 +6,16 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.base import BaseTrigger
 
-from daemon.cron import BadSchedule, slot_before, trigger
+from daemon.cron import BadSchedule, trigger
 from daemon.loops import until
 from database import in_database
 from database.leadership import Leadership
 from operations import audit, cleaning, reports, retention
+from operations.errors import BadInput
 from operations.reports import Schedule
 from operations.retention import Keeping
+from operations.schedule_times import latest
 from settings.logs import get_logger
 
 log = get_logger(__name__)
@@ -23,8 +24,6 @@ _READ_SCHEDULES_EVERY_SECONDS = 30.0
 # Not on the hour, when reports are due.
 _CLEAN_UP_AT = trigger("17 3 * * *", "UTC")
 _DELETE_AT = trigger(f"{retention.AT.minute} {retention.AT.hour} * * *", "UTC")
-# How late a report may still be queued: the time in which another daemon takes over, and a short outage.
-GRACE = timedelta(minutes=10)
 
 
 class Scheduler:
@@ -81,24 +80,24 @@ class Scheduler:
         clock.add_job(
             self._run_report,
             fires,
-            args=(schedule, fires),
+            args=(schedule,),
             id=job_id,
             replace_existing=True,
             coalesce=True,
-            misfire_grace_time=int(GRACE.total_seconds()),
+            misfire_grace_time=None,
         )
-        await self._run_report(schedule, fires)  # what came due while nobody led
+        await self._run_report(schedule)  # what came due while nobody led
 
-    async def _run_report(self, schedule: Schedule, fires: BaseTrigger) -> None:
+    async def _run_report(self, schedule: Schedule) -> None:
         try:
-            await self._queue_report(schedule, fires)
+            await self._queue_report(schedule)
         except Exception:  # the edge of a job: it is planned again when the schedules are read
             log.exception("report not queued, trying again", schedule_id=schedule.schedule_id)
             self._known.pop(str(schedule.schedule_id), None)
 
-    async def _queue_report(self, schedule: Schedule, fires: BaseTrigger) -> None:
-        slot = slot_before(fires, datetime.now(UTC), within=GRACE)
-        if slot is None or slot < schedule.since:
+    async def _queue_report(self, schedule: Schedule) -> None:
+        slot = due_slot(schedule, datetime.now(UTC))
+        if slot is None:
             return
         queued = await in_database(reports.post_scheduled, schedule.tenant_id, schedule.schedule_id, slot)
         if queued:
@@ -114,6 +113,17 @@ class Scheduler:
                 log.exception("clean-up ended early", table=table)
             if gone:
                 log.info("old rows deleted", table=table, rows=gone)
+
+
+def due_slot(schedule: Schedule, now: datetime) -> datetime | None:
+    """The newest time up to `now` that was neither posted for nor passed over, however long ago; None without one."""
+    try:
+        slot = latest(schedule.cron, schedule.time_zone, now)
+    except BadInput as error:
+        raise BadSchedule(error.sentence) from error
+    if slot is None or slot < schedule.since:
+        return None
+    return slot if schedule.last_slot is None or slot > schedule.last_slot else None
 
 
 async def delete_by_age() -> None:

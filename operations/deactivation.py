@@ -13,7 +13,7 @@ import peewee
 
 from database import notify, set_tenant
 from models import Conversation, Message, RoutePurpose, SlackPost, Tenant, TenantStatus, WahaSession, now_utc
-from operations import audit
+from operations import audit, report_schedules
 from operations.conversations import give_channel
 from operations.errors import Conflict, NotFound
 from operations.held import DEACTIVATED, NO_CHANNEL, SHOWN_FOR, Shown, post_held
@@ -85,6 +85,7 @@ def wake(tenant_id: UUID) -> Woken:
     ]
     _wait_for_channels(tenant_id)
     _make_due(tenant_id)
+    report_schedules.pass_over(tenant_id)
     return Woken(sum(one.recent for one in shown), sum(one.older for one in shown), waiting(tenant_id).to_send)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -11,8 +11,11 @@ from models import ChannelRoute, DesiredState, RoutePurpose, SessionStatus, Tena
 from operations.posting import tell
 from operations.routes import channel_for
 from operations.sessions import SessionFacts, list_all
-from operations.sql import first, rows
+from operations.sql import changed, first, rows
 from slack.mrkdwn import foreign, local_time
+
+PLACES = (RoutePurpose.REPORTS, RoutePurpose.ALERTS, RoutePurpose.CONVERSATIONS)
+"""A report goes to the tenant's channel for the first of these that it has."""
 
 _LOOKS_BACK = timedelta(hours=24)
 _MARK = {"working": "🟢", "starting": "🟡", "scan_qr": "🟠", "failed": "🔴", "stopped": "⚪"}
@@ -40,13 +43,18 @@ class Counts:
 
 @dataclass(frozen=True)
 class Schedule:
-    """When a tenant's report is due: five-field cron in its own time zone, `since` it was made or changed."""
+    """When a tenant's report is due: five-field cron in its own time zone, `since` it was made or changed.
+
+    `last_slot` is the newest time that was posted for or passed over, as it was when the schedule was read.
+    """
 
     tenant_id: UUID
     schedule_id: UUID
     cron: str
     time_zone: str
     since: datetime
+    # It moves with each report, and makes no other schedule of it.
+    last_slot: datetime | None = field(default=None, compare=False)
 
 
 def schedules() -> list[Schedule]:
@@ -55,9 +63,23 @@ def schedules() -> list[Schedule]:
 
 
 def post_scheduled(tenant_id: UUID, schedule_id: UUID, slot: datetime) -> bool:
-    """Queue the report of one slot, once however many daemons try; False when it is there or has nowhere to go."""
+    """Queue the report of one slot, once however many daemons try; False when it is there or has nowhere to go.
+
+    A slot that comes before one which was posted or passed over is passed over itself. Without a channel it is so too:
+    one that is linked later begins with the next report.
+    """
     with tenant_transaction(tenant_id):
+        if not changed(_TAKE_SLOT, {"slot": slot, "schedule": schedule_id, "tenant": tenant_id}):
+            return False
         return _queue(tenant_id, slot=f"report:{schedule_id}:{slot:%Y-%m-%dT%H:%MZ}") is not None
+
+
+# Whoever comes second waits for the first, and finds the slot taken.
+_TAKE_SLOT = """
+    UPDATE report_schedules SET last_slot = %(slot)s
+    WHERE id = %(schedule)s AND tenant_id = %(tenant)s AND deleted_at IS NULL AND NOT is_paused
+        AND updated_at <= %(slot)s AND coalesce(last_slot < %(slot)s, true)
+"""
 
 
 def post_now(tenant_id: UUID, *, event_id: UUID) -> ChannelRoute | None:
@@ -67,7 +89,7 @@ def post_now(tenant_id: UUID, *, event_id: UUID) -> ChannelRoute | None:
 
 
 def _queue(tenant_id: UUID, *, slot: str) -> ChannelRoute | None:
-    route = channel_for(tenant_id, RoutePurpose.REPORTS, RoutePurpose.ALERTS, RoutePurpose.CONVERSATIONS)
+    route = channel_for(tenant_id, *PLACES)
     if route is None:
         return None
     queued = tell(route.slack_team_id, route.slack_channel_id, build(tenant_id), tenant_id=tenant_id, slot=slot)
