@@ -99,6 +99,22 @@ class Doing:
         """`/remove @switchboard`: the app hears nothing of that channel any more, not even this."""
         self.state.workspace.channel(channel).members.remove(self.state.workspace.installation.bot_user)
 
+    def join(self, user: str, channel: str) -> None:
+        """A person comes into a channel; an app that is there hears of it."""
+        person, place = self.state.workspace.person(user), self.state.workspace.channel(channel)
+        place.members.append(person.id)
+        event_ts = self.state.workspace.identifiers.ts()
+        self.state.events.publish(event_shapes.joined(person.id, place.id, person.team_id, None, event_ts), place)
+        self.state.changes.announce()
+
+    def leave(self, user: str, channel: str) -> None:
+        """A person goes out of a channel; the app hears of it only if it subscribed."""
+        person, place = self._writer(user, channel)
+        place.members.remove(person.id)
+        event_ts = self.state.workspace.identifiers.ts()
+        self.state.events.publish(event_shapes.left(person.id, place.id, person.team_id, event_ts), place)
+        self.state.changes.announce()
+
     def archive(self, user: str, channel: str) -> None:
         """A person archives a channel."""
         person, place = self._writer(user, channel)
@@ -148,6 +164,6 @@ class Doing:
 
     def _file(self, person: Person, message: Message, place: Channel, name: str, content: bytes) -> File:
         file = self.state.files.reserve(name, len(content), user=person.id, address=self.state.address)
-        file.content, file.complete = content, True
+        file.content, file.complete, file.processed = content, True, True
         file.shares.append(Share(message.ts, message.thread_ts, place))
         return file

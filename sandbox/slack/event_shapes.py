@@ -59,6 +59,12 @@ def joined(user: str, channel: str, team: str, inviter: str | None, event_ts: st
     return {**event, **({"inviter": inviter} if inviter else {}), "event_ts": event_ts}
 
 
+def left(user: str, channel: str, team: str, event_ts: str) -> Json:
+    """Somebody went out of a channel."""
+    event = {"type": "member_left_channel", "user": user, "channel": channel, "channel_type": "C", "team": team}
+    return {**event, "event_ts": event_ts}
+
+
 def person_changed(person: Json, event_ts: str) -> Json:
     """Anything about a person is different: a name, a picture, or that they are a guest or deactivated now."""
     return {"type": "user_change", "user": person, "cache_ts": int(float(event_ts)), "event_ts": event_ts}

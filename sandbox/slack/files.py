@@ -25,7 +25,11 @@ class Share:
 
 @dataclass(eq=False)
 class File:
-    """One file. `content` is None until its bytes were sent, `complete` until it was handed over to Slack."""
+    """One file.
+
+    `content` is None until its bytes were sent; it is `complete` once it was handed over to Slack, `processed` when
+    Slack has looked at it, a moment later, and for ever `deleted`.
+    """
 
     id: str
     name: str
@@ -37,16 +41,20 @@ class File:
     title: str = ""
     content: bytes | None = None
     complete: bool = False
+    processed: bool = False
+    deleted: bool = False
     created: int = field(default_factory=lambda: int(time.time()))
     shares: list[Share] = field(default_factory=list)
 
     @property
     def mimetype(self) -> str:
         """Guessed from the name, as Slack does; empty while the file is not processed."""
-        return (mimetypes.guess_type(self.name)[0] or "application/octet-stream") if self.shares else ""
+        return (mimetypes.guess_type(self.name)[0] or "application/octet-stream") if self.processed else ""
 
     def as_json(self) -> Json:
         """The file as `files.info` and a message's `files[]` show it."""
+        if self.deleted:
+            return {"id": self.id, "mode": "tombstone"}
         url = f"{self.address}/files-pri/{self.team_id}-{self.id}"
         return {
             "id": self.id,
@@ -55,7 +63,7 @@ class File:
             "name": self.name,
             "title": self.title or self.name,
             "mimetype": self.mimetype,
-            "filetype": PurePath(self.name).suffix.removeprefix(".") if self.shares else "",
+            "filetype": PurePath(self.name).suffix.removeprefix(".") if self.processed else "",
             "user": self.user,
             "size": self.size,
             "mode": "hosted",

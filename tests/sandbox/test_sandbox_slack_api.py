@@ -369,6 +369,24 @@ async def test_channels_are_listed_and_joined(slack: SandboxSlack, client: Async
     assert slack.state.workspace.installation.bot_user in members["members"]
 
 
+async def test_the_app_lists_its_own_channels_and_people_come_and_go(
+    slack: SandboxSlack, client: AsyncWebClient
+) -> None:
+    slack.remove_app("alerts")
+    slack.leave("ben", "support")
+    slack.join("gina", "support")
+
+    own = await client.users_conversations(types="public_channel,private_channel")
+    members = (await client.conversations_members(channel=slack.channel("support").id))["members"]
+
+    joined = [one.event for one in slack.state.events.deliveries if one.event["type"] == "member_joined_channel"]
+    names = [channel["name"] for channel in own["channels"]]
+    assert "support" in names
+    assert "alerts" not in names
+    assert (slack.person("ben").id in members, slack.person("gina").id in members) == (False, True)
+    assert [event["user"] for event in joined] == [slack.person("gina").id]
+
+
 async def test_reading_direct_messages_needs_a_scope_of_its_own() -> None:
     async with SandboxSlack(scopes=frozenset({"chat:write", "im:write", "channels:history"})) as slack:
         client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, retry_handlers=[])

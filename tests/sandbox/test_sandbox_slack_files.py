@@ -130,7 +130,7 @@ async def test_direct_messages_take_files_by_channel_and_not_by_user(
     assert refused.value.response["error"] == "channel_not_found"
 
 
-async def test_a_picture_in_a_message_has_to_be_complete(slack: SandboxSlack, client: AsyncWebClient) -> None:
+async def test_a_picture_in_a_message_has_to_be_processed(slack: SandboxSlack, client: AsyncWebClient) -> None:
     slot = await reserved(client)
     block = {"type": "image", "slack_file": {"id": slot["file_id"]}, "alt_text": "a QR code"}
     post: Any = {"channel": slack.channel("support").id, "text": "scan", "blocks": [block]}
@@ -140,10 +140,36 @@ async def test_a_picture_in_a_message_has_to_be_complete(slack: SandboxSlack, cl
     async with aiohttp.ClientSession() as session, session.post(slot["upload_url"], data=PICTURE):
         pass
     await client.files_completeUploadExternal(files=[{"id": slot["file_id"]}])
+    with pytest.raises(SlackApiError) as unprocessed:
+        await client.chat_postMessage(**post)
+    await slack.until(lambda: slack.file(slot["file_id"]).processed)
     posted = await client.chat_postMessage(**post)
 
-    assert early.value.response["error"] == "invalid_blocks"
+    assert early.value.response["error"] == unprocessed.value.response["error"] == "invalid_blocks"
     assert posted["ok"]
+    assert (await client.files_info(file=slot["file_id"]))["file"]["mimetype"] == "image/png"
+
+
+async def test_an_own_file_is_deleted_once_and_shown_nowhere_any_more(
+    slack: SandboxSlack, client: AsyncWebClient
+) -> None:
+    uploaded = await client.files_upload_v2(
+        channel=slack.channel("support").id, content=PICTURE, filename="qr.png", initial_comment="scan"
+    )
+    [message] = await slack.until(lambda: slack.messages("support"))
+    theirs = slack.say("ana", "support", "look", files=[("photo.png", PICTURE)]).files[0]
+
+    await client.files_delete(file=uploaded["file"]["id"])
+    errors = []
+    for file in (uploaded["file"]["id"], "F0NOTHING", theirs.id):
+        with pytest.raises(SlackApiError) as refused:
+            await client.files_delete(file=file)
+        errors.append(refused.value.response["error"])
+
+    assert errors == ["file_deleted", "file_not_found", "cant_delete_file"]
+    assert [file.as_json() for file in message.files] == [{"id": uploaded["file"]["id"], "mode": "tombstone"}]
+    history = await client.conversations_history(channel=slack.channel("support").id)
+    assert history["messages"][-1]["files"][0]["mode"] == "tombstone"
 
 
 async def test_a_persons_file_is_downloaded_with_the_token_and_is_a_login_page_without(slack: SandboxSlack) -> None:

@@ -304,6 +304,21 @@ async def test_the_home_tab_is_published_and_its_buttons_work(slack: SandboxSlac
     assert "response_url" not in app.payloads[-1]
 
 
+async def test_the_home_tab_takes_a_hundred_blocks_and_no_more(slack: SandboxSlack) -> None:
+    async with connected(slack) as app:
+        blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": f"line {number}"}} for number in range(101)]
+        ana = slack.person("ana").id
+
+        await app.client.views_publish(user_id=ana, view={"type": "home", "blocks": blocks[:100]})
+        with pytest.raises(SlackApiError) as refused:
+            await app.client.views_publish(user_id=ana, view={"type": "home", "blocks": blocks})
+
+    home = slack.home("ana")
+    assert refused.value.response["error"] == "invalid_arguments"
+    assert home is not None
+    assert len(home.blocks) == 100
+
+
 async def test_shortcuts_come_with_their_message(slack: SandboxSlack) -> None:
     async with connected(slack) as app:
         said = slack.say("ana", "support", "hello")

@@ -110,7 +110,7 @@ def _refuse_unknown_files(state: State, blocks: list[Json]) -> None:
         wanted = block.get("slack_file", {}).get("id")
         file = state.files.by_id.get(wanted)
         # An image that is still being processed is refused like one that does not exist.
-        if wanted and (file is None or not file.complete):
+        if wanted and (file is None or not file.processed or file.deleted):
             reason = f"invalid slack file [json-pointer:/blocks/{index}/slack_file/id]"
             raise Refusal("invalid_blocks", errors=[reason], response_metadata={"messages": [f"[ERROR] {reason}"]})
 

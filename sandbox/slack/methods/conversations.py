@@ -61,6 +61,24 @@ def list_channels(state: State, arguments: Arguments) -> Json:
     return {"channels": [_shape(state, channel) for channel in shown], "response_metadata": {"next_cursor": cursor}}
 
 
+@method("users.conversations")
+def own_channels(state: State, arguments: Arguments) -> Json:
+    """The channels of one person, of the app itself without a `user`; of others only those that it shares with them."""
+    user = arguments.text("user") or state.workspace.installation.bot_user
+    kinds = {TYPES[name] for name in arguments.names("types") or ["public_channel"] if name in TYPES}
+    for kind in kinds:
+        scopes.require(state, kind, "read")
+    channels = [
+        channel
+        for channel in state.workspace.channels.values()
+        if channel.kind in kinds and user in channel.members
+        if state.workspace.app_is_in(channel) or not channel.is_private
+        if not (arguments.flag("exclude_archived") and channel.is_archived)
+    ]
+    shown, cursor = page(channels, arguments, most=MOST_CHANNELS)
+    return {"channels": [_shape(state, channel) for channel in shown], "response_metadata": {"next_cursor": cursor}}
+
+
 @method("conversations.members")
 def members(state: State, arguments: Arguments) -> Json:
     """The ids of a channel's members."""

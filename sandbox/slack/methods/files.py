@@ -46,6 +46,7 @@ def complete_upload(state: State, arguments: Arguments) -> Json:
             state.later(state.share_seconds, lambda: share(state, message))
     for file in files:
         file.complete = True
+    state.later(state.share_seconds, lambda: _process(state, files))
     return {"files": [file.as_json() for file in files]}
 
 
@@ -55,7 +56,30 @@ def info(state: State, arguments: Arguments) -> Json:
     file = state.files.by_id.get(arguments.required("file"))
     if file is None or not file.complete:
         raise Refusal("file_not_found")
+    if file.deleted:
+        raise Refusal("file_deleted")
     return {"file": file.as_json(), "comments": []}
+
+
+@method("files.delete", scope="files:write")
+def delete(state: State, arguments: Arguments) -> Json:
+    """Take one of the app's own files away, from every message that shows it."""
+    file = state.files.by_id.get(arguments.required("file"))
+    if file is None or not file.complete:
+        raise Refusal("file_not_found")
+    if file.deleted:
+        raise Refusal("file_deleted")
+    if file.user != state.workspace.installation.bot_user:
+        raise Refusal("cant_delete_file")
+    file.deleted, file.content = True, None
+    state.changes.announce()
+    return {}
+
+
+def _process(state: State, files: list[File]) -> None:
+    for file in files:
+        file.processed = True
+    state.changes.announce()
 
 
 def share(state: State, message: Message) -> None:
@@ -66,6 +90,7 @@ def share(state: State, message: Message) -> None:
     if not message.files:
         return
     for file in message.files:
+        file.processed = True
         file.shares.append(Share(message.ts, message.thread_ts, channel))
     state.messages.post(message)
 
