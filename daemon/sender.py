@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 
+from daemon import manners
 from daemon.loops import Crew
+from daemon.manners import Manners
 from daemon.servers import Server, may_trust_ids
 from database import in_database
 from database.notifications import Wakeup
-from operations import sending
+from operations import admission, first_contacts, sending
 from operations.sending import Leased
-from settings import DeliverySettings
+from settings import DeliverySettings, NumberSettings
 from settings.logs import get_logger
 from waha.chat_ids import BadRecipient
 from waha.errors import AccountRestricted, SessionUnknown, WahaError, WahaNotSent, WahaThrottled
+from waha.payloads import NumberCheck
 
 log = get_logger(__name__)
 
 _AT_ONCE = 32
+# Most of them are only being typed, which keeps no call of another waiting.
+_IN_HAND = 256
 _LOOK_AGAIN_AFTER = timedelta(seconds=5)
 _AWAY = "WAHA cannot be reached, the session's queue waits"
 _UNASKED_YET = "What became of it is looked up as soon as WAHA has told its version."
@@ -31,10 +37,23 @@ _NOT_ABOUT_THE_MESSAGE = (WahaNotSent, WahaThrottled, SessionUnknown)
 
 
 class Sender:
-    """Messages on their way out, `_AT_ONCE` of a server, so that a WAHA that hangs keeps no other waiting."""
+    """Messages on their way out, `_AT_ONCE` of a server, so that a WAHA that hangs keeps no other waiting.
 
-    def __init__(self, servers: Mapping[str, Server], delivery: DeliverySettings, wakeup: Wakeup) -> None:
+    Without `numbers` whatever is due is sent, at once and to whomever: nobody restricts the numbers there.
+    """
+
+    def __init__(
+        self,
+        servers: Mapping[str, Server],
+        delivery: DeliverySettings,
+        wakeup: Wakeup,
+        numbers: NumberSettings | None = None,
+    ) -> None:
         self._servers = servers
+        self._numbers = numbers
+        self._manners = Manners()
+        self._most = _IN_HAND if numbers is not None and numbers.human_like else _AT_ONCE
+        self._calls = {name: asyncio.Semaphore(_AT_ONCE) for name in servers}
         self._call = timedelta(seconds=delivery.send_timeout_seconds)
         self._lease = self._call + timedelta(seconds=delivery.lease_margin_seconds)
         self._give_up_after = timedelta(hours=delivery.give_up_after_hours)
@@ -42,38 +61,82 @@ class Sender:
         self._blocks_for = timedelta(minutes=delivery.head_blocks_for_minutes)
         self.wakeup = wakeup
         self._busy: Counter[str] = Counter()
-        self.crew = Crew(_AT_ONCE * len(servers), wakeup)
+        self.crew = Crew(self._most * len(servers), wakeup)
 
     async def step(self) -> bool:
         found = [await self._begin(server) for server in self._servers]
         return any(found)
 
     async def _begin(self, server: str) -> bool:
-        free = _AT_ONCE - self._busy[server]
+        free = self._most - self._busy[server]
         if free <= 0:
             return False
-        margin = self._lease - self._call
-        leased = await in_database(sending.lease, free, self._lease, servers=[server], margin=margin)
+        asked_at = asyncio.get_running_loop().time()
+        leased = await in_database(
+            sending.lease,
+            free,
+            self._lease,
+            servers=[server],
+            margin=self._lease - self._call,
+            manners=manners.MOST if self._numbers is not None else timedelta(0),
+            is_human_like=self._numbers is not None and self._numbers.human_like,
+        )
         for message in leased:
             self._busy[server] += 1
-            self.crew.start(self._work_on(message), message_id=str(message.message_id))
+            self.crew.start(self._work_on(message, asked_at), message_id=str(message.message_id))
         return bool(leased)
 
-    async def _work_on(self, message: Leased) -> None:
+    async def _work_on(self, message: Leased, asked_at: float) -> None:
         try:
-            await self._deliver(message)
+            await self._deliver(message, asked_at)
         finally:
             self._busy[message.server] -= 1
 
-    async def _deliver(self, message: Leased) -> None:
+    async def _deliver(self, message: Leased, asked_at: float) -> None:
         server = self._servers[message.server]
         if message.send_started_at is not None:
             await self._settle(message, server)
         elif message.age > self._ask_after and not message.is_confirmed:
             await in_database(sending.record_stale, message)
             log.warning("message waited too long to be sent unasked", message_id=message.message_id)
-        else:
+        elif self._numbers is None:
             await self._send(message, server)
+        elif admission.is_free(message) or await in_database(admission.admit, message, self._numbers):
+            # What comes before the call takes what the lease has for it, and not of the call's own time.
+            spare = manners.MOST if message.is_human_like else (self._lease - self._call) / 2
+            await self._send_with_care(message, server, until=asked_at + spare.total_seconds())
+        else:
+            log.info("message waits for its number's sake", message_id=message.message_id)
+
+    async def _send_with_care(self, message: Leased, server: Server, *, until: float) -> None:
+        chat_id = await self._chat_of(message, server, until=until)
+        if chat_id is None:
+            return
+        if message.is_human_like:
+            await self._manners.show(server.client, message, chat_id, until=until)
+        await self._send(message, server, chat_id)
+
+    async def _chat_of(self, message: Leased, server: Server, *, until: float) -> str | None:
+        """The chat id that WhatsApp knows the customer by; None: there is none, or the message comes again."""
+        digits = first_contacts.number_to_ask_for(message)
+        if digits is None and first_contacts.is_known_to_be_nobody(message):
+            await in_database(first_contacts.record_nobody, message)
+            return None
+        answer = await self._ask(message, server, digits, until=until) if digits is not None else None
+        if answer is None:
+            return message.known_as or message.chat_id
+        chat_id = await in_database(first_contacts.record_answer, message, answer)
+        log.info("number looked up", message_id=message.message_id, exists=answer.exists)
+        return chat_id
+
+    async def _ask(self, message: Leased, server: Server, digits: str, *, until: float) -> NumberCheck | None:
+        """None where WAHA does not tell, as some engines do not: then the message goes as it was written."""
+        try:
+            async with asyncio.timeout_at(until):
+                return await server.client.check_exists(message.external_session_id, digits)
+        except (WahaError, TimeoutError) as error:
+            log.info("number not looked up", message_id=message.message_id, reason=str(error))
+            return None
 
     async def _settle(self, message: Leased, server: Server) -> None:
         """An earlier call was interrupted: find out what became of it."""
@@ -120,16 +183,20 @@ class Sender:
             pauses_session=pauses_session,
         )
 
-    async def _send(self, message: Leased, server: Server) -> None:
+    async def _send(self, message: Leased, server: Server, chat_id: str | None = None) -> None:
+        async with self._calls[server.name]:
+            await self._call_waha(message, server, chat_id or message.chat_id)
+
+    async def _call_waha(self, message: Leased, server: Server, chat_id: str) -> None:
         asked_at = time.monotonic()
-        if not await in_database(sending.begin, message, self._call):
+        if not await in_database(sending.begin, message, self._call, chat_id=chat_id):
             return  # what is left of the lease is too short for the call
         if time.monotonic() - asked_at > (self._lease - self._call).total_seconds():
             log.warning("this process stood still, a message is left to the look-up", message_id=message.message_id)
             return
         try:
             sent = await server.client.send_text(
-                message.external_session_id, message.chat_id, message.body, message_id=message.waha_message_id
+                message.external_session_id, chat_id, message.body, message_id=message.waha_message_id
             )
         except BadRecipient as error:
             await in_database(sending.record_refused, message, str(error))

@@ -52,7 +52,7 @@ class Conversation(OwnedByTenant):
 class ConversationChat(Model):
     """A chat id of a conversation: `@lid`, `@c.us` and national number forms may all be one customer.
 
-    `known_as` is what WhatsApp called it when it was asked at `checked_at`; None then means that it knows no such number.
+    `known_as` is what WhatsApp called it when it was asked at `checked_at`; None then: it knows no such number.
     """
 
     tenant_id = peewee.UUIDField()

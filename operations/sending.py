@@ -99,15 +99,18 @@ def lease(
         return rows(Leased, "SELECT * FROM lease_messages(%s, %s, %s, %s, %s, %s, %s)", asked)
 
 
-def begin(leased: Leased, call: timedelta) -> bool:
-    """Mark the call as begun; False when it would not fit into what is left of the lease, and must not be made."""
+def begin(leased: Leased, call: timedelta, *, chat_id: str | None = None) -> bool:
+    """Mark the call as begun; False when it would not fit into what is left of the lease, and must not be made.
+
+    `chat_id` is where it goes, if that is another than it was written to.
+    """
     with tenant_transaction(leased.tenant_id):
         return bool(
             changed(
-                "UPDATE messages SET send_started_at = clock_timestamp() WHERE id = %s AND tenant_id = %s "
-                "AND lease_token = %s AND status = 'queued' AND parked_at IS NULL "
+                "UPDATE messages SET send_started_at = clock_timestamp(), chat_id = %s "
+                "WHERE id = %s AND tenant_id = %s AND lease_token = %s AND status = 'queued' AND parked_at IS NULL "
                 "AND lease_expires_at > clock_timestamp() + %s",
-                (leased.message_id, leased.tenant_id, leased.lease_token, call),
+                (chat_id or leased.chat_id, leased.message_id, leased.tenant_id, leased.lease_token, call),
             )
         )
 
@@ -188,6 +191,19 @@ def record_restricted(leased: Leased, *, until: datetime | None, give_up_after: 
         if mine:
             restrictions.hold(leased.tenant_id, leased.conversation_id, until=ends)
         return mine
+
+
+def put_off(leased: Leased, *, until: datetime | None = None, reason: str | None = None) -> bool:
+    """Give back, in the running transaction, what is as it should be and may not leave before then.
+
+    Without a time it may as soon as its session does.
+    """
+    return _close(
+        leased,
+        "next_attempt_at = coalesce(%s, next_attempt_at), hold_reason = coalesce(%s, hold_reason)",
+        (until, reason),
+        waits=True,
+    )
 
 
 def record_postponed(

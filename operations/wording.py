@@ -11,6 +11,8 @@ MENTIONED = (
     "login",
     "logout",
     "message list",
+    "session health",
+    "session limits",
     "session list",
     "session qr",
     "session show",

@@ -53,6 +53,15 @@ class SendingCalls(WahaCalls):
             body["messageIds"] = message_ids
         await self.call("POST", "/api/sendSeen", body=body, seconds=self.timeouts.send)
 
+    async def start_typing(self, session: str, chat_id: str) -> None:
+        """Show “typing…” in the chat. It does not end by itself, only by `stop_typing` or a message."""
+        body = {"session": session, "chatId": checked(chat_id)}
+        await self.call("POST", "/api/startTyping", body=body, seconds=self.timeouts.send)
+
+    async def stop_typing(self, session: str, chat_id: str) -> None:
+        body = {"session": session, "chatId": checked(chat_id)}
+        await self.call("POST", "/api/stopTyping", body=body, seconds=self.timeouts.send)
+
     async def edit_message(
         self, session: str, chat_id: str, serialized_id: str, text: str, *, link_preview: bool = False
     ) -> None:
