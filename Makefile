@@ -14,7 +14,7 @@ MINUTES ?= 30
 PACE ?= off
 SABOTAGE ?=
 
-.PHONY: help setup sandbox tour roles chaos sabotage run test browser crashes check format migrate rollback rotate-keys manifest sizes lock
+.PHONY: help setup sandbox tour roles chaos sabotage run test browser waha-py crashes check format migrate rollback rotate-keys manifest sizes lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,10 @@ test: setup ## Run the tests
 browser: setup ## Try the page for passwords in a real Chromium
 	@.ci/venv requirements-browser.txt
 	@BROWSER=required $(PYTHON) -m pytest tests/browser $(ARGS)
+
+waha-py: setup ## Try the simulated WAHA with a client that others wrote
+	@.ci/venv requirements-waha-py.txt .venv-waha-py
+	@WAHA_PY=required $(PYTHON) -m pytest tests/outside -s $(ARGS)
 
 crashes: setup ## Kill the bot and the daemon at every step of every journey; ARGS=words: where these occur
 	@CRASHES="$(or $(ARGS),all)" $(PYTHON) -m pytest tests/crashing -q -s
@@ -89,3 +93,4 @@ lock: ## Resolve the dependencies again (needs uv); ARGS=--upgrade takes the new
 	$(COMPILE) $(ARGS) --output-file requirements.txt
 	$(COMPILE) $(ARGS) --extra dev --output-file requirements-dev.txt
 	$(COMPILE) $(ARGS) --extra dev --extra browser --constraint requirements-dev.txt --output-file requirements-browser.txt
+	echo waha-py | $(subst pyproject.toml,-,$(COMPILE)) $(ARGS) --output-file requirements-waha-py.txt

@@ -44,7 +44,7 @@ def test_no_target_is_mistaken_for_a_file() -> None:
     assert set(phony.split()) == targets
 
 
-@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+@pytest.mark.parametrize("lock", [*LOCKS, ROOT / "requirements-waha-py.txt"], ids=lambda lock: lock.name)
 def test_a_lock_pins_by_hash_and_holds_no_address(lock: Path) -> None:
     text = lock.read_text(encoding="utf-8")
 
