@@ -164,7 +164,7 @@ class Daemon:
 
     def _run_sender(self, servers: dict[str, Server]) -> None:
         delivery = self._settings.delivery
-        self._repeat("sender", Sender(servers, delivery, self._listener.wake("messages")))
+        self._repeat("sender", Sender(servers, delivery, self._listener.wake("messages"), self._settings.numbers))
         # It looks by itself: nobody is announced who does not answer.
         self._repeat("unconfirmed", Unconfirmed(servers, delivery, Wakeup()))
 
