@@ -12,7 +12,7 @@ from daemon.loops import Crew
 from daemon.servers import Server
 from database import DatabaseUnavailable, in_database
 from database.notifications import Wakeup
-from operations import catching_up, missed_messages
+from operations import catching_up, missed_messages, silence_recovered
 from operations.catching_up import Leased, LeasedSession
 from operations.missed_messages import Missed
 from settings.logs import get_logger
@@ -109,6 +109,8 @@ class SessionReader:
             await self._store(session, missed)
             raise
         recovered = await self._store(session, missed)
+        if await in_database(silence_recovered.note, session, missed, recovered):
+            log.warning("session is silent", session_id=session.session_id, recovered=recovered)
         receipts = await self._receipts(client, session)
         if is_all:
             await in_database(catching_up.complete_session, session, since=since, account=account)

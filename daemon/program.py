@@ -16,6 +16,7 @@ from daemon.asked import ActionWorker
 from daemon.catchup import SessionReader
 from daemon.catchup_channels import ChannelReader
 from daemon.inbox import InboxWorker
+from daemon.incidents import Incidents
 from daemon.intake import Intake
 from daemon.loops import LOOK_EVERY_SECONDS, repeat
 from daemon.page_guard import Addresses
@@ -26,6 +27,7 @@ from daemon.relay import Relay
 from daemon.scheduler import Scheduler
 from daemon.sender import Sender
 from daemon.servers import Server, open_servers
+from daemon.silence import SilenceWatch
 from daemon.unacknowledged import Unconfirmed
 from daemon.workspaces import Outlet, Outlets, Workspaces
 from database import DatabaseUnavailable, in_database
@@ -61,7 +63,16 @@ _READY_WITHIN_SECONDS = 2.0
 _TOKEN_CHECK = timedelta(seconds=3)
 
 Worker: TypeAlias = (
-    InboxWorker | Sender | Relay | Unconfirmed | ActionWorker | SessionReader | ChannelReader | Workspaces
+    InboxWorker
+    | Reconciler
+    | Sender
+    | Relay
+    | Unconfirmed
+    | ActionWorker
+    | SessionReader
+    | SilenceWatch
+    | ChannelReader
+    | Workspaces
 )
 
 
@@ -211,16 +222,10 @@ class Daemon:
     def _run_reconciler(self, servers: dict[str, Server], ring: KeyRing) -> None:
         daemon = self._settings.daemon
         for server in servers.values():
-            reconciler = Reconciler(server, daemon)
-            self._reconcilers.append(reconciler)
             wakeup = self._listener.wake("sessions")
-            name = f"reconciler {server.name}"
-            self._begin(
-                repeat(
-                    name, reconciler.step, wakeup=wakeup, stopping=self._stopping, every_seconds=daemon.poll_seconds
-                ),
-                name=name,
-            )
+            reconciler = Reconciler(server, daemon, wakeup, self._settings.slack.operators)
+            self._reconcilers.append(reconciler)
+            self._repeat(f"reconciler {server.name}", reconciler, every_seconds=daemon.poll_seconds)
         self._repeat("actions", ActionWorker(servers, ring, self._listener.wake("actions")))
         every = timedelta(minutes=daemon.catch_up_minutes)
         reader = SessionReader(
@@ -231,6 +236,7 @@ class Daemon:
             operators=self._settings.slack.operators,
         )
         self._repeat("session reader", reader)
+        self._repeat("silence watch", SilenceWatch(servers, Wakeup()))
 
     async def _listen(self, servers: dict[str, Server]) -> web.AppRunner:
         self._begin(self._intake.write())
@@ -263,9 +269,9 @@ class Daemon:
         ended = [f"worker {task.get_name()} ended" for task in self._workers if task.done()]
         return [*ended, self._token_refused] if self._token_refused else ended
 
-    def _repeat(self, name: str, worker: Worker) -> None:
+    def _repeat(self, name: str, worker: Worker, *, every_seconds: float = LOOK_EVERY_SECONDS) -> None:
         self._begin(
-            repeat(name, worker.step, wakeup=worker.wakeup, stopping=self._stopping, every_seconds=LOOK_EVERY_SECONDS),
+            repeat(name, worker.step, wakeup=worker.wakeup, stopping=self._stopping, every_seconds=every_seconds),
             name=name,
         )
         self._crews.append((worker, self._workers[-1]))

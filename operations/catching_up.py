@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from database import notify, tenant_transaction, transaction
+from models import uuid7
 from operations.posting import tell_person
 from operations.sql import changed, database_now, rows, value
 from slack.mrkdwn import foreign
@@ -88,6 +89,18 @@ def request(*, team_id: str = "", servers: Collection[str] = ()) -> None:
     with transaction():
         if value("SELECT request_catch_ups(%s, %s)", (team_id, list(servers))):
             notify("catch_ups")
+
+
+def request_session(external_session_id: str) -> None:
+    """Say, in the running transaction, that WAHA knows what it did not tell of this session: it is read at once."""
+    changed(
+        "INSERT INTO catch_ups AS known (id, side, place, requested_at, requested_for) "
+        "VALUES (%s, 'waha', %s, clock_timestamp(), 'waha') ON CONFLICT (side, place) DO UPDATE SET "
+        "requested_at = clock_timestamp(), requested_for = 'waha', "
+        "next_attempt_at = greatest(least(known.next_attempt_at, clock_timestamp()), known.not_before)",
+        (uuid7(), external_session_id),
+    )
+    notify("catch_ups")
 
 
 def lease_sessions(limit: int, *, servers: Collection[str], every: timedelta) -> list[LeasedSession]:

@@ -14,6 +14,7 @@ from operations import delivery, dividers, routes
 from operations.afterwards import edit, reaction, revocation
 from operations.conversations import Customer, find_or_open, is_active, number_of, route_for, unite
 from operations.fingerprints import newest_erasure, was_erased
+from operations.hearing import is_canary, note_canary, note_heard
 from operations.held import DEACTIVATED, NO_CHANNEL, hold, keep_back
 from operations.keeping import LONGEST_ID, keep, kept_message
 from operations.observing import observe_status
@@ -73,6 +74,7 @@ class _Turn:
     house: House
     at_the_end: list[Callable[[], Message | None]] = field(default_factory=list)
     arrived: list[str] = field(default_factory=list)
+    is_heard: bool = False
     _customer: Customer | None = None
     _conversation: Conversation | None = None
 
@@ -98,6 +100,8 @@ class _Turn:
         moved = [message for work in self.at_the_end if (message := work()) is not None]
         if self.arrived:
             _note_activity(self.session)
+        if self.is_heard:
+            note_heard(self.session)
         # A message that was delivered and read in one turn is shown as read.
         for message in {message.id: message for message in moved}.values():
             show_receipt(message)
@@ -186,10 +190,14 @@ def _message(heard: Heard, told: WahaMessage, turn: _Turn) -> None:
     session, divider = turn.session, dividers.brought_by(heard.event.envelope.metadata)
     if kind_of(told.chat_id) in _IGNORED_CHATS:
         return
+    if is_canary(told):
+        note_canary(session, told)
+        return
     if told.from_me and delivery.is_own(session, told):
         turn.at_the_end.append(lambda: delivery.confirm(session, told))
         _divide(divider, told, turn)
         return
+    turn.is_heard |= not heard.is_history
     if _is_known(heard, told, turn):
         _divide(divider, told, turn)
         return

@@ -16,6 +16,7 @@ from database import notify, tenant_transaction
 from models import uuid7
 from operations import dividers
 from operations.catching_up import LeasedSession
+from operations.hearing import is_canary
 from operations.sql import clean, database_now, rows
 from operations.store import insert_many
 from operations.webhook_inbox import NewWebhook
@@ -161,6 +162,8 @@ def store_receipts(leased: LeasedSession, found: Sequence[Message]) -> int:
 def _missed(row: Object, otherwise: datetime) -> Missed | None:
     told = Message.parse(row)
     if told is None or kind_of(told.chat_id) in IGNORED_KINDS or "\0" in told.chat_id + told.message_id:
+        return None
+    if is_canary(told):
         return None
     chat_ids = tuple(dict.fromkeys(one for one in (told.chat_id, told.alternate_chat_id) if one))
     at, size = told.timestamp or otherwise, len(json.dumps(row))

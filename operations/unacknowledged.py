@@ -20,7 +20,7 @@ from operations.saying import excerpt_of, lock_thread_of, say_in_thread
 from operations.sql import changed, rows
 from waha.acks import Receipt
 
-_UNCONFIRMED: Final = "WhatsApp has not confirmed it."
+UNCONFIRMED: Final = "WhatsApp has not confirmed it."
 _FREE: Final = "lease_token = NULL, lease_expires_at = NULL"
 
 # Later than `sent` in every way; a message that is read was delivered.
@@ -85,7 +85,7 @@ def record_unconfirmed(one: Unacknowledged) -> bool:
     """People decide. The message goes on to `delivered` by itself where WhatsApp's word comes late."""
     with tenant_transaction(one.tenant_id):
         lock_thread_of(one.message_id, one.tenant_id)
-        given_up = _write(one, f"status = 'failed', error_message = %(why)s, {_FREE}", why=_UNCONFIRMED)
+        given_up = _write(one, f"status = 'failed', error_message = %(why)s, {_FREE}", why=UNCONFIRMED)
         if given_up:
             message: Message = Message.get_by_id(one.message_id)
             text = (

@@ -77,6 +77,11 @@ RUNS_AS_OWNER = {
     "claim_controls": "which sessions of a server are being started or stopped: times",
     "settle_sessions": "sessions of a server that are as people want them: counts of tries go back to none",
     "live_report_schedules": "when reports are due",
+    "lease_silence_checks": "sessions that were not heard for a while",
+    "due_silence_checks": "the same, of which only its caller hands out",
+    "rhythm_samples": "how long sessions were silent; times and counts, no text",
+    "sessions_that_do_not_send": "ids, times and counts, no text",
+    "silence_of_server": "a count, and whether a server's webhooks arrive",
     # About the row that is being written, whoever writes it.
     "note_waiting_message": "trigger: the conversation of the message itself",
     "reasons_to_wait": "reads no row",

@@ -1,0 +1,293 @@
+"""What becomes of a session that is taken for silent: verified, named, restarted once, ended or handed to a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from models import IncidentKind, SessionWatch, Suspicion, uuid7
+from operations import incidents, sessions
+from operations.sql import first, value
+from operations.wording import counted
+
+ACTOR: Final = "silence watch"
+
+# While something is suspected.
+_LOOK_AGAIN = timedelta(seconds=10)
+_LOOK_AFTER_RESTART = timedelta(seconds=60)
+# What was missed is read within seconds; where it cannot be read, the silence is named all the same.
+_READ_WITHIN = timedelta(seconds=60)
+# In this time the other sessions of the server are looked at: it may be the way that is cut, and not the session.
+_RESTART_AFTER = timedelta(seconds=60)
+_RESTARTS_WITHIN = timedelta(minutes=2)
+_PROVED_AFTER = timedelta(minutes=5)
+_ONE_RESTART_IN = timedelta(hours=24)
+# One silent session of a server with many says nothing about the way.
+_SEVERAL = 2
+
+# As `waha.answers` words it; what an account may not do has an incident of its own.
+REFUSED_LIKE: Final = "WhatsApp refused the message (%"
+
+_CAUSES: Final = {
+    Suspicion.UNHEARD: "WAHA says that the session works, and has not told of messages that it knows.",
+    Suspicion.CANARY: "The session has not heard what it wrote to itself within a minute.",
+    Suspicion.UNACKNOWLEDGED: "WhatsApp confirms nothing of what the session sends, in several chats.",
+    Suspicion.REFUSED: "WhatsApp refuses everything that the session sends, in several chats, with the same error.",
+}
+_WAY_IS_CUT: Final = (
+    "No webhook of server {server} has arrived since, though WAHA knows newer messages of several of its sessions: "
+    "the way from WAHA to us is cut, not the sessions. Nothing is restarted. Compare the webhook address: `doctor`."
+)
+_EVERYWHERE: Final = (
+    "WhatsApp confirms nothing of what several sessions of server {server} send: its connection to WhatsApp is the "
+    "likely cause, not this session. Nothing is restarted. Look at that server: `doctor`."
+)
+_GIVEN_UP: Final = (
+    "The restart has not helped, and there is no other for 24 hours. A person must look: compare the webhook address "
+    "with `doctor`; the session may need `session logout` and then `session qr`."
+)
+_NOT_AGAIN: Final = (
+    "It was restarted for this in the last 24 hours and is not restarted again. A person must look: compare the "
+    "webhook address with `doctor`; the session may need `session logout` and then `session qr`."
+)
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A session that is ours to check until the lease ends; `now` is when it was handed out."""
+
+    watch_id: UUID
+    lease_token: UUID
+    tenant_id: UUID
+    session_id: UUID
+    external_session_id: str
+    server: str
+    account: str | None
+    now: datetime
+    working_since: datetime
+    caught_up_to: datetime | None
+    usual_seconds: int
+    is_check_due: bool
+    is_canary_due: bool
+
+
+@dataclass(frozen=True)
+class News:
+    """What WAHA knows and has not told.
+
+    `missed_from` is the oldest of it since the session was last heard; `is_young`: some of it may be on its way;
+    `is_any`: something should be read, though the session may have told of others since.
+    """
+
+    missed_from: datetime | None = None
+    is_young: bool = False
+    is_any: bool = False
+
+
+@dataclass(frozen=True)
+class Course:
+    """What was concluded: a word for the log, and what is written of it."""
+
+    word: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Way:
+    has_told: bool
+    silent: int
+
+
+def suspect(watched: Watched, suspicion: Suspicion, *, missed_from: datetime) -> Course:
+    """Something is missing that may be found within seconds; nobody is told yet."""
+    changes = {
+        "suspicion": suspicion.value,
+        "suspected_at": watched.now,
+        "missed_from": missed_from,
+        "named_at": None,
+        "given_up_at": None,
+        "next_check_at": watched.now + _LOOK_AGAIN,
+    }
+    return Course("suspected", changes)
+
+
+def follow(watched: Watched, watch: SessionWatch, news: News) -> Course:
+    """The next step about a session that is suspected."""
+    if watch.named_at is None:
+        return _verify(watched, watch)
+    if watch.restarted_at is None or watch.restarted_at < watch.suspected_at:
+        return _before_restart(watched, watch)
+    return _after_restart(watched, watch, news)
+
+
+def _verify(watched: Watched, watch: SessionWatch) -> Course:
+    is_read = watched.caught_up_to is not None and watched.caught_up_to >= watch.missed_from
+    if is_read or _is_relieved(watch, watch.suspected_at):
+        return _over(watched, "withdrawn")
+    if watched.now - watch.suspected_at < _READ_WITHIN:
+        return _later(watched, _LOOK_AGAIN)
+    name(watch, Suspicion.UNHEARD, now=watched.now)
+    what = "What was missed could not be read within a minute; it is tried again."
+    incidents.note(watched.tenant_id, watched.session_id, IncidentKind.SILENT, what, at=watched.now)
+    return Course("named", {"named_at": watched.now, "next_check_at": watched.now})
+
+
+def name(watch: SessionWatch, suspicion: Suspicion, *, now: datetime) -> None:
+    """People are told, and from when on customers were not heard."""
+    usual = watch.rhythm.get(str(now.weekday() * 24 + now.hour))
+    cause = _CAUSES[suspicion]
+    if usual and suspicion is Suspicion.UNHEARD:
+        cause += f" At this hour it is usually silent for {_span(usual)} at most."
+    incidents.begin(watch.tenant_id, watch.session_id, IncidentKind.SILENT, at=now, cause=cause)
+    if suspicion in {Suspicion.UNHEARD, Suspicion.CANARY}:
+        since = min(filter(None, (watch.heard_at, watch.missed_from)), default=now)
+        incidents.blind(watch.tenant_id, watch.session_id, since=since, until=now, recovered=0)
+
+
+def _span(seconds: int) -> str:
+    minutes = round(seconds / 60)
+    return counted(minutes, "minute") if minutes < 2 * 60 else counted(round(minutes / 60), "hour")
+
+
+def _before_restart(watched: Watched, watch: SessionWatch) -> Course:
+    if _is_relieved(watch, watch.suspected_at):
+        return _end(watched, watch, "It is heard again, without a restart.")
+    if watch.given_up_at is not None:
+        return _later(watched, _LOOK_AFTER_RESTART)
+    if watched.now - watch.suspected_at < _RESTART_AFTER:
+        return _later(watched, _LOOK_AGAIN)
+    if cause := _cause_outside(watched, watch):
+        incidents.begin(watched.tenant_id, watched.session_id, IncidentKind.SILENT, at=watched.now, cause=cause)
+        return _later(watched, _LOOK_AFTER_RESTART)
+    if watch.restarted_at is not None and watched.now - watch.restarted_at < _ONE_RESTART_IN:
+        return _give_up(watched, watch, _NOT_AGAIN)
+    return _restart(watched, watch)
+
+
+def _cause_outside(watched: Watched, watch: SessionWatch) -> str:
+    """What is the matter where it is not the session; a restart would cost a connection and mend nothing."""
+    if watch.suspicion is Suspicion.UNHEARD:
+        way = first(_Way, "SELECT * FROM silence_of_server(%s, %s)", (watched.server, watch.missed_from))
+        if way is not None and not way.has_told and way.silent >= _SEVERAL:
+            return _WAY_IS_CUT.format(server=watched.server)
+    return ""
+
+
+def say_everywhere(watch: SessionWatch, server: str, *, now: datetime) -> None:
+    """Nothing that the server's sessions send is confirmed: said, and left alone."""
+    cause = _EVERYWHERE.format(server=server)
+    incidents.begin(watch.tenant_id, watch.session_id, IncidentKind.SILENT, at=now, cause=cause)
+
+
+def _restart(watched: Watched, watch: SessionWatch) -> Course:
+    asked = sessions.ask_restart(
+        watched.tenant_id,
+        watched.session_id,
+        action_id=uuid7(),
+        asker=None,
+        actor=ACTOR,
+        reason=_CAUSES[Suspicion(watch.suspicion)],
+    )
+    what = "Restarted once." if asked else "A restart was under way already."
+    incidents.note(watched.tenant_id, watched.session_id, IncidentKind.SILENT, what, at=watched.now)
+    return Course("restarted", {"restarted_at": watched.now, "next_check_at": watched.now + _LOOK_AFTER_RESTART})
+
+
+def _after_restart(watched: Watched, watch: SessionWatch, news: News) -> Course:
+    if _is_relieved(watch, watch.restarted_at):
+        return _end(watched, watch, "It is heard again since the restart.")
+    since = watched.now - watch.restarted_at
+    if watched.working_since <= watch.restarted_at and since < _RESTARTS_WITHIN:
+        return _later(watched, _LOOK_AGAIN)
+    if watch.given_up_at is not None:
+        return _later(watched, _LOOK_AFTER_RESTART)
+    if _is_as_before(watched, watch, news):
+        return _give_up(watched, watch, _GIVEN_UP)
+    if since >= _PROVED_AFTER:
+        return _end(watched, watch, "Nothing more was missed since the restart.")
+    return _later(watched, _LOOK_AFTER_RESTART)
+
+
+def _is_relieved(watch: SessionWatch, since: datetime) -> bool:
+    """Whether something proves since then that the session does again what it did not."""
+    match watch.suspicion:
+        case Suspicion.UNACKNOWLEDGED:
+            return _has_sent(watch, since, "AND awaits_ack_since IS NULL")
+        case Suspicion.REFUSED:
+            return _has_sent(watch, since, "")
+        case Suspicion.CANARY:
+            return _is_after(watch.canary_seen_at, since) or _is_after(watch.heard_at, since)
+        case _:
+            return _is_after(watch.heard_at, since)
+
+
+def _is_as_before(watched: Watched, watch: SessionWatch, news: News) -> bool:
+    match watch.suspicion:
+        case Suspicion.UNACKNOWLEDGED:
+            waits = "AND awaits_ack_since IS NOT NULL AND sent_at <= %(now)s - interval '2 min'"
+            return _has_sent(watch, watch.restarted_at, waits, now=watched.now)
+        case Suspicion.REFUSED:
+            return _was_refused(watch)
+        case Suspicion.CANARY:
+            return False  # the next canary tells
+        case _:
+            return _is_after(news.missed_from, watch.restarted_at)
+
+
+def _is_after(at: datetime | None, since: datetime) -> bool:
+    return at is not None and at > since
+
+
+def _has_sent(watch: SessionWatch, since: datetime, condition: str, **named: object) -> bool:
+    return bool(
+        value(
+            "SELECT EXISTS (SELECT 1 FROM messages WHERE tenant_id = %(tenant)s AND session_id = %(session)s "  # noqa: S608 - words of ours
+            f"AND direction = 'outbound' AND status IN ('sent', 'delivered') AND sent_at > %(since)s {condition})",
+            {"tenant": watch.tenant_id, "session": watch.session_id, "since": since, **named},
+        )
+    )
+
+
+def _was_refused(watch: SessionWatch) -> bool:
+    return bool(
+        value(
+            "SELECT EXISTS (SELECT 1 FROM messages WHERE tenant_id = %s AND session_id = %s AND direction = 'outbound' "
+            "AND status = 'queued' AND error_message LIKE %s AND updated_at > %s + interval '10 s')",
+            (watch.tenant_id, watch.session_id, REFUSED_LIKE, watch.restarted_at),
+        )
+    )
+
+
+def give_up(watched: Watched, watch: SessionWatch) -> Course:
+    """The restart has not helped."""
+    return _give_up(watched, watch, _GIVEN_UP)
+
+
+def _give_up(watched: Watched, watch: SessionWatch, what: str) -> Course:
+    changes: dict[str, Any] = {"next_check_at": watched.now + _LOOK_AFTER_RESTART}
+    if watch.given_up_at is None:
+        incidents.note(watched.tenant_id, watched.session_id, IncidentKind.SILENT, what, at=watched.now)
+        changes["given_up_at"] = watched.now
+    return Course("given up", changes)
+
+
+def _end(watched: Watched, watch: SessionWatch, what: str) -> Course:
+    if watch.suspicion in {Suspicion.UNHEARD, Suspicion.CANARY}:
+        until = watch.heard_at if _is_relieved(watch, watch.suspected_at) else watched.working_since
+        since = until or watched.now
+        incidents.blind(watched.tenant_id, watched.session_id, since=since, until=until or watched.now, recovered=0)
+    incidents.note(watched.tenant_id, watched.session_id, IncidentKind.SILENT, what, at=watched.now)
+    incidents.end(watched.tenant_id, watched.session_id, IncidentKind.SILENT, at=watched.now)
+    return _over(watched, "heard again")
+
+
+def _over(watched: Watched, word: str) -> Course:
+    changes = {"suspicion": None, "suspected_at": None, "missed_from": None, "named_at": None, "given_up_at": None}
+    return Course(word, {**changes, "next_check_at": watched.now + _LOOK_AFTER_RESTART})
+
+
+def _later(watched: Watched, pause: timedelta) -> Course:
+    return Course("", {"next_check_at": watched.now + pause})
