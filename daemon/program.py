@@ -70,6 +70,7 @@ Worker: TypeAlias = (
     | Unconfirmed
     | ActionWorker
     | SessionReader
+    | Incidents
     | SilenceWatch
     | ChannelReader
     | Workspaces

@@ -80,7 +80,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     FROM incidents i
     JOIN tenants t ON t.id = i.tenant_id AND t.deleted_at IS NULL
     LEFT JOIN waha_sessions s ON s.id = i.session_id
-    WHERE i.closed_at IS NULL
+    WHERE i.closed_at IS NULL OR EXISTS (SELECT 1 FROM incidents whole WHERE whole.id = i.part_of AND whole.closed_at IS NULL)
     ORDER BY i.began_at, i.id
 $$;
 

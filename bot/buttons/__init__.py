@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from bot.buttons import deciding, invitations
+from bot.buttons import deciding, incidents, invitations
 from bot.buttons.button import Button, Form, Press, press
 
-BUTTONS: tuple[Button[Any], ...] = (*deciding.BUTTONS, *invitations.BUTTONS)
+BUTTONS: tuple[Button[Any], ...] = (*deciding.BUTTONS, *invitations.BUTTONS, *incidents.BUTTONS)
 
 BY_ACTION: dict[str, Button[Any]] = {button.action_id: button for button in BUTTONS}
 BY_FORM: dict[str, Button[Any]] = {button.form.callback_id: button for button in BUTTONS if button.form is not None}

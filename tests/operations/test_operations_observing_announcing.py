@@ -4,16 +4,13 @@ from datetime import datetime, timedelta
 from functools import partial
 from uuid import uuid4
 
-import pytest
-
 from database import tenant_transaction
-from models import RoutePurpose, ServerState, SessionStatus, Tenant, WahaSession, now_utc
-from operations import announcing, observing
-from operations.announcing import Changed
+from models import ServerState, Tenant, WahaSession, now_utc
+from operations import observing
 from operations.observing import Seen, observe_status, record_poll
 from operations.sending import lease, record_held
 from operations.webhook_inbox import NewWebhook, due_lanes, process, store
-from tests.operations.builders import ALERTS, HOUSE, LEASE, OPERATOR, World, lease_one, take, together, webhook
+from tests.operations.builders import HOUSE, LEASE, World, lease_one, take, together, webhook
 
 NOW = now_utc()
 EARLIER, LATER = NOW - timedelta(minutes=5), NOW - timedelta(minutes=1)
@@ -22,11 +19,6 @@ EARLIER, LATER = NOW - timedelta(minutes=5), NOW - timedelta(minutes=1)
 def observe(session: WahaSession, waha_status: str, at: datetime) -> bool:
     with tenant_transaction(session.tenant_id):
         return observe_status(WahaSession.get_by_id(session.id), waha_status, at=at, source="poll")
-
-
-def announce(session: WahaSession, *, settled_after: timedelta = timedelta(0)) -> bool:
-    changed = Changed(session.tenant_id, session.id)
-    return announcing.announce(changed, operators=(OPERATOR.key,), settled_after=settled_after)
 
 
 def status(world: World) -> str:
@@ -206,152 +198,3 @@ def test_control_waits_after_a_try_and_begins_anew_when_settled(world: World, se
 
     assert (tried.control_attempts, tried.is_control_due, tried.error_message) == (1, False, "WAHA is busy.")
     assert (settled.control_attempts, settled.error_message) == (0, None)
-
-
-@pytest.mark.parametrize(
-    ("before", "waha_status", "words"),
-    [
-        (None, "WORKING", "🟢 Session `sales` works."),
-        ("failed", "WORKING", "🟢 Session `sales` works again; what was queued is sent."),
-        ("working", "SCAN_QR_CODE", "🟠 Session `sales` waits for its phone"),
-        ("working", "FAILED", "🔴 Session `sales` failed."),
-        ("working", "STOPPED", "⚪ Session `sales` stopped though it should run"),
-    ],
-)
-def test_a_change_is_said_once_in_the_channel_for_alerts(
-    world: World, tenant: Tenant, session: WahaSession, before: str | None, waha_status: str, words: str
-) -> None:
-    world.route(tenant, ALERTS, RoutePurpose.ALERTS)
-    world.sql("UPDATE waha_sessions SET status = 'starting', announced_status = %s", before)
-    observe(session, waha_status, LATER)
-
-    said = together(partial(announce, session), partial(announce, session))
-    again = announce(session)
-
-    [text] = world.texts(ALERTS)
-    assert True in said
-    assert not again
-    assert text.startswith(words)
-
-
-@pytest.mark.parametrize(
-    "arrange",
-    [
-        "UPDATE waha_sessions SET status = 'starting', status_changed_at = now() - interval '1 minute'",
-        "UPDATE waha_sessions SET status = 'stopped', desired_state = 'stopped', status_changed_at = now()",
-        "UPDATE waha_sessions SET status = 'failed', status_changed_at = now(), deleted_at = now()",
-        "UPDATE waha_sessions SET status_changed_at = now()",
-        "UPDATE waha_sessions SET status = 'failed', status_changed_at = NULL",
-    ],
-    ids=["it is starting", "it shall be stopped", "it was deleted", "it is as it was", "nothing was observed"],
-)
-def test_what_is_no_news_is_not_said(world: World, session: WahaSession, arrange: str) -> None:
-    world.sql(arrange)
-
-    assert not announce(session)
-    assert world.value("SELECT count(*) FROM slack_posts") == 0
-
-
-def test_a_change_that_does_not_last_is_not_said(world: World, session: WahaSession) -> None:
-    observe(session, "FAILED", now_utc())
-
-    early = announce(session, settled_after=timedelta(seconds=10))
-    observe(session, "WORKING", now_utc())
-
-    assert not early
-    assert not announce(session)
-    assert world.value("SELECT count(*) FROM slack_posts") == 0
-
-
-def test_without_a_channel_for_alerts_the_operators_are_told(world: World, session: WahaSession) -> None:
-    observe(session, "FAILED", LATER)
-
-    assert announce(session)
-    assert len(world.texts(OPERATOR.user_id)) == 1
-
-
-def test_the_same_trouble_later_is_news_again(world: World, tenant: Tenant, session: WahaSession) -> None:
-    world.route(tenant, ALERTS, RoutePurpose.ALERTS)
-    for number, word in enumerate(("FAILED", "WORKING", "FAILED")):
-        observe(session, word, EARLIER + timedelta(seconds=number))
-        announce(session)
-
-    assert len(world.texts(ALERTS)) == 3
-    assert status(world) == SessionStatus.FAILED
-
-
-def test_trouble_that_comes_and_goes_is_said_once_until_the_session_worked(
-    world: World, tenant: Tenant, session: WahaSession
-) -> None:
-    world.route(tenant, ALERTS, RoutePurpose.ALERTS)
-    words = ("SCAN_QR_CODE", "FAILED", "SCAN_QR_CODE", "FAILED", "WORKING", "SCAN_QR_CODE")
-    for number, word in enumerate(words):
-        observe(session, word, EARLIER + timedelta(seconds=number))
-        announce(session)
-
-    marks = [text[0] for text in world.texts(ALERTS)]
-    assert marks == ["🟠", "🔴", "🟢", "🟠"]
-
-
-def test_a_code_that_nobody_scanned_is_no_fault(world: World, tenant: Tenant, session: WahaSession) -> None:
-    world.route(tenant, ALERTS, RoutePurpose.ALERTS)
-    world.sql("UPDATE waha_sessions SET metadata = '{}'")
-    observe(session, "FAILED", LATER)
-
-    announce(session)
-
-    [text] = world.texts(ALERTS)
-    assert "Nobody scanned" in text
-
-
-def server_is(state: ServerState, *, sentence: str | None = None) -> bool:
-    observing.record_server("main", state, error_message=sentence)
-    return announcing.announce_server("main", operators=(OPERATOR.key,), settled_after=timedelta(0))
-
-
-def test_a_server_that_is_away_is_said_once_to_each_tenant_on_it_and_so_is_its_return(
-    world: World, tenant: Tenant, session: WahaSession
-) -> None:
-    world.route(tenant, ALERTS, RoutePurpose.ALERTS)
-    world.sql("INSERT INTO waha_servers (id, name) VALUES (gen_random_uuid(), 'main')")
-
-    said = [
-        server_is(ServerState.UP),
-        server_is(ServerState.DOWN, sentence="Connection refused."),
-        server_is(ServerState.DOWN, sentence="Connection refused."),
-        server_is(ServerState.UP),
-    ]
-
-    assert said == [False, True, False, True]
-    away, back = world.texts(ALERTS)
-    assert "`main` is away: Connection refused." in away
-    assert "is back" in back
-
-
-def test_a_deleted_tenant_is_told_nothing_of_its_server(world: World, tenant: Tenant, session: WahaSession) -> None:
-    world.route(tenant, ALERTS, RoutePurpose.ALERTS)
-    world.sql("INSERT INTO waha_servers (id, name) VALUES (gen_random_uuid(), 'main')")
-    world.sql("UPDATE tenants SET deleted_at = now()")
-
-    assert server_is(ServerState.DOWN, sentence="Connection refused.")
-
-    assert world.texts(ALERTS) == []
-    assert len(world.texts(OPERATOR.user_id)) == 1
-
-
-def test_a_key_that_is_refused_is_told_to_operators_where_no_tenant_has_a_channel_for_it(
-    world: World, session: WahaSession
-) -> None:
-    world.sql("INSERT INTO waha_servers (id, name) VALUES (gen_random_uuid(), 'main')")
-
-    assert server_is(ServerState.KEY_REFUSED, sentence="WAHA does not accept the API key.")
-
-    [text] = world.texts(OPERATOR.user_id)
-    assert "refuses our key" in text
-
-
-def test_a_server_that_is_away_for_a_moment_is_not_said(world: World, session: WahaSession) -> None:
-    world.sql("INSERT INTO waha_servers (id, name) VALUES (gen_random_uuid(), 'main')")
-    observing.record_server("main", ServerState.DOWN, error_message="no")
-
-    assert not announcing.announce_server("main", operators=(OPERATOR.key,))
