@@ -3,26 +3,26 @@
 Payloads: `post` and `direct` {text, blocks?, root?, file?, filename?, alt_text?} · `ephemeral` {text, blocks?, user} ·
 `update` {ts, text, blocks?} · `delete` {ts}, of all that is ours in a thread {ts, thread, asker} · `react` {ts,
 receipt, shown?, tried?}. A `file` is base64, encrypted for its row; with `contents` it is made when it is sent
-(`operations.made_files`). With `names_commands` the text is ours and mentions commands without the slash command that
-they belong to.
+(`operations.made_files`). With `picture` the file is shown inside the message (`daemon.pictures`), which an `update` of
+the same lane replaces: {of, text, file?, …} names the post before it by its id; `delete` {file_of} takes away what that
+one uploaded. `sealed_text` is the text, encrypted for its row; `text` then says what it is. With `names_commands` the
+text is ours and mentions commands without the slash command that they belong to.
 """
 
 from __future__ import annotations
 
-import asyncio
-import base64
 from datetime import timedelta
 
 from daemon.erased_threads import sweep
-from database import in_database
-from operations import made_files, relaying
+from daemon.pictures import Pictures
+from daemon.uploads import Uploads
 from operations.encryption import KeyRing
 from operations.relaying import LeasedPost
 from operations.wording import with_root
 from settings.logs import get_logger
 from slack.blocks import Block
 from slack.client import SlackClient
-from slack.errors import SlackRefused, SlackUncertain
+from slack.errors import SlackRefused
 
 log = get_logger(__name__)
 
@@ -32,8 +32,6 @@ _MAY_BE_REPEATED = frozenset({"react", "update", "delete"})  # the second time c
 _BAD_BLOCKS = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long"})
 # Slack may fail at blocks without saying so: after so many failures the text goes alone.
 _FAILURES_WITH_BLOCKS = 3
-# Seconds: a file appears after Slack has looked for viruses in it. Later than this is left to the look-up.
-_LOOKS_FOR_SHARE = (0.2, 0.5, 1, 2, 3)
 
 REACTION_OF = {
     "queued": "hourglass_flowing_sand",
@@ -55,6 +53,8 @@ class Poster:
         self._slack = slack
         self._ring = ring
         self._command = command
+        self._uploads = Uploads(slack, ring)
+        self._pictures = Pictures(slack, self._uploads)
 
     async def look_up(self, post: LeasedPost) -> str | None:
         """The ts of a post whose outcome was unknown; None when it is not in Slack.
@@ -68,12 +68,14 @@ class Poster:
         if post.kind == "ephemeral":
             raise AtMostOnce
         channel = await self._channel_of(post)
-        if post.file_id is not None:
-            return await self._shared_at(post.file_id, channel)
+        is_inside = bool(post.payload.get("picture"))
+        if post.file_id is not None and not is_inside:
+            return await self._uploads.shared_at(post.file_id, channel)
         began = post.post_started_at or post.created_at
-        return await self._slack.find_post(
+        found = await self._slack.find_post(
             channel, str(post.post_id), thread_ts=post.thread_ts, oldest=began - _LOOKS_BACK
         )
+        return await self._pictures.look_up(post, channel, found) if is_inside else found
 
     async def make(self, post: LeasedPost) -> str | None:
         """Make the post; its ts where Slack gives one.
@@ -96,17 +98,24 @@ class Poster:
                 user, thread = post.payload["user"], post.thread_ts
                 await self._slack.post_ephemeral(place, user, self._text_of(post), blocks=blocks, thread_ts=thread)
                 return None
+            case "update" if "of" in post.payload:
+                return await self._pictures.replace(post, await self._channel_of(post), self._text_of(post))
             case "update":
                 await self._slack.update(place, post.payload["ts"], self._text_of(post), blocks=blocks)
                 return str(post.payload["ts"])
             case "delete" if post.payload.get("thread"):
                 await sweep(self._slack, post)
                 return str(post.payload["ts"])
+            case "delete" if "file_of" in post.payload:
+                await self._pictures.take_away(post)
+                return None
             case "delete":
                 await self._slack.delete(place, post.payload["ts"])
                 return str(post.payload["ts"])
+            case "post" | "direct" if post.payload.get("picture"):
+                return await self._pictures.show(post, await self._channel_of(post), self._text_of(post))
             case "post" | "direct" if "file" in post.payload:
-                return await self._upload(post, await self._channel_of(post))
+                return await self._uploads.share(post, await self._channel_of(post), self._text_of(post))
             case "post" | "direct":
                 return await self._slack.post(
                     await self._channel_of(post),
@@ -128,61 +137,15 @@ class Poster:
 
     def _text_of(self, post: LeasedPost) -> str:
         text = str(post.payload["text"])
+        if sealed := post.payload.get("sealed_text"):
+            opened = self._ring.decrypt(sealed, table="slack_posts", column="payload", row=post.post_id)
+            text = opened.decode()
         return with_root(text, self._command) if post.payload.get("names_commands") else text
 
     async def _channel_of(self, post: LeasedPost) -> str:
-        if post.kind == "direct":
+        if post.kind == "direct" or "of" in post.payload:
             return await self._slack.open_direct(post.slack_channel_id)
         return post.slack_channel_id
-
-    async def _upload(self, post: LeasedPost, channel: str) -> str:
-        """Share a file; its message comes a moment later, and only with it this is done.
-
-        Raises:
-            SlackUncertain: the message has not come yet.
-        """
-        if post.file_id is None or not await self._complete(post, post.file_id, channel):
-            file_id = await self._send_bytes(post)
-            if not await self._complete(post, file_id, channel):
-                raise SlackUncertain("files.completeUploadExternal", "Slack does not know the file that it just took.")
-        else:
-            file_id = post.file_id
-        for pause in _LOOKS_FOR_SHARE:
-            await asyncio.sleep(pause)
-            if ts := await self._shared_at(file_id, channel):
-                return ts
-        raise SlackUncertain("files.info", "The file is not shared yet.")
-
-    async def _send_bytes(self, post: LeasedPost) -> str:
-        content = await self._content_of(post)
-        slot = await self._slack.reserve_upload(
-            post.payload["filename"], len(content), alt_text=post.payload["alt_text"]
-        )
-        await in_database(relaying.keep_file_id, post, slot.file_id)
-        await self._slack.put_bytes(slot.upload_url, content)
-        return slot.file_id
-
-    async def _content_of(self, post: LeasedPost) -> bytes:
-        if (contents := post.payload.get("contents")) and post.tenant_id is not None:
-            return await in_database(made_files.content, contents, post.tenant_id)
-        sealed = self._ring.decrypt(post.payload["file"], table="slack_posts", column="payload", row=post.post_id)
-        return base64.b64decode(sealed)
-
-    async def _complete(self, post: LeasedPost, file_id: str, channel: str) -> bool:
-        """Hand a file over; False when Slack never got its bytes. To hand it over again changes nothing."""
-        try:
-            await self._slack.complete_upload(
-                file_id, channel, thread_ts=post.thread_ts, comment=self._text_of(post) or None
-            )
-        except SlackRefused as error:
-            if error.reason != "file_not_found":
-                raise
-            return False
-        return True
-
-    async def _shared_at(self, file_id: str, channel: str) -> str | None:
-        shares = await self._slack.file_shares(file_id)
-        return next((share.ts for share in shares if share.channel == channel), None)
 
 
 def needs_look_up(post: LeasedPost) -> bool:

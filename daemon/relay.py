@@ -233,7 +233,7 @@ class Relay:
             return _UPLOAD + 2 * self._call
         # A direct conversation is opened first; a receipt takes another's place; blocks may have to be left out.
         # A thread is read before what stands in it is deleted.
-        calls = 1 + (post.kind in {"direct", "react"}) + bool(post.payload.get("blocks"))
+        calls = 1 + (post.kind in {"direct", "react"} or "of" in post.payload) + bool(post.payload.get("blocks"))
         calls += 2 * bool(post.payload.get("thread"))
         return calls * self._call
 

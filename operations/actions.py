@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,11 +11,9 @@ from uuid import UUID
 from psycopg2.extras import Json
 
 from database import tenant_transaction, transaction
-from models import PostKind, WahaSession
-from operations.encryption import KeyRing
-from operations.posting import person_lane, queue_post, tell_person
+from models import WahaSession
+from operations.posting import tell_person
 from operations.sql import changed, clean_json, rows
-from slack.mrkdwn import foreign
 
 
 @dataclass(frozen=True)
@@ -95,31 +92,6 @@ def tell_asker(action: LeasedAction, text: str) -> None:
     """By direct message, once; nobody where we asked ourselves."""
     if action.slack_user_id:
         tell_person(action.slack_team_id, action.slack_user_id, text, tenant_id=action.tenant_id)
-
-
-def send_qr(action: LeasedAction, png: bytes, *, post_id: UUID, ring: KeyRing) -> None:
-    """Send the QR code to whoever asked, by direct message. It opens the account, so the row holds it encrypted."""
-    with tenant_transaction(action.tenant_id):
-        if not close(action, "done_at = clock_timestamp(), error = NULL", ()):
-            return
-        sealed = ring.encrypt(base64.b64encode(png), table="slack_posts", column="payload", row=post_id)
-        name = foreign(action.session_name)
-        queue_post(
-            person_lane(action.slack_team_id, action.slack_user_id),
-            PostKind.DIRECT,
-            {
-                "text": f"Scan this code with the phone of session `{name}`: WhatsApp, Linked devices, Link a device. "
-                f"It is replaced after a minute; run `session qr {name}` again for a new one.",
-                "names_commands": True,
-                "file": sealed,
-                "filename": "whatsapp-qr.png",
-                "alt_text": f"QR code that links a phone to session {action.session_name}",
-            },
-            team_id=action.slack_team_id,
-            channel_id=action.slack_user_id,
-            tenant_id=action.tenant_id,
-            post_id=post_id,
-        )
 
 
 def close(action: LeasedAction, assignments: str, parameters: tuple[object, ...]) -> bool:

@@ -55,7 +55,7 @@ def tell_of_refusal(post: LeasedPost, refusal: Refusal, operators: Collection[st
     elif post.kind == PostKind.POST and post.message_id is not None and post.conversation_id is not None:
         _miss_in_thread(post, why)
     elif refusal.reason not in _NOTHING_LEFT:
-        is_to_person = post.kind == PostKind.DIRECT
+        is_to_person = post.kind == PostKind.DIRECT or not post.payload.keys().isdisjoint({"of", "file_of"})
         place = f"<@{post.slack_channel_id}>" if is_to_person else f"<#{post.slack_channel_id}>"
         about = _ABOUT.get(PostKind(post.kind), "Something for {place} could not be shown").format(place=place)
         slot = f"refused:{post.kind}:{post.slack_team_id}/{post.slack_channel_id}:{refusal.reason}"

@@ -16,7 +16,7 @@ from operations.receipts import show_receipt
 from operations.refused_posts import Refusal, tell_of_place, tell_of_refusal
 from operations.replaying import newest_of
 from operations.sending import pause_after
-from operations.sql import changed, rows, value
+from operations.sql import changed, first, rows, value
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,24 @@ def keep_file_id(post: LeasedPost, file_id: str) -> None:
         changed(
             "UPDATE slack_posts SET file_id = %s WHERE id = %s AND lease_token = %s",
             (file_id, post.post_id, post.lease_token),
+        )
+
+
+@dataclass(frozen=True)
+class MadeBefore:
+    """What became of an earlier post: where it stands, if anywhere, and which file it uploaded."""
+
+    slack_ts: str | None
+    file_id: str | None
+
+
+def made_before(post: LeasedPost, earlier_id: str) -> MadeBefore | None:
+    """An earlier post of the same tenant, to which this one refers."""
+    with _scope(post):
+        return first(
+            MadeBefore,
+            "SELECT slack_ts, file_id FROM slack_posts WHERE id = %s AND tenant_id IS NOT DISTINCT FROM %s",
+            (UUID(earlier_id), post.tenant_id),
         )
 
 

@@ -62,6 +62,7 @@ SEALED_COLUMNS = (
     SealedColumn("waha_sessions", "config", ("proxy", "password")),
     SealedColumn("fingerprint_keys", "sealed_key"),
     SealedColumn("slack_posts", "payload", ("file",)),
+    SealedColumn("slack_posts", "payload", ("sealed_text",)),
     SealedColumn("slack_events", "body", in_bytes=True),
     SealedColumn("slack_events", "answer", WHOLE),
     SealedColumn("webhook_events", "body", in_bytes=True),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, cast
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import peewee
 
@@ -20,6 +20,7 @@ from models import (
     Engine,
     Message,
     MessageStatus,
+    SessionStatus,
     WahaAction,
     WahaServer,
     WahaSession,
@@ -220,9 +221,28 @@ def _of_id(tenant_id: UUID, session_id: UUID) -> WahaSession:
 
 def ask_qr(tenant_id: UUID, name: str, *, action_id: UUID, asker: Person, actor: str) -> WahaSession:
     """Ask for the QR code; it goes to the asker alone, by direct message, when WAHA has one."""
+    return ask_code(tenant_id, name, ActionKind.QR, action_id=action_id, asker=asker, actor=actor)
+
+
+def ask_code(
+    tenant_id: UUID,
+    name: str,
+    kind: ActionKind,
+    *,
+    action_id: UUID,
+    asker: Person,
+    actor: str,
+    payload: Mapping[str, Any] = MappingProxyType({}),
+) -> WahaSession:
+    """Ask for a QR code or a pairing code; it goes to the asker alone. A session that makes none is started for it."""
     session = named(tenant_id, name)
-    if order(session, ActionKind.QR, action_id=action_id, asker=asker):
-        audit.record(actor, "session.qr", session, tenant_id=tenant_id)
+    if session.desired_state == DesiredState.STOPPED:
+        want(tenant_id, name, DesiredState.RUNNING, actor=actor)
+    elif session.status == SessionStatus.FAILED:
+        restart_id, reason = uuid5(action_id, "restart"), "a code was asked for"
+        ask_restart(tenant_id, session.id, action_id=restart_id, asker=None, actor=actor, reason=reason)
+    if order(session, kind, action_id=action_id, asker=asker, payload=payload):
+        audit.record(actor, f"session.{kind.value}", session, tenant_id=tenant_id)
     return session
 
 

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 from bot.commands.command import Command, Option, Turn, request_of
-from models import DesiredState, Engine, ServerState, SessionStatus
+from models import DesiredState, Engine, ServerState, SessionStatus, WahaSession
 from models.requests import CreateWahaSession
-from operations import sessions
-from operations.errors import BadInput, Conflict
+from operations import passkeys, sessions
+from operations.errors import BadInput
 from operations.permissions import Permission
 from operations.sessions import SessionFacts
 from operations.slack_inbox import Answer
@@ -116,34 +116,24 @@ def show(turn: Turn) -> Answer:
     return Answer("\n".join([*lines, _next_step(facts)]))
 
 
-def qr(turn: Turn) -> Answer:
-    facts = sessions.show(turn.standing.tenant_id, turn.asked.word(0))
-    name = foreign(facts.session.name)
-    if facts.session.status == SessionStatus.WORKING:
-        return Answer(
-            f"Session `{name}` works: its phone is linked, and there is no code to scan. See `session show {name}`."
-        )
-    if facts.session.desired_state == DesiredState.STOPPED:
-        raise Conflict(f"Session `{name}` is stopped and has no code. Start it first: `session start {name}`.")
-    sessions.ask_qr(
-        turn.standing.tenant_id,
-        facts.session.name,
-        action_id=turn.asked.new_id("action"),
-        asker=turn.asked.person,
-        actor=turn.actor,
-    )
-    return Answer(
-        f"The code of session `{name}` comes to you by direct message as soon as WAHA has one. "
-        "Whoever scans it can read and write everything: show it to nobody."
-    )
-
-
 def _line(facts: SessionFacts) -> str:
     session = facts.session
     queued = f", {counted(facts.queued, 'message')} queued" if facts.queued else ", queue empty"
     differs = session.desired_state == DesiredState.STOPPED and session.status != SessionStatus.STOPPED
     wanted = " (should be stopped)" if differs else ""
-    return f"`{foreign(session.name)}` {_STATE[session.status]}{wanted}{queued}"
+    return f"`{foreign(session.name)}` {_state(session)}{wanted}{queued}"
+
+
+def _state(session: WahaSession) -> str:
+    return "🟠 waits for a passkey" if _wants_passkey(session) else _STATE[session.status]
+
+
+def _wants_passkey(session: WahaSession) -> bool:
+    return session.status is SessionStatus.SCAN_QR and passkeys.is_asked_for(_raw(session))
+
+
+def _raw(session: WahaSession) -> str:
+    return str(session.metadata.get("raw_status") or "")
 
 
 def _server_state(facts: SessionFacts) -> str:
@@ -159,6 +149,8 @@ def _next_step(facts: SessionFacts) -> str:
     name = foreign(facts.session.name)
     if facts.session.desired_state == DesiredState.STOPPED:
         return f"Start it with `session start {name}`."
+    if _wants_passkey(facts.session):
+        return passkeys.sentence(_raw(facts.session), facts.session.name, facts.session.server)
     match facts.session.status:
         case SessionStatus.SCAN_QR:
             return f"Link its phone: `session qr {name}`."
@@ -226,14 +218,5 @@ COMMANDS = (
         example="session show sales-berlin",
         permission=Permission.SESSION_SHOW,
         run=show,
-    ),
-    Command(
-        noun="session",
-        verb="qr",
-        needs=("NAME",),
-        summary="the code that links its phone, by direct message",
-        example="session qr sales-berlin",
-        permission=Permission.SESSION_CONTROL,
-        run=qr,
     ),
 )

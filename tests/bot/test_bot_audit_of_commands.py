@@ -59,6 +59,7 @@ LINES = {
     "report schedule": ("ana", (), 'report schedule "every weekday 09:00"'),
     "send": ("ana", (), "send +4915123456780 Hello"),
     "session add": ("ana", (), "session add other"),
+    "session pair": ("ana", (), "session pair sales +4930901820"),
     "session qr": ("ana", (), "session qr sales"),
     "session restart": ("ana", (), "session restart sales"),
     "session start": ("ana", (STOPPED,), "session start sales"),

@@ -171,19 +171,72 @@ async def test_a_session_is_stopped_started_and_looked_at(ask: Ask, rows: Rows) 
 
     stopped = await ask("ana", "session stop sales")
     again = await ask("ana", "session stop Sales")
-    no_code = await ask("ana", "session qr sales")
     listed = await ask("ana", "session list")
     shown = await ask("ana", "session show sales")
     started = await ask("ana", "session start sales")
 
     assert stopped.startswith("Session `sales` is being stopped.")
     assert again.startswith("Session `sales` was to be stopped already.")
-    assert no_code.endswith("Start it first: `/wa session start sales`.")
     assert "• `sales` ⚪ stopped, queue empty" in listed
     assert "Engine GOWS on server `main`." in shown
     assert shown.endswith("Start it with `/wa session start sales`.")
     assert started.startswith("Session `sales` is being started.")
     assert await rows("SELECT desired_state FROM waha_sessions") == [("running",)]
+
+
+@pytest.mark.usefixtures("acme")
+async def test_a_session_is_started_for_a_code_that_is_asked_for(ask: Ask, rows: Rows) -> None:
+    await ask("ana", "session add sales")
+    await ask("ana", "session stop sales")
+
+    scanned = await ask("ana", "session qr sales")
+    await ask("ana", "session stop sales")
+    typed = await ask("ana", "session pair sales +49(30)901820")
+
+    assert scanned.startswith("Session `sales` is started for it. The code of session `sales` comes to you by direct")
+    assert typed.startswith("Session `sales` is started for it. The code to be typed on the phone with +4930901820")
+    assert await rows("SELECT desired_state FROM waha_sessions") == [("running",)]
+    assert await rows("SELECT kind, payload ->> 'number' FROM waha_actions ORDER BY created_at") == [
+        ("qr", None),
+        ("pair", "4930901820"),
+    ]
+
+
+@pytest.mark.usefixtures("acme")
+async def test_a_session_that_failed_is_restarted_for_a_code(ask: Ask, rows: Rows) -> None:
+    await ask("ana", "session add sales")
+    await rows("UPDATE waha_sessions SET status = 'failed' RETURNING 1")
+
+    await ask("ana", "session qr sales")
+
+    asked = "SELECT kind, slack_user_id <> '' FROM waha_actions ORDER BY kind"
+    assert await rows(asked) == [("qr", True), ("restart", False)]
+
+
+@pytest.mark.parametrize("number", ["12", "+49abc", "0151", "+0123456789", "+491234567890123456"])
+@pytest.mark.usefixtures("acme")
+async def test_what_is_no_number_is_refused_with_one_that_is(ask: Ask, rows: Rows, number: str) -> None:
+    await ask("ana", "session add sales")
+
+    refused = await ask("ana", f"session pair sales {number}")
+
+    assert refused.startswith(f"`{number}` is not the number of a phone.")
+    assert refused.endswith("such as `+4915123456789`.")
+    assert await rows("SELECT count(*) FROM waha_actions") == [(0,)]
+
+
+@pytest.mark.usefixtures("acme")
+async def test_a_passkey_is_explained_wherever_a_code_is_asked_for(ask: Ask, rows: Rows) -> None:
+    await ask("ana", "session add sales")
+    word = """'{"raw_status": "PASSKEY_REQUIRED"}'"""
+    await rows(f"UPDATE waha_sessions SET status = 'scan_qr', metadata = {word} RETURNING 1")  # noqa: S608
+
+    answers = [await ask("ana", f"session {typed}") for typed in ("qr sales", "pair sales +4930901820", "show sales")]
+    listed = await ask("ana", "session list")
+
+    assert all("the dashboard of WAHA server `main`" in answer for answer in answers)
+    assert "🟠 waits for a passkey" in listed
+    assert await rows("SELECT count(*) FROM waha_actions") == [(0,)]
 
 
 @pytest.mark.usefixtures("acme")

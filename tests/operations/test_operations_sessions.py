@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 from database import tenant_transaction
 from models import DesiredState, MessageStatus, Tenant, UserRole, WahaSession, uuid7
 from models.requests import CreateTenant, CreateUser, CreateWahaSession
-from operations import actions, colleagues, message_ids, messages, sessions, tenants, users
+from operations import actions, colleagues, message_ids, messages, pairing, sessions, tenants, users
 from operations.actions import LeasedAction
 from operations.encryption import KeyRing
 from operations.errors import BadInput, Conflict, NotFound
@@ -113,9 +113,13 @@ def test_sessions_are_listed_with_what_is_queued_and_their_server(
     assert shown == facts
 
 
-def asked(world: World, tenant: Tenant) -> LeasedAction:
+def ask_code(tenant: Tenant) -> None:
     with tenant_transaction(tenant.id):
         sessions.ask_qr(tenant.id, "sales", action_id=uuid7(), asker=ANA, actor="T1/UANA")
+
+
+def asked(world: World, tenant: Tenant) -> LeasedAction:
+    ask_code(tenant)
     [action] = actions.lease(5, LEASE)
     return action
 
@@ -132,8 +136,7 @@ def test_a_code_is_asked_for_by_a_row_that_one_daemon_takes(world: World, tenant
 
 def test_two_daemons_never_take_the_same_action(world: World, tenant: Tenant, session: WahaSession) -> None:
     for _ in range(8):
-        with tenant_transaction(tenant.id):
-            sessions.ask_qr(tenant.id, "sales", action_id=uuid7(), asker=ANA, actor="T1/UANA")
+        ask_code(tenant)
 
     taken = together(*[partial(actions.lease, 8, LEASE)] * 3)
 
@@ -146,8 +149,8 @@ def test_a_code_goes_to_its_asker_alone_and_nowhere_in_plain_text(
 ) -> None:
     action, ring, post_id = asked(world, tenant), KeyRing([b"k" * 32]), uuid7()
 
-    actions.send_qr(action, b"\x89PNG code", post_id=post_id, ring=ring)
-    actions.send_qr(action, b"\x89PNG code", post_id=post_id, ring=ring)
+    for _ in range(2):
+        pairing.show_picture(action, b"\x89PNG code", says="x", post_id=post_id, ring=ring, now=datetime.now(UTC))
 
     [(kind, channel, payload)] = world.sql("SELECT kind, slack_channel_id, payload FROM slack_posts")
     assert (kind, channel) == ("direct", "UANA")
