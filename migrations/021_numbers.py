@@ -50,9 +50,10 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     JOIN tenants t ON t.id = s.tenant_id AND t.status = 'active' AND t.deleted_at IS NULL
     LEFT JOIN number_healths h ON h.tenant_id = s.tenant_id AND h.session_id = s.id
     WHERE s.deleted_at IS NULL AND CASE
-        WHEN h.measured_at IS NULL THEN h.id IS NOT NULL OR s.last_activity_at IS NOT NULL OR s.paced_until IS NOT NULL
+        WHEN h.measured_at IS NULL THEN h.id IS NOT NULL OR s.last_activity_at IS NOT NULL OR s.paced_until IS NOT NULL OR s.restricted_until IS NOT NULL
         WHEN h.measured_at > p_now - interval '1 minute' THEN false
-        ELSE s.last_activity_at >= h.measured_at OR s.paced_until >= h.measured_at OR s.restricted_until >= h.measured_at
+        ELSE s.last_activity_at >= h.measured_at OR s.paced_until >= h.measured_at
+            OR s.restricted_until >= h.measured_at AND h.level <> 'stopped'
             OR h.level IN ('watch', 'slow', 'stopped') AND h.measured_at < p_now - interval '5 minutes'
             OR h.measured_at < p_now - interval '6 hours'
     END

@@ -15,6 +15,42 @@ from waha.status import SessionStatus, status_of
 
 
 @dataclass(frozen=True, slots=True)
+class Capping:
+    """How many new chats of how many an account has begun in WhatsApp's present cycle; told since 2026.8.1.
+
+    `status` is WhatsApp's word: NONE, FIRST_WARNING, SECOND_WARNING, CAPPED, or one of the future. A `total` of None
+    has no end.
+    """
+
+    status: str
+    total: int | None
+    used: int
+    cycle_ends_at: datetime | None
+
+    @property
+    def share(self) -> float:
+        """Of the quota that is used up, 0 to 1 and above."""
+        return self.used / self.total if self.total else 0.0
+
+    @classmethod
+    def parse(cls, source: Any) -> Self | None:
+        quota = mapping(source)
+        status = text(quota, "cappingStatus")
+        if status is None:
+            return None
+        total, used = quota.get("totalQuota"), quota.get("usedQuota")
+        # -1 is WhatsApp's way to write that there is no quota.
+        most = total if isinstance(total, int) and total > 0 else None
+        return cls(status, most, used if isinstance(used, int) else 0, moment(quota.get("cycleEnd")))
+
+    def as_told(self) -> dict[str, Any]:
+        """As WAHA writes it, to be parsed again."""
+        ends = None if self.cycle_ends_at is None else int(self.cycle_ends_at.timestamp())
+        quota = {"totalQuota": -1 if self.total is None else self.total, "usedQuota": self.used}
+        return {"cappingStatus": self.status, **quota, "cycleEnd": ends}
+
+
+@dataclass(frozen=True, slots=True)
 class Me:
     """The WhatsApp account of a session; a stopped session still tells its last one."""
 
@@ -23,6 +59,7 @@ class Me:
     push_name: str | None
     # WhatsApp lets the account start no new chats until then. Told since 2026.7.2, and not every time.
     restricted_until: datetime | None
+    capping: Capping | None = None
 
     @classmethod
     def parse(cls, source: Any) -> Self | None:
@@ -32,7 +69,8 @@ class Me:
             return None
         lock = mapping(me, "reachoutTimelock")
         restricted_until = moment(lock.get("timeEnforcementEnds")) if flag(lock, "isActive") else None
-        return cls(from_jid(chat_id), text(me, "lid"), text(me, "pushName"), restricted_until)
+        capping = Capping.parse(me.get("messageCapping"))
+        return cls(from_jid(chat_id), text(me, "lid"), text(me, "pushName"), restricted_until, capping)
 
 
 @dataclass(frozen=True, slots=True)

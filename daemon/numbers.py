@@ -1,0 +1,59 @@
+"""Looks after phone numbers: has them measured, and hands on what WAHA tells of their limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from database import in_database
+from database.notifications import Wakeup
+from operations import number_health
+from operations.number_health import LimitsTold
+from settings import NumberSettings
+from settings.logs import get_logger
+from waha.payloads import SessionInfo
+
+log = get_logger(__name__)
+
+MEASURE_EVERY_SECONDS = 60.0
+
+
+class NumberWatch:
+    """Measures all numbers in which something happened since they were last measured."""
+
+    def __init__(self, numbers: NumberSettings) -> None:
+        self._numbers = numbers
+        self.wakeup = Wakeup()
+
+    async def step(self) -> bool:
+        measured = await in_database(number_health.measure, self._numbers)
+        if measured:
+            log.info("numbers measured", numbers=measured)
+        return False
+
+
+class LimitsHeard:
+    """What a server's poll tells of accounts, kept where it is another than before: a quiet poll writes nothing."""
+
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self._known: dict[str, LimitsTold] | None = None
+
+    async def hear(self, sessions: Iterable[SessionInfo]) -> None:
+        if self._known is None:
+            told = await in_database(number_health.told_before, self._server)
+            self._known = {one.external_session_id: one for one in told}
+        fresh = [now for now in map(_limits_of, sessions) if now is not None and now != self._known_of(now)]
+        if fresh:
+            await in_database(number_health.record_told, self._server, fresh)
+            self._known |= {one.external_session_id: one for one in fresh}
+            log.info("limits of numbers changed", server=self._server, numbers=len(fresh))
+
+    def _known_of(self, now: LimitsTold) -> LimitsTold:
+        known = (self._known or {}).get(now.external_session_id)
+        return known or LimitsTold(now.external_session_id, None, None)
+
+
+def _limits_of(session: SessionInfo) -> LimitsTold | None:
+    """None where the account is not known, as before the scan."""
+    me = session.me
+    return None if me is None else LimitsTold(session.name, me.restricted_until, me.capping)
