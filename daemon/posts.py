@@ -1,24 +1,26 @@
 """How each kind of post is made in Slack, and how an interrupted one is looked up.
 
-Payloads: `post` and `direct` {text, blocks?, root?, file?, filename?, alt_text?} · `ephemeral` {text, blocks?, user} ·
-`update` {ts, text, blocks?} · `delete` {ts}, of all that is ours in a thread {ts, thread, asker} · `react` {ts,
-receipt, shown?, tried?}. A `file` is base64, encrypted for its row; with `contents` it is made when it is sent
-(`operations.made_files`). With `picture` the file is shown inside the message (`daemon.pictures`), which an `update` of
-the same lane replaces: {of, text, file?, …} names the post before it by its id; `delete` {file_of} takes away what that
-one uploaded. `sealed_text` is the text, encrypted for its row; `text` then says what it is. With `names_commands` the
-text is ours and mentions commands without the slash command that they belong to.
+Payloads: `post` and `direct` {text, blocks?, root?, file?, filename?, alt_text?} · `ephemeral` {text, blocks?, user}
+· `update` {ts, text, blocks?, direct?} · `delete` {ts}, of all that is ours in a thread {ts, thread, asker} · `react`
+{ts, receipt, shown?, tried?}. A `file` is base64, encrypted for its row; with `contents` it is made when it is sent
+(`operations.made_files`). With `picture` the file is shown inside the message (`daemon.pictures`), which an `update`
+of the same lane replaces: {of, text, file?, …} names the post before it by its id; `delete` {file_of} takes away what
+that one uploaded. A `drawing` is figures, of which a file is made before (`daemon.drawings`). `sealed_text` is the
+text, encrypted for its row; `text` then says what it is. With `names_commands` the text is ours and mentions commands
+without the slash command that they belong to.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
 
+from daemon.drawings import Drawings
 from daemon.erased_threads import sweep
 from daemon.pictures import Pictures
 from daemon.uploads import Uploads
 from operations.encryption import KeyRing
 from operations.relaying import LeasedPost
-from operations.wording import with_root
+from operations.wording import rooted, with_root
 from settings.logs import get_logger
 from slack.blocks import Block
 from slack.client import SlackClient
@@ -49,11 +51,12 @@ class AtMostOnce(Exception):
 class Poster:
     """Makes posts through one Slack client."""
 
-    def __init__(self, slack: SlackClient, ring: KeyRing, command: str) -> None:
+    def __init__(self, slack: SlackClient, ring: KeyRing, command: str, drawings: Drawings | None = None) -> None:
+        self.drawings = drawings or Drawings()
         self._slack = slack
         self._ring = ring
         self._command = command
-        self._uploads = Uploads(slack, ring)
+        self._uploads = Uploads(slack, ring, self.drawings)
         self._pictures = Pictures(slack, self._uploads)
 
     async def look_up(self, post: LeasedPost) -> str | None:
@@ -82,7 +85,7 @@ class Poster:
 
         Blocks that Slack does not take, or at which it fails, are left out: the text says all that they say.
         """
-        blocks = post.payload.get("blocks") if post.failures < _FAILURES_WITH_BLOCKS else None
+        blocks = self._blocks_of(post) if post.failures < _FAILURES_WITH_BLOCKS else None
         try:
             return await self._make(post, blocks)
         except SlackRefused as error:
@@ -101,7 +104,8 @@ class Poster:
             case "update" if "of" in post.payload:
                 return await self._pictures.replace(post, await self._channel_of(post), self._text_of(post))
             case "update":
-                await self._slack.update(place, post.payload["ts"], self._text_of(post), blocks=blocks)
+                channel = await self._channel_of(post)
+                await self._slack.update(channel, post.payload["ts"], self._text_of(post), blocks=blocks)
                 return str(post.payload["ts"])
             case "delete" if post.payload.get("thread"):
                 await sweep(self._slack, post)
@@ -142,8 +146,12 @@ class Poster:
             text = opened.decode()
         return with_root(text, self._command) if post.payload.get("names_commands") else text
 
+    def _blocks_of(self, post: LeasedPost) -> list[Block] | None:
+        blocks: list[Block] | None = post.payload.get("blocks")
+        return rooted(blocks, self._command) if blocks and post.payload.get("names_commands") else blocks
+
     async def _channel_of(self, post: LeasedPost) -> str:
-        if post.kind == "direct" or "of" in post.payload:
+        if post.kind == "direct" or "of" in post.payload or post.payload.get("direct"):
             return await self._slack.open_direct(post.slack_channel_id)
         return post.slack_channel_id
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
+from daemon.drawings import Drawings
 from daemon.loops import Crew
 from daemon.posts import AtMostOnce, Poster, needs_look_up, outdated_receipts
 from daemon.workspaces import GONE, Outlet, Outlets
@@ -197,6 +198,8 @@ class Relay:
         if "contents" in post.payload and await in_database(made_files.withheld, post, operators=self._operators):
             log.warning("file withheld from who asked for it", post_id=post.post_id)
             return
+        if "drawing" in post.payload and not await self._is_drawn(post, outlet.poster.drawings):
+            return
         if not await self._has_turn(post, outlet.pacing):
             return
         asked_at = time.monotonic()
@@ -212,6 +215,20 @@ class Relay:
             await in_database(relaying.record_shown, post, str(made))
         else:
             await in_database(relaying.record_posted, post, made)
+
+    async def _is_drawn(self, post: LeasedPost, drawings: Drawings) -> bool:
+        """Whether its picture is there; else it is put off until it may be. What cannot be drawn holds up nothing."""
+        if post.thread_ts is None:
+            await in_database(relaying.record_parked, post, "What it belongs below was not posted.")
+            return False
+        if wait := drawings.wait_for(post.post_id, post.payload["drawing"]):
+            await self._delay(post, wait, "It is being drawn.")
+            return False
+        if failure := drawings.failure_of(post.post_id):
+            log.error("picture not drawn", post_id=post.post_id, reason=failure)
+            await in_database(relaying.record_parked, post, f"It could not be drawn: {failure}")
+            return False
+        return True
 
     def _takes_others(self, post: LeasedPost) -> bool:
         """Whether Slack lately took what is like this post: then its failure is no outage."""
@@ -233,7 +250,8 @@ class Relay:
             return _UPLOAD + 2 * self._call
         # A direct conversation is opened first; a receipt takes another's place; blocks may have to be left out.
         # A thread is read before what stands in it is deleted.
-        calls = 1 + (post.kind in {"direct", "react"} or "of" in post.payload) + bool(post.payload.get("blocks"))
+        opens = post.kind in {"direct", "react"} or not post.payload.keys().isdisjoint({"of", "direct"})
+        calls = 1 + opens + bool(post.payload.get("blocks"))
         calls += 2 * bool(post.payload.get("thread"))
         return calls * self._call
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 # What the daemon's sentences mention. The bot has the whole table, and a test holds these against it.
 MENTIONED = (
     "channel link",
     "login",
     "logout",
+    "message failed",
     "message list",
+    "session add",
     "session health",
     "session limits",
     "session list",
     "session qr",
+    "session restart",
     "session show",
     "tenant activate",
     "tenant restore",
@@ -38,3 +42,12 @@ def with_root(text: str, root: str, names: Iterable[str] = MENTIONED) -> str:
     """Put `root` (`/wa`) before everything in backticks that begins with one of the commands' names."""
     alternatives = "|".join(re.escape(name) for name in names)
     return re.sub(rf"`(?=(?:{alternatives})[ `])", f"`{root} ", text)
+
+
+def rooted(blocks: Any, root: str) -> Any:
+    """The same in all texts of blocks, to any depth; ids, values and addresses have no backticks."""
+    if isinstance(blocks, str):
+        return with_root(blocks, root)
+    if isinstance(blocks, dict):
+        return {key: rooted(inner, root) for key, inner in blocks.items()}
+    return [rooted(inner, root) for inner in blocks] if isinstance(blocks, list) else blocks
