@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from uuid import UUID
 
 from database import in_database
 from operations import servers as server_rows
 from operations.inbound import SESSION_METADATA
-from operations.observing import Wanted
 from operations.session_config import opened_config
 from settings import DeliverySettings, WahaServer
 from waha.client import Timeouts, WahaClient
@@ -46,7 +46,16 @@ async def open_servers(
     return servers
 
 
-def session_config(session: Wanted, server: Server) -> dict[str, Any]:
+class Configured(Protocol):
+    """A session, as far as its configuration is concerned."""
+
+    @property
+    def session_id(self) -> UUID: ...
+    @property
+    def config(self) -> dict[str, Any]: ...
+
+
+def session_config(session: Configured, server: Server) -> dict[str, Any]:
     """How a session of ours is created on WAHA.
 
     Raises:

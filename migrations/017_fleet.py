@@ -10,6 +10,33 @@ ALTER TABLE waha_sessions ADD COLUMN gave_up_on date;
 CREATE INDEX session_checks_starting_idx ON session_checks (observed_at) WHERE status = 'starting';
 """
 
+# Without metadata and configuration: ten thousand of them would be read for nothing every few seconds.
+SLIM = r"""
+DROP FUNCTION sessions_of_server(text);
+CREATE FUNCTION sessions_of_server(p_server text, p_now timestamptz DEFAULT NULL)
+RETURNS TABLE (
+    tenant_id uuid, session_id uuid, external_session_id text, status text, desired_state text, engine text, me_id text, raw_status text,
+    status_for interval, control_attempts integer, is_control_due boolean, restarts_today integer, has_given_up boolean,
+    is_unsettled boolean, is_stuck boolean, is_deleted boolean
+)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT s.tenant_id, s.id, s.external_session_id::text, s.status,
+        CASE WHEN gone.is_deleted THEN 'stopped' ELSE s.desired_state END, s.engine, s.metadata ->> 'me_id', s.metadata ->> 'raw_status',
+        given.now - s.status_changed_at, s.control_attempts, s.next_control_at <= given.now,
+        CASE WHEN s.restarts_on = given.today THEN s.restarts ELSE 0 END, coalesce(s.gave_up_on = given.today, false),
+        s.control_attempts > 0 OR s.error_message IS NOT NULL, stuck.session_id IS NOT NULL, gone.is_deleted
+    FROM waha_sessions s
+    JOIN tenants t ON t.id = s.tenant_id
+    CROSS JOIN LATERAL (SELECT s.deleted_at IS NOT NULL OR t.deleted_at IS NOT NULL AS is_deleted) gone
+    CROSS JOIN (
+        SELECT coalesce(p_now, clock_timestamp()) AS now, (coalesce(p_now, clock_timestamp()) AT TIME ZONE 'UTC')::date AS today
+    ) given
+    LEFT JOIN incidents stuck ON stuck.session_id = s.id AND stuck.tenant_id = s.tenant_id AND stuck.kind = 'stuck' AND stuck.ended_at IS NULL
+    WHERE s.server = p_server AND (NOT gone.is_deleted OR s.status <> 'stopped')
+    ORDER BY s.external_session_id
+$$;
+"""
+
 READING = r"""
 -- Sessions that connected at least so often since then: each time it looked like a short interruption.
 CREATE FUNCTION restless_sessions(p_server text, p_since timestamptz, p_times integer)
@@ -131,7 +158,7 @@ $$;
 """
 
 _OF_DAEMON = (
-    "restless_sessions(text, timestamptz, integer), sessions_elsewhere(text, text[]), "
+    "sessions_of_server(text, timestamptz), restless_sessions(text, timestamptz, integer), sessions_elsewhere(text, text[]), "
     "record_observations(text, timestamptz, jsonb), claim_controls(text, uuid[], interval, timestamptz), settle_sessions(text, uuid[])"
 )
 _OF_BOTH = "sessions_by_server(), sessions_on_server(text, integer)"
@@ -142,11 +169,32 @@ GRANT EXECUTE ON FUNCTION {_OF_DAEMON} TO switchboard_daemon;
 GRANT EXECUTE ON FUNCTION {_OF_BOTH} TO switchboard_bot, switchboard_daemon;
 """
 
-UP = COLUMNS + READING + WRITING + PLACING + GRANTS
+UP = COLUMNS + SLIM + READING + WRITING + PLACING + GRANTS
 
 DOWN = (
     f"DROP FUNCTION {_OF_DAEMON}, {_OF_BOTH};"
     r"""
+CREATE FUNCTION sessions_of_server(p_server text)
+RETURNS TABLE (
+    tenant_id uuid, session_id uuid, external_session_id text, name text, status text, desired_state text, engine text, metadata jsonb,
+    config jsonb, error_message text, status_observed_at timestamptz, status_changed_at timestamptz, announced_status text,
+    control_attempts integer, is_control_due boolean, is_deleted boolean
+)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT s.tenant_id, s.id, s.external_session_id::text, s.name::text, s.status,
+        CASE WHEN gone.is_deleted THEN 'stopped' ELSE s.desired_state END, s.engine, s.metadata,
+        s.config, s.error_message, s.status_observed_at, s.status_changed_at,
+        -- Nobody is told what becomes of it.
+        CASE WHEN gone.is_deleted THEN s.status ELSE s.announced_status END,
+        s.control_attempts, s.next_control_at <= clock_timestamp(), gone.is_deleted
+    FROM waha_sessions s
+    JOIN tenants t ON t.id = s.tenant_id
+    CROSS JOIN LATERAL (SELECT s.deleted_at IS NOT NULL OR t.deleted_at IS NOT NULL AS is_deleted) gone
+    WHERE s.server = p_server AND (NOT gone.is_deleted OR s.status <> 'stopped')
+    ORDER BY s.external_session_id
+$$;
+REVOKE ALL ON FUNCTION sessions_of_server(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION sessions_of_server(text) TO switchboard_daemon;
 DROP INDEX session_checks_starting_idx;
 ALTER TABLE waha_sessions DROP COLUMN gave_up_on;
 """

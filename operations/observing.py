@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from database import notify, set_tenant, tenant_transaction, transaction
+from psycopg2.extras import Json
+
+from database import notify, set_tenant, transaction
 from models import ServerState, SessionCheck, SessionStatus, WahaServer, WahaSession, now_utc, uuid7
 from operations.sql import changed, clean, first, rows
 from waha.status import status_of
@@ -16,39 +18,53 @@ from waha.status import status_of
 
 @dataclass(frozen=True)
 class Wanted:
-    """A session of a server: what people want, what was last seen, and whether something may be done about it now.
+    """A session of a server: what people want, what was last seen, and what was done about it.
 
-    One that is deleted is wanted stopped, until it is seen to be.
+    One that is deleted is wanted stopped, until it is seen to be. `status_for` is how long it has its status, None
+    before the first; `restarts_today` are ours since midnight in UTC, and with `has_given_up` it was said that none is
+    left. It is unsettled while tries are counted, and stuck while that is an open incident.
     """
 
     tenant_id: UUID
     session_id: UUID
     external_session_id: str
-    name: str
     status: str
     desired_state: str
     engine: str
-    metadata: dict[str, Any]
-    config: dict[str, Any]
-    error_message: str | None
-    status_observed_at: datetime | None
-    status_changed_at: datetime | None
-    announced_status: str | None
+    me_id: str | None
+    raw_status: str | None
+    status_for: timedelta | None
     control_attempts: int
     is_control_due: bool
+    restarts_today: int
+    has_given_up: bool
+    is_unsettled: bool
+    is_stuck: bool
     is_deleted: bool
+
+    @property
+    def should_run(self) -> bool:
+        return self.desired_state == "running"
 
 
 @dataclass(frozen=True)
 class Seen:
     """What a poll told of one session."""
 
-    tenant_id: UUID
     session_id: UUID
     waha_status: str
-    at: datetime
     me_chat_id: str | None = None
     me_name: str | None = None
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A session whose status is another one since a poll."""
+
+    tenant_id: UUID
+    session_id: UUID
+    status: str
+    was: str
 
 
 def observe_status(session: WahaSession, waha_status: str, *, at: datetime, source: str) -> bool:
@@ -105,33 +121,47 @@ def _keep_word(session: WahaSession, waha_status: str) -> None:
         )
 
 
-def sessions_of(server: str) -> list[Wanted]:
+def sessions_of(server: str, *, now: datetime | None = None) -> list[Wanted]:
     with transaction():
-        return rows(Wanted, "SELECT * FROM sessions_of_server(%s)", (server,))
+        return rows(Wanted, "SELECT * FROM sessions_of_server(%s, %s)", (server, now))
 
 
-def record_poll(seen: Sequence[Seen]) -> int:
-    """Write what a poll saw anew; the caller leaves out what did not change, so that a quiet poll writes nothing."""
-    written = 0
-    for one in seen:
-        with tenant_transaction(one.tenant_id):
-            # Also a deleted one: it is told to stop until it was seen to.
-            session = WahaSession.get_or_none(WahaSession.id == one.session_id)
-            if session is None:
-                continue
-            written += observe_status(session, one.waha_status, at=one.at, source="poll")
-            _remember_account(session, one)
-    return written
+@dataclass(frozen=True)
+class _Restless:
+    session_id: UUID
+    times: int
 
 
-def _remember_account(session: WahaSession, seen: Seen) -> None:
-    if seen.me_chat_id is None or session.metadata.get("me_id") == seen.me_chat_id:
-        return
-    changed(
-        "UPDATE waha_sessions SET metadata = metadata || jsonb_build_object('me_id', %s::text, 'me_name', %s::text) "
-        "WHERE id = %s AND tenant_id = %s",
-        (seen.me_chat_id, seen.me_name or "", session.id, session.tenant_id),
-    )
+def restless(server: str, *, since: datetime, times: int) -> dict[UUID, int]:
+    """Sessions that connected so often since then, and how often: none of it lasted."""
+    with transaction():
+        found = rows(_Restless, "SELECT * FROM restless_sessions(%s, %s, %s)", (server, since, times))
+    return {one.session_id: one.times for one in found}
+
+
+def record_poll(server: str, seen: Sequence[Seen], *, at: datetime) -> list[Moved]:
+    """Write in one statement what a poll saw anew, and tell what moved.
+
+    The caller leaves out what did not change, so that a quiet poll writes nothing. Where something was seen later than
+    `at`, as by a webhook, that stands.
+    """
+    fresh = [
+        {
+            "session_id": str(one.session_id),
+            "check_id": str(uuid7()),
+            "status": status_of(one.waha_status),
+            "word": clean(one.waha_status),
+            "me_id": one.me_chat_id,
+            "me_name": clean(one.me_name or ""),
+        }
+        for one in seen
+    ]
+    with transaction():
+        moved = rows(Moved, "SELECT * FROM record_observations(%s, %s, %s)", (server, at, Json(fresh)))
+        if moved:
+            notify("messages")  # the queue of a session that works again goes on
+            notify("incidents")
+    return moved
 
 
 @dataclass(frozen=True)
@@ -179,6 +209,7 @@ def record_server(
     version: str | None = None,
     engine: str | None = None,
     start_timestamp: int | None = None,
+    worker_id: str | None = None,
 ) -> tuple[ServerState, bool]:
     """Write what a server is, where that is new.
 
@@ -191,6 +222,7 @@ def record_server(
         fresh |= {} if version is None else {"version": version}
         fresh |= {} if engine is None else {"engine": engine}
         fresh |= {} if start_timestamp is None else {"start_timestamp": start_timestamp}
+        fresh |= {} if worker_id is None else {"worker_id": worker_id}
         if known.state != state:
             fresh |= {"state": state, "state_changed_at": now_utc()}
         different = {name: value for name, value in fresh.items() if getattr(known, name) != value}
@@ -200,25 +232,6 @@ def record_server(
         start_timestamp is not None and known.start_timestamp is not None and known.start_timestamp != start_timestamp
     )
     return known.state, restarted
-
-
-def control_tried(tenant_id: UUID, session_id: UUID, *, pause: timedelta, error: str | None) -> None:
-    """Remember that something was done about a session, so that the next try comes later than the last."""
-    with tenant_transaction(tenant_id):
-        changed(
-            "UPDATE waha_sessions SET control_attempts = control_attempts + 1, error_message = %s, "
-            "next_control_at = clock_timestamp() + %s WHERE id = %s AND tenant_id = %s",
-            (error, pause, session_id, tenant_id),
-        )
-
-
-def control_settled(tenant_id: UUID, session_id: UUID) -> None:
-    """The session is what people want: the next trouble begins with a first try again."""
-    with tenant_transaction(tenant_id):
-        changed(
-            "UPDATE waha_sessions SET control_attempts = 0, error_message = NULL WHERE id = %s AND tenant_id = %s",
-            (session_id, tenant_id),
-        )
 
 
 def announced(tenant_id: UUID, session_id: UUID, status: str) -> None:

@@ -10,7 +10,7 @@ from daemon.servers import Server, session_config
 from database import connection, tenant_transaction
 from models import uuid7
 from models.requests import CreateWahaSession
-from operations import observing, sessions
+from operations import controlling, observing, sessions
 from tests.conftest import MigratedDatabase
 from tests.operations.builders import World
 from waha.client import WahaClient
@@ -31,9 +31,11 @@ def test_a_proxys_password_is_told_to_waha_and_kept_encrypted(
             sessions.add(request, session_id=uuid7(), external_session_id="sales-1", actor="T1/UANA")
         kept = json.dumps(world.value("SELECT config FROM waha_sessions"))
         [wanted] = observing.sessions_of("main")
+        creation = controlling.creation_of(wanted.tenant_id, wanted.session_id)
 
     waha = WahaClient("http://127.0.0.1:1", "")
-    told = session_config(wanted, Server("main", waha, "http://127.0.0.1:2", "key"))
+    assert creation is not None
+    told = session_config(creation, Server("main", waha, "http://127.0.0.1:2", "key"))
 
     assert told.get("proxy") == config.get("proxy")
     assert PASSWORD not in kept

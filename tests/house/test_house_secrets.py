@@ -65,7 +65,7 @@ def test_no_field_with_a_secret_is_in_a_repr() -> None:
 
     assert len(found) > 100
     # Envelopes and fingerprints: whoever reads them has nothing.
-    sealed = {"operations.observing.Wanted.config", "operations.servers._Key.webhook_hmac_key"}
+    sealed = {"operations.controlling.Creation.config", "operations.servers._Key.webhook_hmac_key"}
     assert {name for one in found for name in revealing(one)} - sealed == set()
 
 

@@ -42,8 +42,9 @@ NOT_TRIED: dict[str, str] = {
             "unacknowledged.lease reports.schedules"
         ),
         "about a server, which is nobody's": (
-            "announcing.announce_server observing.sessions_of observing.lease_server observing.release_server "
-            "observing.record_server observing.record_poll servers.webhook_key servers.views sessions.engine_of "
+            "noticing.notice_servers telling_operators.look_after_installation observing.sessions_of observing.lease_server observing.release_server "
+            "observing.record_server observing.record_poll observing.restless controlling.claim controlling.settle "
+            "controlling.elsewhere controlling.run_by_another servers.webhook_key servers.views sessions.engine_of "
             "servers.hosts servers.place servers.sessions_on servers.drain servers.undrain"
         ),
         "an inbox, whose rows say whose they are when they are handled": (

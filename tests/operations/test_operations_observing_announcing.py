@@ -5,8 +5,8 @@ from functools import partial
 from uuid import uuid4
 
 from database import tenant_transaction
-from models import ServerState, Tenant, WahaSession, now_utc
-from operations import observing
+from models import IncidentKind, ServerState, Tenant, WahaSession, now_utc
+from operations import controlling, observing
 from operations.observing import Seen, observe_status, record_poll
 from operations.sending import lease, record_held
 from operations.webhook_inbox import NewWebhook, due_lanes, process, store
@@ -117,14 +117,15 @@ def test_a_hold_is_over_when_the_session_works_again(world: World, session: Waha
 def test_a_poll_writes_the_status_and_whose_account_it_is(world: World, session: WahaSession) -> None:
     gone = world.session(world.tenant("Globex"), "gone")
     world.sql("UPDATE waha_sessions SET deleted_at = now() WHERE id = %s", gone.id)
-    seen = [
-        Seen(session.tenant_id, session.id, "FAILED", NOW, me_chat_id="4930000000@c.us", me_name="Acme"),
-        Seen(gone.tenant_id, gone.id, "STOPPED", NOW),
-    ]
+    seen = [Seen(session.id, "FAILED", me_chat_id="4930000000@c.us", me_name="Acme"), Seen(gone.id, "STOPPED")]
 
-    written = (record_poll(seen), record_poll(seen))
+    moved, again = (record_poll("main", seen, at=NOW) for _ in range(2))
 
-    assert written == (2, 0)
+    assert {(one.session_id, one.was, one.status) for one in moved} == {
+        (session.id, "working", "failed"),
+        (gone.id, "working", "stopped"),
+    }
+    assert again == []
     assert world.sql("SELECT status, metadata->>'me_id' FROM waha_sessions WHERE id = %s", session.id) == [
         ("failed", "4930000000@c.us")
     ]
@@ -145,11 +146,11 @@ def test_the_sessions_of_a_server_are_those_that_live_and_deleted_ones_that_have
 
     wanted, *dead = sorted(observing.sessions_of("main"), key=lambda one: one.is_deleted)
 
-    assert (wanted.name, wanted.status, wanted.is_control_due) == ("sales", "working", True)
+    assert (wanted.session_id, wanted.status, wanted.is_control_due) == (session.id, "working", True)
     assert (wanted.desired_state, wanted.is_deleted) == ("running", False)
-    assert {(other.name, other.desired_state, other.is_deleted) for other in dead} == {
+    assert {(other.external_session_id[:3], other.desired_state, other.is_deleted) for other in dead} == {
         ("old", "stopped", True),
-        ("theirs", "stopped", True),
+        ("the", "stopped", True),
     }
 
 
@@ -191,10 +192,112 @@ def test_a_servers_state_and_its_restarts_are_told(world: World) -> None:
 
 
 def test_control_waits_after_a_try_and_begins_anew_when_settled(world: World, session: WahaSession) -> None:
-    observing.control_tried(session.tenant_id, session.id, pause=timedelta(minutes=1), error="WAHA is busy.")
+    [before] = observing.sessions_of("main")
+    controlling.tried(before, pause=timedelta(minutes=1), error="WAHA refused it.")
     [tried] = observing.sessions_of("main")
-    observing.control_settled(session.tenant_id, session.id)
-    [settled] = observing.sessions_of("main")
+    said = world.value("SELECT error_message FROM waha_sessions")
+    settled = (controlling.settle("main", [session.id]), controlling.settle("main", [session.id]))
+    [anew] = observing.sessions_of("main")
 
-    assert (tried.control_attempts, tried.is_control_due, tried.error_message) == (1, False, "WAHA is busy.")
-    assert (settled.control_attempts, settled.error_message) == (0, None)
+    assert (tried.control_attempts, tried.is_control_due, tried.is_unsettled, said) == (
+        1,
+        False,
+        True,
+        "WAHA refused it.",
+    )
+    assert settled == (1, 0)
+    assert (anew.control_attempts, anew.is_unsettled) == (0, False)
+
+
+def test_a_call_that_found_the_session_busy_is_no_try(world: World, session: WahaSession) -> None:
+    [before] = observing.sessions_of("main")
+
+    controlling.tried(before, pause=timedelta(seconds=10), counts=False)
+
+    [after] = observing.sessions_of("main")
+    assert (after.control_attempts, after.is_control_due) == (0, False)
+
+
+def test_what_people_want_meanwhile_need_not_wait_for_the_pause(world: World, session: WahaSession) -> None:
+    [before] = observing.sessions_of("main")
+    world.sql("UPDATE waha_sessions SET desired_state = 'stopped'")
+
+    controlling.tried(before, pause=timedelta(hours=1))
+
+    assert observing.sessions_of("main")[0].is_control_due
+
+
+def test_a_session_is_claimed_by_one_daemon_and_is_free_again_afterwards(world: World, session: WahaSession) -> None:
+    claim = partial(controlling.claim, "main", [session.id], lease=timedelta(minutes=1))
+
+    claimed = together(claim, claim)
+    later = claim(now=now_utc() + timedelta(minutes=2))
+
+    assert sorted(map(len, claimed)) == [0, 1]
+    assert later == {session.id}
+
+
+def test_a_poll_of_one_server_does_not_touch_the_sessions_of_another(world: World, session: WahaSession) -> None:
+    moved = record_poll("other", [Seen(session.id, "FAILED")], at=NOW)
+
+    assert moved == []
+    assert status(world) == "working"
+    assert controlling.claim("other", [session.id], lease=LEASE) == set()
+
+
+def test_a_poll_that_is_older_than_a_webhook_writes_nothing(world: World, session: WahaSession) -> None:
+    observe(session, "STOPPED", LATER)
+
+    moved = record_poll("main", [Seen(session.id, "FAILED", me_chat_id="4930000000@c.us")], at=EARLIER)
+
+    assert moved == []
+    assert world.sql("SELECT status, metadata->>'me_id', metadata->>'raw_status' FROM waha_sessions") == [
+        ("stopped", "4930901820@c.us", "STOPPED")
+    ]
+
+
+def test_a_poll_and_a_webhook_at_once_leave_the_later_one(world: World, session: WahaSession) -> None:
+    together(
+        partial(observe, session, "FAILED", LATER),
+        partial(record_poll, "main", [Seen(session.id, "STOPPED")], at=EARLIER),
+    )
+
+    assert status(world) == "failed"
+
+
+def test_a_session_that_connects_again_and_again_is_found(world: World, tenant: Tenant, session: WahaSession) -> None:
+    calm = world.session(tenant, "calm")
+    for number in range(6):
+        observe(session, "STARTING", EARLIER + timedelta(seconds=2 * number))
+        observe(session, "WORKING", EARLIER + timedelta(seconds=2 * number + 1))
+    observe(calm, "STARTING", EARLIER)
+
+    assert observing.restless("main", since=EARLIER - timedelta(seconds=1), times=6) == {session.id: 6}
+    assert observing.restless("main", since=EARLIER, times=6) == {}
+    assert observing.restless("other", since=EARLIER - timedelta(seconds=1), times=1) == {}
+
+
+def test_restarts_are_counted_by_day(world: World, session: WahaSession) -> None:
+    evening = NOW.replace(hour=23, minute=50)
+    [wanted] = observing.sessions_of("main", now=evening)
+
+    for minutes in (0, 5):
+        controlling.restarted(wanted, IncidentKind.FAILED, now=evening + timedelta(minutes=minutes))
+    [that_day] = observing.sessions_of("main", now=evening + timedelta(minutes=6))
+    [next_day] = observing.sessions_of("main", now=evening + timedelta(minutes=11))
+
+    assert (that_day.restarts_today, next_day.restarts_today) == (2, 0)
+    [(done,)] = world.sql("SELECT done FROM incidents")
+    assert [entry["what"] for entry in done] == [f"Restarted by itself, {number} of 3 today." for number in (1, 2)]
+
+
+def test_that_no_restart_is_left_is_noted_once_a_day(world: World, session: WahaSession) -> None:
+    [wanted] = observing.sessions_of("main")
+    give_up = partial(controlling.give_up, wanted, IncidentKind.FAILED)
+
+    said = [give_up(now=NOW), give_up(now=NOW), give_up(now=NOW + timedelta(days=1))]
+
+    assert said == [True, False, True]
+    [(done,)] = world.sql("SELECT done FROM incidents")
+    assert all("`session restart sales`" in entry["what"] for entry in done)
+    assert len(done) == 2

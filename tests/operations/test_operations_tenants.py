@@ -208,11 +208,10 @@ def test_the_sessions_of_a_deleted_tenant_are_wanted_stopped_until_they_are_seen
 ) -> None:
     delete(tenant)
     [wanted] = observing.sessions_of("main")
-    seen = Seen(tenant.id, session.id, "STOPPED", at=world.value("SELECT now()"))
+    moved = observing.record_poll("main", [Seen(session.id, "STOPPED")], at=world.value("SELECT now()"))
 
     assert (wanted.desired_state, wanted.is_deleted) == ("stopped", True)
-    assert wanted.announced_status == wanted.status
-    assert observing.record_poll([seen]) == 1
+    assert [(one.was, one.status) for one in moved] == [("working", "stopped")]
     assert observing.sessions_of("main") == []
 
 
@@ -220,12 +219,12 @@ def test_the_sessions_of_a_restored_tenant_are_wanted_as_before_and_their_absenc
     world: World, tenant: Tenant, session: WahaSession
 ) -> None:
     delete(tenant)
-    observing.record_poll([Seen(tenant.id, session.id, "STOPPED", at=world.value("SELECT now()"))])
+    observing.record_poll("main", [Seen(session.id, "STOPPED")], at=world.value("SELECT now()"))
 
     restore("Acme")
 
     [wanted] = observing.sessions_of("main")
-    assert (wanted.desired_state, wanted.status, wanted.announced_status) == ("running", "stopped", None)
+    assert (wanted.desired_state, wanted.status) == ("running", "stopped")
     assert wanted.is_control_due
 
 
