@@ -49,14 +49,17 @@ BEGIN
     ON CONFLICT DO NOTHING;
 
     SELECT greatest(v.checks_from, moment - interval '4 s') INTO spent FROM waha_servers v WHERE v.name = p_server AND v.state = 'up';
-    room := least(p_limit, floor(extract(epoch FROM moment - spent) * p_per_second));
-    IF room IS NULL OR room < 1 OR NOT EXISTS (
-        SELECT 1 FROM due_silence_checks(p_server, p_quiet, p_answer, moment)
-    ) THEN
+    -- least() passes over null: that the server is away, or its row another's, is asked first.
+    IF spent IS NULL OR floor(extract(epoch FROM moment - spent) * p_per_second) < 1
+        OR NOT EXISTS (SELECT 1 FROM due_silence_checks(p_server, p_quiet, p_answer, moment))
+    THEN
         RETURN;
     END IF;
     SELECT greatest(v.checks_from, moment - interval '4 s') INTO spent
     FROM waha_servers v WHERE v.name = p_server FOR NO KEY UPDATE SKIP LOCKED;
+    IF spent IS NULL THEN
+        RETURN;
+    END IF;
     room := least(p_limit, floor(extract(epoch FROM moment - spent) * p_per_second));
 
     RETURN QUERY
@@ -190,15 +193,15 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
         ) AND NOT EXISTS (
             SELECT 1 FROM ours there JOIN messages m ON m.session_id = there.id AND m.tenant_id = there.tenant_id
             WHERE there.server = o.server AND m.direction = 'outbound' AND m.status IN ('sent', 'delivered')
-                AND m.awaits_ack_since IS NULL AND m.sent_at BETWEEN c.since AND p_now
+                AND m.awaits_ack_since IS NULL AND NOT m.metadata ? 'timestamp' AND m.sent_at BETWEEN c.since AND p_now
         )
     FROM counted c
     JOIN ours o ON o.id = c.session_id
     WHERE c.chats >= p_chats AND NOT EXISTS (
-        -- Whatever the session could do since then, it can do.
+        -- Whatever the session could do since then, it can do. What left from the phone itself has a time of WhatsApp's.
         SELECT 1 FROM messages m
         WHERE m.session_id = o.id AND m.tenant_id = o.tenant_id AND m.direction = 'outbound' AND m.status IN ('sent', 'delivered')
-            AND m.sent_at > c.since AND m.slack_ts IS NOT NULL AND (c.reason = 'refused' OR m.awaits_ack_since IS NULL)
+            AND m.sent_at > c.since AND NOT m.metadata ? 'timestamp' AND (c.reason = 'refused' OR m.awaits_ack_since IS NULL)
     )
 $$;
 

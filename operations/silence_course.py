@@ -9,9 +9,10 @@ from typing import Any, Final
 from uuid import UUID
 
 from models import IncidentKind, SessionWatch, Suspicion, uuid7
-from operations import incidents, sessions
-from operations.sql import first, value
-from operations.wording import counted
+from operations import incidents, sessions, silence_words
+from operations.rhythms import hour_of_week
+from operations.silence_proofs import is_as_before, is_relieved
+from operations.sql import first
 
 ACTOR: Final = "silence watch"
 
@@ -27,32 +28,6 @@ _PROVED_AFTER = timedelta(minutes=5)
 _ONE_RESTART_IN = timedelta(hours=24)
 # One silent session of a server with many says nothing about the way.
 _SEVERAL = 2
-
-# As `waha.answers` words it; what an account may not do has an incident of its own.
-REFUSED_LIKE: Final = "WhatsApp refused the message (%"
-
-_CAUSES: Final = {
-    Suspicion.UNHEARD: "WAHA says that the session works, and has not told of messages that it knows.",
-    Suspicion.CANARY: "The session has not heard what it wrote to itself within a minute.",
-    Suspicion.UNACKNOWLEDGED: "WhatsApp confirms nothing of what the session sends, in several chats.",
-    Suspicion.REFUSED: "WhatsApp refuses everything that the session sends, in several chats, with the same error.",
-}
-_WAY_IS_CUT: Final = (
-    "No webhook of server {server} has arrived since, though WAHA knows newer messages of several of its sessions: "
-    "the way from WAHA to us is cut, not the sessions. Nothing is restarted. Compare the webhook address: `doctor`."
-)
-_EVERYWHERE: Final = (
-    "WhatsApp confirms nothing of what several sessions of server {server} send: its connection to WhatsApp is the "
-    "likely cause, not this session. Nothing is restarted. Look at that server: `doctor`."
-)
-_GIVEN_UP: Final = (
-    "The restart has not helped, and there is no other for 24 hours. A person must look: compare the webhook address "
-    "with `doctor`; the session may need `session logout` and then `session qr`."
-)
-_NOT_AGAIN: Final = (
-    "It was restarted for this in the last 24 hours and is not restarted again. A person must look: compare the "
-    "webhook address with `doctor`; the session may need `session logout` and then `session qr`."
-)
 
 
 @dataclass(frozen=True)
@@ -125,7 +100,7 @@ def follow(watched: Watched, watch: SessionWatch, news: News) -> Course:
 
 def _verify(watched: Watched, watch: SessionWatch) -> Course:
     is_read = watched.caught_up_to is not None and watched.caught_up_to >= watch.missed_from
-    if is_read or _is_relieved(watch, watch.suspected_at):
+    if is_read or is_relieved(watch, watch.suspected_at):
         return _over(watched, "withdrawn")
     if watched.now - watch.suspected_at < _READ_WITHIN:
         return _later(watched, _LOOK_AGAIN)
@@ -137,24 +112,17 @@ def _verify(watched: Watched, watch: SessionWatch) -> Course:
 
 def name(watch: SessionWatch, suspicion: Suspicion, *, now: datetime) -> None:
     """People are told, and from when on customers were not heard."""
-    usual = watch.rhythm.get(str(now.weekday() * 24 + now.hour))
-    cause = _CAUSES[suspicion]
-    if usual and suspicion is Suspicion.UNHEARD:
-        cause += f" At this hour it is usually silent for {_span(usual)} at most."
+    usual = watch.rhythm.get(str(hour_of_week(now)))
+    cause = silence_words.cause(suspicion, usual)
     incidents.begin(watch.tenant_id, watch.session_id, IncidentKind.SILENT, at=now, cause=cause)
     if suspicion in {Suspicion.UNHEARD, Suspicion.CANARY}:
         since = min(filter(None, (watch.heard_at, watch.missed_from)), default=now)
         incidents.blind(watch.tenant_id, watch.session_id, since=since, until=now, recovered=0)
 
 
-def _span(seconds: int) -> str:
-    minutes = round(seconds / 60)
-    return counted(minutes, "minute") if minutes < 2 * 60 else counted(round(minutes / 60), "hour")
-
-
 def _before_restart(watched: Watched, watch: SessionWatch) -> Course:
-    if _is_relieved(watch, watch.suspected_at):
-        return _end(watched, watch, "It is heard again, without a restart.")
+    if is_relieved(watch, watch.suspected_at):
+        return _end(watched, watch, f"It {silence_words.again(watch.suspicion)}, without a restart.")
     if watch.given_up_at is not None:
         return _later(watched, _LOOK_AFTER_RESTART)
     if watched.now - watch.suspected_at < _RESTART_AFTER:
@@ -163,7 +131,7 @@ def _before_restart(watched: Watched, watch: SessionWatch) -> Course:
         incidents.begin(watched.tenant_id, watched.session_id, IncidentKind.SILENT, at=watched.now, cause=cause)
         return _later(watched, _LOOK_AFTER_RESTART)
     if watch.restarted_at is not None and watched.now - watch.restarted_at < _ONE_RESTART_IN:
-        return _give_up(watched, watch, _NOT_AGAIN)
+        return _give_up(watched, watch, silence_words.NOT_AGAIN)
     return _restart(watched, watch)
 
 
@@ -172,13 +140,13 @@ def _cause_outside(watched: Watched, watch: SessionWatch) -> str:
     if watch.suspicion is Suspicion.UNHEARD:
         way = first(_Way, "SELECT * FROM silence_of_server(%s, %s)", (watched.server, watch.missed_from))
         if way is not None and not way.has_told and way.silent >= _SEVERAL:
-            return _WAY_IS_CUT.format(server=watched.server)
+            return silence_words.WAY_IS_CUT.format(server=watched.server)
     return ""
 
 
 def say_everywhere(watch: SessionWatch, server: str, *, now: datetime) -> None:
     """Nothing that the server's sessions send is confirmed: said, and left alone."""
-    cause = _EVERYWHERE.format(server=server)
+    cause = silence_words.EVERYWHERE.format(server=server)
     incidents.begin(watch.tenant_id, watch.session_id, IncidentKind.SILENT, at=now, cause=cause)
 
 
@@ -189,7 +157,7 @@ def _restart(watched: Watched, watch: SessionWatch) -> Course:
         action_id=uuid7(),
         asker=None,
         actor=ACTOR,
-        reason=_CAUSES[Suspicion(watch.suspicion)],
+        reason=silence_words.CAUSES[watch.suspicion],
     )
     what = "Restarted once." if asked else "A restart was under way already."
     incidents.note(watched.tenant_id, watched.session_id, IncidentKind.SILENT, what, at=watched.now)
@@ -197,73 +165,23 @@ def _restart(watched: Watched, watch: SessionWatch) -> Course:
 
 
 def _after_restart(watched: Watched, watch: SessionWatch, news: News) -> Course:
-    if _is_relieved(watch, watch.restarted_at):
-        return _end(watched, watch, "It is heard again since the restart.")
+    if is_relieved(watch, watch.restarted_at):
+        return _end(watched, watch, f"It {silence_words.again(watch.suspicion)} since the restart.")
     since = watched.now - watch.restarted_at
     if watched.working_since <= watch.restarted_at and since < _RESTARTS_WITHIN:
         return _later(watched, _LOOK_AGAIN)
     if watch.given_up_at is not None:
         return _later(watched, _LOOK_AFTER_RESTART)
-    if _is_as_before(watched, watch, news):
-        return _give_up(watched, watch, _GIVEN_UP)
+    if is_as_before(watch, news.missed_from, now=watched.now):
+        return _give_up(watched, watch, silence_words.GIVEN_UP)
     if since >= _PROVED_AFTER:
-        return _end(watched, watch, "Nothing more was missed since the restart.")
+        return _end(watched, watch, "Nothing points to it any more since the restart.")
     return _later(watched, _LOOK_AFTER_RESTART)
-
-
-def _is_relieved(watch: SessionWatch, since: datetime) -> bool:
-    """Whether something proves since then that the session does again what it did not."""
-    match watch.suspicion:
-        case Suspicion.UNACKNOWLEDGED:
-            return _has_sent(watch, since, "AND awaits_ack_since IS NULL")
-        case Suspicion.REFUSED:
-            return _has_sent(watch, since, "")
-        case Suspicion.CANARY:
-            return _is_after(watch.canary_seen_at, since) or _is_after(watch.heard_at, since)
-        case _:
-            return _is_after(watch.heard_at, since)
-
-
-def _is_as_before(watched: Watched, watch: SessionWatch, news: News) -> bool:
-    match watch.suspicion:
-        case Suspicion.UNACKNOWLEDGED:
-            waits = "AND awaits_ack_since IS NOT NULL AND sent_at <= %(now)s - interval '2 min'"
-            return _has_sent(watch, watch.restarted_at, waits, now=watched.now)
-        case Suspicion.REFUSED:
-            return _was_refused(watch)
-        case Suspicion.CANARY:
-            return False  # the next canary tells
-        case _:
-            return _is_after(news.missed_from, watch.restarted_at)
-
-
-def _is_after(at: datetime | None, since: datetime) -> bool:
-    return at is not None and at > since
-
-
-def _has_sent(watch: SessionWatch, since: datetime, condition: str, **named: object) -> bool:
-    return bool(
-        value(
-            "SELECT EXISTS (SELECT 1 FROM messages WHERE tenant_id = %(tenant)s AND session_id = %(session)s "  # noqa: S608 - words of ours
-            f"AND direction = 'outbound' AND status IN ('sent', 'delivered') AND sent_at > %(since)s {condition})",
-            {"tenant": watch.tenant_id, "session": watch.session_id, "since": since, **named},
-        )
-    )
-
-
-def _was_refused(watch: SessionWatch) -> bool:
-    return bool(
-        value(
-            "SELECT EXISTS (SELECT 1 FROM messages WHERE tenant_id = %s AND session_id = %s AND direction = 'outbound' "
-            "AND status = 'queued' AND error_message LIKE %s AND updated_at > %s + interval '10 s')",
-            (watch.tenant_id, watch.session_id, REFUSED_LIKE, watch.restarted_at),
-        )
-    )
 
 
 def give_up(watched: Watched, watch: SessionWatch) -> Course:
     """The restart has not helped."""
-    return _give_up(watched, watch, _GIVEN_UP)
+    return _give_up(watched, watch, silence_words.GIVEN_UP)
 
 
 def _give_up(watched: Watched, watch: SessionWatch, what: str) -> Course:
@@ -276,7 +194,7 @@ def _give_up(watched: Watched, watch: SessionWatch, what: str) -> Course:
 
 def _end(watched: Watched, watch: SessionWatch, what: str) -> Course:
     if watch.suspicion in {Suspicion.UNHEARD, Suspicion.CANARY}:
-        until = watch.heard_at if _is_relieved(watch, watch.suspected_at) else watched.working_since
+        until = watch.heard_at if is_relieved(watch, watch.suspected_at) else watched.working_since
         since = until or watched.now
         incidents.blind(watched.tenant_id, watched.session_id, since=since, until=until or watched.now, recovered=0)
     incidents.note(watched.tenant_id, watched.session_id, IncidentKind.SILENT, what, at=watched.now)
