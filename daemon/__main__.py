@@ -1,4 +1,4 @@
-"""`python -m daemon`: the daemon with the roles of the settings."""
+"""`python -m daemon`: the daemon with the roles of the settings; `… doctor` looks whether all is well."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 
 import click
 
+from daemon.doctor.command import doctor
 from daemon.program import Daemon
 from database import ConnectionRefused, EmbeddedPostgresFailed, MigrationRefused, close_database
 from database.starting import open_migrated_database
@@ -18,12 +19,21 @@ from settings.logs import configure, get_logger
 log = get_logger(__name__)
 
 
-@click.command(help="Run the WhatsApp sessions: take webhooks, send, relay and report, as the settings' roles say.")
-def main() -> None:
+@click.group(
+    invoke_without_command=True,
+    help="Run the WhatsApp sessions: take webhooks, send, relay and report, as the settings' roles say.",
+)
+@click.pass_context
+def main(context: click.Context) -> None:
     """Ends with 78 when starting again would not help, with 1 when it may."""
+    if context.invoked_subcommand is not None:
+        return
     # Until the loop takes over: who is told to stop while PostgreSQL is waited for has nothing to finish.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     sys.exit(_run(load_or_exit(check_for_daemon)))
+
+
+main.add_command(doctor)
 
 
 def _run(settings: Settings) -> int:

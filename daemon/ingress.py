@@ -13,7 +13,7 @@ from daemon.intake import Intake, Overloaded
 from models import uuid7
 from operations.webhook_inbox import NewWebhook
 from settings.logs import get_logger
-from waha.webhooks import ALGORITHM_HEADER, SIGNATURE_HEADER, envelope_of, verify
+from waha.webhooks import ALGORITHM_HEADER, PROBE, SIGNATURE_HEADER, envelope_of, verify
 
 log = get_logger(__name__)
 
@@ -58,7 +58,11 @@ def application(
             return _say(
                 401, "The signature does not fit the body. Does the webhook of this session carry our HMAC key?"
             )
-        return await _keep(intake, _as_row(server, raw))
+        row = _as_row(server, raw)
+        if row.event_name == PROBE:
+            # The doctor's: it wants to know whether this is us, and whether the key is ours.
+            return web.json_response({"status": "probe", "probe": row.event_id})
+        return await _keep(intake, row)
 
     async def healthz(_: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})

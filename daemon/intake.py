@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from database import DatabaseUnavailable, in_database
-from operations import webhook_inbox
+from operations import arrivals, webhook_inbox
+from operations.arrivals import EVERY_SECONDS
 from operations.webhook_inbox import NewWebhook
+from settings.logs import get_logger
 
 # More than can be stored within WAHA's patience (8 s): it is better told to come back.
 MOST_WAITING = 2_000
@@ -15,6 +18,8 @@ MOST_BYTES_WAITING = 64 * 1024 * 1024
 # Within that patience too, where PostgreSQL stands still. What is stored after all is known when WAHA comes back.
 PATIENCE_SECONDS = 5.0
 _LARGEST_BATCH = 200
+
+log = get_logger(__name__)
 
 
 class Overloaded(Exception):
@@ -29,6 +34,7 @@ class Intake:
         self._patience_seconds = patience_seconds
         self._most_bytes = most_bytes
         self._bytes_waiting = 0
+        self._noted: dict[str, float] = {}
 
     async def keep(self, webhook: NewWebhook) -> None:
         """Return when the webhook is committed.
@@ -59,6 +65,19 @@ class Intake:
                 batch.append(self._waiting.get_nowait())
             await self._store(batch)
             self._bytes_waiting -= sum(len(webhook.body) for webhook, _ in batch)
+            await self._note({webhook.server for webhook, _ in batch})
+
+    async def _note(self, servers: set[str]) -> None:
+        """Write when each server was last heard, now and then, after all that came with it was answered."""
+        now = time.monotonic()
+        due = {name for name in servers if now - self._noted.get(name, -EVERY_SECONDS) >= EVERY_SECONDS}
+        if not due:
+            return
+        self._noted.update(dict.fromkeys(due, now))
+        try:
+            await in_database(arrivals.note, due)
+        except Exception as error:  # noqa: BLE001 - the webhooks are kept; this is only when the last one came
+            log.warning("when a server was last heard is not written", reason=str(error))
 
     async def _store(self, batch: list[tuple[NewWebhook, asyncio.Future[None]]]) -> None:
         try:

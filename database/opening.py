@@ -135,7 +135,8 @@ def connection_budget(pool_size: int) -> ConnectionBudget:
     row = database.execute_sql(
         """
         SELECT (SELECT count(DISTINCT application_name) FROM pg_stat_activity
-                 WHERE starts_with(application_name, 'switchboard/')),
+                 WHERE starts_with(application_name, 'switchboard/')
+                   AND NOT starts_with(application_name, 'switchboard/doctor/')),
                current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
                (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')
         """

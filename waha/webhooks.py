@@ -46,6 +46,9 @@ SUBSCRIBED_EVENTS = (
 # In bytes. WAHA's own names are far shorter, and an index of PostgreSQL takes 2,700 bytes of several together.
 _LONGEST_NAME = 255
 
+# An event of our own making, which the doctor posts to see whether the address of webhooks leads here; never stored.
+PROBE = "switchboard.probe"
+
 # How the id of an event begins that was read from WAHA's history: see `as_webhook`.
 HISTORY = "history_"
 
