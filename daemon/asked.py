@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from daemon import pairing, restarting
+from daemon import ending, pairing, restarting
 from daemon.loops import Crew
 from daemon.servers import Server
 from database import in_database
@@ -18,7 +18,11 @@ from operations.encryption import KeyRing
 _LEASE = timedelta(seconds=75)  # the longest control call, and then some
 
 
-_CARRIERS = {ActionKind.RESTART.value: restarting.restart}
+_CARRIERS = {
+    ActionKind.RESTART.value: restarting.restart,
+    ActionKind.LOGOUT.value: ending.logout,
+    ActionKind.REMOVE.value: ending.remove,
+}
 
 
 def _utc() -> datetime:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 
+from daemon.drawings import Drawings
 from database import in_database
 from operations import made_files, relaying
 from operations.encryption import KeyRing
@@ -22,9 +23,10 @@ _LOOKS = (0.2, 0.5, 1, 2, 3)
 class Uploads:
     """Files of posts, through one Slack client."""
 
-    def __init__(self, slack: SlackClient, ring: KeyRing) -> None:
+    def __init__(self, slack: SlackClient, ring: KeyRing, drawings: Drawings) -> None:
         self._slack = slack
         self._ring = ring
+        self._drawings = drawings
 
     async def share(self, post: LeasedPost, channel: str, comment: str) -> str:
         """Share a file; its message comes a moment later, and only with it this is done.
@@ -79,6 +81,8 @@ class Uploads:
         return slot.file_id
 
     async def _content_of(self, post: LeasedPost) -> bytes:
+        if "drawing" in post.payload:
+            return self._drawings.take(post.post_id)
         if (contents := post.payload.get("contents")) and post.tenant_id is not None:
             return await in_database(made_files.content, contents, post.tenant_id)
         sealed = self._ring.decrypt(post.payload["file"], table="slack_posts", column="payload", row=post.post_id)

@@ -81,6 +81,17 @@ def begin(action: LeasedAction, **facts: Any) -> bool:
         )
 
 
+def tell_once(action: LeasedAction, text: str) -> None:
+    """Something to the asker while it goes on, at most once an order."""
+    with tenant_transaction(action.tenant_id):
+        if changed(
+            "UPDATE waha_actions SET payload = payload || '{\"told\": true}' "
+            "WHERE id = %s AND tenant_id = %s AND lease_token = %s AND NOT payload ? 'told'",
+            (action.action_id, action.tenant_id, action.lease_token),
+        ):
+            tell_asker(action, text)
+
+
 def session_of(action: LeasedAction) -> WahaSession:
     """The session as it is by now, also one that was removed."""
     with tenant_transaction(action.tenant_id):

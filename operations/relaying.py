@@ -127,6 +127,8 @@ def record_posted(post: LeasedPost, slack_ts: str | None) -> bool:
         mine = _close(
             post, "posted_at = clock_timestamp(), slack_ts = coalesce(%s, slack_ts), error = NULL", (slack_ts,)
         )
+        if mine and post.payload.get("has_below"):
+            _open_thread(post, slack_ts)
         if shown is not None:
             show_receipt(shown)
         return mine
@@ -279,6 +281,15 @@ def _remember_thread(post: LeasedPost, slack_ts: str) -> None:
         "UPDATE conversations SET slack_thread_ts = %s WHERE id = %s AND tenant_id = %s AND slack_thread_ts IS NULL "
         "AND slack_channel_id = %s",
         (slack_ts, post.conversation_id, post.tenant_id, post.slack_channel_id),
+    )
+
+
+def _open_thread(post: LeasedPost, slack_ts: str | None) -> None:
+    """What was queued with it and belongs below it now knows where that is."""
+    changed(
+        "UPDATE slack_posts SET thread_ts = %s WHERE lane_id = %s AND payload->>'below' = %s "
+        "AND posted_at IS NULL AND parked_at IS NULL",
+        (slack_ts, post.lane_id, str(post.post_id)),
     )
 
 

@@ -1,0 +1,83 @@
+"""Logs sessions out of their phones and has WAHA forget them: for a person who asked, never by itself."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from daemon.servers import Server
+from database import in_database
+from operations import actions, session_ends
+from operations.actions import LeasedAction
+from settings.logs import get_logger
+from slack.mrkdwn import foreign
+from waha.errors import SessionUnknown, WahaError
+
+log = get_logger(__name__)
+
+# Whoever wanted a phone logged out an hour ago may have linked it again since, elsewhere.
+_LOGOUT_WITHIN = timedelta(hours=1)
+_LONGEST_PAUSE = timedelta(minutes=5)
+
+
+async def logout(action: LeasedAction, server: Server, *, now: datetime) -> None:
+    """End the pairing. After a try whose outcome nobody heard, WAHA is asked whether there still is one."""
+    name = foreign(action.session_name)
+    if now - action.created_at > _LOGOUT_WITHIN:
+        text = (
+            f"Session `{name}` was not logged out: WAHA server `{foreign(action.server)}` could not be reached for an "
+            f"hour. End the link on the phone instead: WhatsApp, Linked devices. Or ask again: `session logout {name}`."
+        )
+        await in_database(actions.give_up, action, text)
+        return
+    try:
+        if not (action.payload.get("began") and await _is_logged_out(action, server)):
+            if not await in_database(actions.begin, action, began=now.isoformat()):
+                return
+            await server.client.logout_session(action.external_session_id)
+    except SessionUnknown:
+        pass  # what WAHA does not know has no pairing
+    except WahaError as error:
+        await _later(action, error, f"Session `{name}` is logged out as soon as it is back")
+        return
+    log.info("session logged out", session_id=action.session_id)
+    text = (
+        f"⚪ Session `{name}` is logged out: its phone is linked no more, and it is stopped. "
+        f"Link a phone again: `session qr {name}`."
+    )
+    await in_database(session_ends.logged_out, action, text, at=now)
+
+
+async def remove(action: LeasedAction, server: Server, *, now: datetime) -> None:  # noqa: ARG001 - as all that carry out
+    """Have WAHA forget a session, however long that takes; to delete what is not there changes nothing."""
+    name = foreign(action.session_name)
+    try:
+        await server.client.delete_session(action.external_session_id)
+    except WahaError as error:
+        await _later(action, error, f"It forgets session `{name}` as soon as it is back; you need do nothing")
+        return
+    while await in_database(session_ends.fail_waiting, action):
+        pass
+    log.info("session removed", session_id=action.session_id)
+    text = (
+        f"WAHA server `{foreign(action.server)}` has forgotten session `{name}`. If its phone still shows a linked "
+        "device, remove it there: WhatsApp, Linked devices."
+    )
+    await in_database(session_ends.removed, action, text)
+
+
+async def _is_logged_out(action: LeasedAction, server: Server) -> bool:
+    return (await server.client.get_session(action.external_session_id)).me is None
+
+
+async def _later(action: LeasedAction, error: WahaError, promise: str) -> None:
+    """Try again, later each time; who asked hears once that it takes longer."""
+    log.warning("not carried out yet", action_id=action.action_id, kind=action.kind, reason=error.sentence)
+    pause = min(timedelta(seconds=5) * 2 ** min(action.attempts, 10), _LONGEST_PAUSE)
+    text = "" if action.payload.get("told") else _delayed(action, error, promise)
+    if text:
+        await in_database(actions.tell_once, action, text)
+    await in_database(actions.later, action, pause, error.sentence)
+
+
+def _delayed(action: LeasedAction, error: WahaError, promise: str) -> str:
+    return f"WAHA server `{foreign(action.server)}` did not do it yet: {foreign(error.sentence)} {promise}."
