@@ -19,6 +19,7 @@ from daemon.inbox import InboxWorker
 from daemon.incidents import Incidents
 from daemon.intake import Intake
 from daemon.loops import LOOK_EVERY_SECONDS, repeat
+from daemon.numbers import MEASURE_EVERY_SECONDS, NumberWatch
 from daemon.page_guard import Addresses
 from daemon.pages import PasswordPage
 from daemon.posts import Poster
@@ -238,6 +239,17 @@ class Daemon:
         )
         self._repeat("session reader", reader)
         self._repeat("silence watch", SilenceWatch(servers, Wakeup()))
+        watch = NumberWatch(self._settings.numbers)
+        self._begin(
+            repeat(
+                "numbers",
+                watch.step,
+                wakeup=watch.wakeup,
+                stopping=self._stopping,
+                every_seconds=MEASURE_EVERY_SECONDS,
+            ),
+            name="numbers",
+        )
 
     async def _listen(self, servers: dict[str, Server]) -> web.AppRunner:
         self._begin(self._intake.write())
