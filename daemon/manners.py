@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 from uuid import UUID
@@ -27,8 +28,11 @@ _REMEMBERED = 10_000
 class Manners:
     """Of all sessions of this daemon. What fails or takes too long is left out: the message goes all the same."""
 
-    def __init__(self, chance: random.Random = pace.CHANCE) -> None:
+    def __init__(
+        self, chance: random.Random = pace.CHANCE, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
         self._chance = chance
+        self._sleep = sleep
         self._turns: dict[UUID, float] = {}
         self._seen: dict[UUID, datetime] = {}
 
@@ -48,7 +52,7 @@ class Manners:
         turn = max(now, self._turns.get(message.session_id, now))
         pause = pace.pause_between_replies(message.slow_factor, self._chance)
         _keep(self._turns, message.session_id, turn + pause.total_seconds())
-        await asyncio.sleep(turn - now)
+        await self._sleep(turn - now)
 
     async def _look(self, client: WahaClient, message: Leased, chat_id: str) -> None:
         """Mark as read what the customer wrote, once."""
@@ -60,7 +64,7 @@ class Manners:
 
     async def _type(self, client: WahaClient, message: Leased, chat_id: str) -> None:
         await client.start_typing(message.external_session_id, chat_id)
-        await asyncio.sleep(pace.typing_time(message.body, self._chance).total_seconds())
+        await self._sleep(pace.typing_time(message.body, self._chance).total_seconds())
         await client.stop_typing(message.external_session_id, chat_id)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 
 from database import in_database
 from database.notifications import Wakeup
@@ -42,18 +42,17 @@ class LimitsHeard:
         if self._known is None:
             told = await in_database(number_health.told_before, self._server)
             self._known = {one.external_session_id: one for one in told}
-        fresh = [now for now in map(_limits_of, sessions) if now is not None and now != self._known_of(now)]
+        known = self._known
+        fresh = [now for now in _limits_in(sessions, known) if now != known.get(now.external_session_id)]
         if fresh:
             await in_database(number_health.record_told, self._server, fresh)
-            self._known |= {one.external_session_id: one for one in fresh}
+            known |= {one.external_session_id: one for one in fresh}
             log.info("limits of numbers changed", server=self._server, numbers=len(fresh))
 
-    def _known_of(self, now: LimitsTold) -> LimitsTold:
-        known = (self._known or {}).get(now.external_session_id)
-        return known or LimitsTold(now.external_session_id, None, None)
 
-
-def _limits_of(session: SessionInfo) -> LimitsTold | None:
-    """None where the account is not known, as before the scan."""
-    me = session.me
-    return None if me is None else LimitsTold(session.name, me.restricted_until, me.capping)
+def _limits_in(sessions: Iterable[SessionInfo], known: Container[str]) -> Iterator[LimitsTold]:
+    """Of accounts of which something is told, or was: of most nothing ever is."""
+    for session in sessions:
+        me = session.me
+        if me is not None and (me.restricted_until or me.capping or session.name in known):
+            yield LimitsTold(session.name, me.restricted_until, me.capping)

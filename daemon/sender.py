@@ -8,9 +8,8 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 
-from daemon import manners
 from daemon.loops import Crew
-from daemon.manners import Manners
+from daemon.manners import MOST, Manners
 from daemon.servers import Server, may_trust_ids
 from database import in_database
 from database.notifications import Wakeup
@@ -48,10 +47,11 @@ class Sender:
         delivery: DeliverySettings,
         wakeup: Wakeup,
         numbers: NumberSettings | None = None,
+        manners: Manners | None = None,
     ) -> None:
         self._servers = servers
         self._numbers = numbers
-        self._manners = Manners()
+        self._manners = manners or Manners()
         self._most = _IN_HAND if numbers is not None and numbers.human_like else _AT_ONCE
         self._calls = {name: asyncio.Semaphore(_AT_ONCE) for name in servers}
         self._call = timedelta(seconds=delivery.send_timeout_seconds)
@@ -78,7 +78,7 @@ class Sender:
             self._lease,
             servers=[server],
             margin=self._lease - self._call,
-            manners=manners.MOST if self._numbers is not None else timedelta(0),
+            manners=MOST if self._numbers is not None else timedelta(0),
             is_human_like=self._numbers is not None and self._numbers.human_like,
         )
         for message in leased:
@@ -103,7 +103,7 @@ class Sender:
             await self._send(message, server)
         elif admission.is_free(message) or await in_database(admission.admit, message, self._numbers):
             # What comes before the call takes what the lease has for it, and not of the call's own time.
-            spare = manners.MOST if message.is_human_like else (self._lease - self._call) / 2
+            spare = MOST if message.is_human_like else (self._lease - self._call) / 2
             await self._send_with_care(message, server, until=asked_at + spare.total_seconds())
         else:
             log.info("message waits for its number's sake", message_id=message.message_id)
