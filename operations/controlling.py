@@ -13,7 +13,7 @@ from models import IncidentKind, WahaSession
 from operations import incidents
 from operations.observing import Wanted
 from operations.posting import tell_person
-from operations.sql import changed, database_now, first, rows, value
+from operations.sql import changed, database_now, rows, value
 from slack.mrkdwn import foreign
 
 # By ourselves, of one session, from midnight to midnight in UTC. More would not help, and looks odd to WhatsApp.
@@ -73,25 +73,17 @@ def tried(
         )
 
 
-@dataclass(frozen=True)
-class _Restarts:
-    restarts: int
-
-
 def restarted(session: Wanted, kind: IncidentKind, *, now: datetime | None = None) -> None:
-    """Count a restart that WAHA carried out, and note it where people read of the trouble."""
+    """Count a restart that WAHA carried out, and note it where people read of the trouble, if they do by now."""
     with tenant_transaction(session.tenant_id):
         at = now or database_now()
-        counted = first(
-            _Restarts,
+        counted = value(
             "UPDATE waha_sessions SET restarts = CASE WHEN restarts_on = %(day)s THEN restarts + 1 ELSE 1 END, "
             "restarts_on = %(day)s WHERE id = %(id)s AND tenant_id = %(tenant)s RETURNING restarts",
             {"day": at.astimezone(UTC).date(), "id": session.session_id, "tenant": session.tenant_id},
         )
-        if counted is not None:
-            _begin(session, kind, at)
-            what = f"Restarted by itself, {counted.restarts} of {RESTARTS_A_DAY} today."
-            incidents.note(session.tenant_id, session.session_id, kind, what, at=at)
+        what = f"Restarted by itself, {counted} of {RESTARTS_A_DAY} today."
+        incidents.note(session.tenant_id, session.session_id, kind, what, at=at)
 
 
 def started_again(session: Wanted, *, now: datetime | None = None) -> None:
@@ -102,41 +94,43 @@ def started_again(session: Wanted, *, now: datetime | None = None) -> None:
 
 
 def give_up(session: Wanted, kind: IncidentKind, *, now: datetime | None = None) -> bool:
-    """Say once a day that no restart of ours is left, and what a person can do; False when that was said."""
+    """Say once a day that no restart of ours is left, and what a person can do.
+
+    False when that was said, and while nobody is told of the trouble yet.
+    """
     with tenant_transaction(session.tenant_id):
         at = now or database_now()
         name = value(
-            "UPDATE waha_sessions SET gave_up_on = %(day)s WHERE id = %(id)s AND tenant_id = %(tenant)s "
-            "AND gave_up_on IS DISTINCT FROM %(day)s RETURNING name",
-            {"day": at.astimezone(UTC).date(), "id": session.session_id, "tenant": session.tenant_id},
+            "UPDATE waha_sessions s SET gave_up_on = %(day)s WHERE s.id = %(id)s AND s.tenant_id = %(tenant)s "
+            "AND s.gave_up_on IS DISTINCT FROM %(day)s AND EXISTS (SELECT 1 FROM incidents i WHERE i.session_id = s.id "
+            "AND i.tenant_id = s.tenant_id AND i.kind = %(kind)s AND i.ended_at IS NULL) RETURNING s.name",
+            {
+                "day": at.astimezone(UTC).date(),
+                "id": session.session_id,
+                "tenant": session.tenant_id,
+                "kind": kind.value,
+            },
         )
         if name is None:
             return False
-        _begin(session, kind, at)
-        said = foreign(name)
         what = (
-            f"{RESTARTS_A_DAY} restarts today did not help, and no more are made before midnight UTC. "
-            f"Look at the phone: is WhatsApp open there, and this device still linked? Then `session restart {said}`."
+            f"{RESTARTS_A_DAY} restarts today did not help, and no more are made before midnight UTC. Look at the "
+            f"phone: is WhatsApp open there, and this device still linked? Then `session restart {foreign(name)}`."
         )
-        incidents.note(session.tenant_id, session.session_id, kind, what, at=at)
-        return True
+        return incidents.note(session.tenant_id, session.session_id, kind, what, at=at)
 
 
 def begin_stuck(session: Wanted, cause: str, *, now: datetime | None = None) -> None:
-    """A state that should be a short one lasts too long."""
+    """A state that should be a short one lasts too long; said from when that state began."""
     with tenant_transaction(session.tenant_id):
-        _begin(session, IncidentKind.STUCK, now or database_now(), cause=cause)
+        since = (now or database_now()) - (session.status_for or timedelta(0))
+        incidents.begin(session.tenant_id, session.session_id, IncidentKind.STUCK, at=since, cause=cause)
 
 
 def end_stuck(session: Wanted, *, now: datetime | None = None) -> None:
     """It is in another state, which either is good or is told by itself."""
     with tenant_transaction(session.tenant_id):
         incidents.end(session.tenant_id, session.session_id, IncidentKind.STUCK, at=now or database_now())
-
-
-def _begin(session: Wanted, kind: IncidentKind, now: datetime, *, cause: str = "") -> None:
-    since = now - (session.status_for or timedelta(0))
-    incidents.begin(session.tenant_id, session.session_id, kind, at=since, cause=cause)
 
 
 def settle(server: str, sessions: Sequence[UUID]) -> int:

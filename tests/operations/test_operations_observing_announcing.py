@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from database import tenant_transaction
 from models import IncidentKind, ServerState, Tenant, WahaSession, now_utc
-from operations import controlling, observing
+from operations import controlling, incidents, observing
 from operations.observing import Seen, observe_status, record_poll
 from operations.sending import lease, record_held
 from operations.webhook_inbox import NewWebhook, due_lanes, process, store
@@ -280,6 +280,7 @@ def test_a_session_that_connects_again_and_again_is_found(world: World, tenant: 
 def test_restarts_are_counted_by_day(world: World, session: WahaSession) -> None:
     evening = NOW.replace(hour=23, minute=50)
     [wanted] = observing.sessions_of("main", now=evening)
+    begin_failed(session)
 
     for minutes in (0, 5):
         controlling.restarted(wanted, IncidentKind.FAILED, now=evening + timedelta(minutes=minutes))
@@ -291,12 +292,20 @@ def test_restarts_are_counted_by_day(world: World, session: WahaSession) -> None
     assert [entry["what"] for entry in done] == [f"Restarted by itself, {number} of 3 today." for number in (1, 2)]
 
 
+def begin_failed(session: WahaSession) -> None:
+    with tenant_transaction(session.tenant_id):
+        incidents.begin(session.tenant_id, session.id, IncidentKind.FAILED, at=EARLIER)
+
+
 def test_that_no_restart_is_left_is_noted_once_a_day(world: World, session: WahaSession) -> None:
     [wanted] = observing.sessions_of("main")
     give_up = partial(controlling.give_up, wanted, IncidentKind.FAILED)
 
+    too_soon = give_up(now=NOW)
+    begin_failed(session)
     said = [give_up(now=NOW), give_up(now=NOW), give_up(now=NOW + timedelta(days=1))]
 
+    assert too_soon is False
     assert said == [True, False, True]
     [(done,)] = world.sql("SELECT done FROM incidents")
     assert all("`session restart sales`" in entry["what"] for entry in done)
