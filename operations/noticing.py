@@ -10,6 +10,7 @@ from uuid import UUID
 
 from psycopg2.extras import Json
 
+from database import notify
 from models import IncidentKind, uuid7
 from operations.sql import changed, rows
 
@@ -116,6 +117,7 @@ def _insert(tenant_id: UUID | None, found: Sequence[tuple[UUID | None, str, Inci
     words = [kind.value for kind in kinds]
     ids = [uuid7() for _ in found]
     changed(_BEGIN, (ids, [tenant_id] * len(ids), list(sessions), list(servers), words, list(causes), list(since)))
+    notify("incidents")
 
 
 def _end_what_works(tenant_id: UUID, now: datetime) -> None:

@@ -56,11 +56,13 @@ def look_after(tenant_id: UUID, *, operators: Collection[str], now: datetime | N
             _close_unsaid(tenant_id, moment)
             return 0
         _end_mutes(tenant_id, moment)
+        known = {one.id for one in grouping.of(tenant_id)}
         noticing.notice(tenant_id, moment)
         grouping.group(tenant_id, moment)
         places = _places(tenant_id, operators)
-        found = grouping.of(tenant_id)
         may_be_more = bool(noticing.unsettled(tenant_id, moment))
+        # Whom other tenants' incidents reach too is told a moment later, of all of them together.
+        found = [one for one in grouping.of(tenant_id) if _is_channel(places) or one.id in known]
         return sum(_tell(one, places, moment, may_be_more=may_be_more) for one in found)
 
 

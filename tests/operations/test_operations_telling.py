@@ -2,89 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
 
 import pytest
 
 from database import tenant_transaction
-from models import IncidentKind, RoutePurpose, Tenant, WahaSession, now_utc
+from models import IncidentKind, RoutePurpose, Tenant, WahaSession
 from operations import incidents, telling
-from operations.observing import observe_status
-from operations.telling_operators import look_after_installation
-from tests.operations.builders import ALERTS, OPERATOR, World
-
-START = now_utc() - timedelta(days=1)
-SECONDS = timedelta(seconds=1)
-OPERATORS = (OPERATOR.key,)
-
-
-def after(seconds: float) -> datetime:
-    return START + timedelta(seconds=seconds)
-
-
-@dataclass
-class Alerts:
-    """What #alerts shows: posts are taken by Slack at once, changes too."""
-
-    world: World
-
-    def settle(self) -> None:
-        """Slack has taken everything."""
-        self.world.sql(
-            "UPDATE slack_posts SET posted_at = now(), slack_ts = coalesce(slack_ts, payload->>'ts', "
-            "'1700000000.' || lpad(seq::text, 6, '0')) WHERE posted_at IS NULL"
-        )
-
-    def posts(self, place: str = ALERTS) -> list[str]:
-        """As they were posted at first."""
-        return self._texts("kind IN ('post', 'direct')", place)
-
-    def updates(self, place: str = ALERTS) -> list[str]:
-        return self._texts("kind = 'update'", place)
-
-    def _texts(self, which: str, place: str) -> list[str]:
-        statement = (
-            f"SELECT payload->>'text' FROM slack_posts WHERE {which} AND slack_channel_id = %s ORDER BY created_at, seq"  # noqa: S608
-        )
-        return [text for (text,) in self.world.sql(statement, place)]
+from tests.operations.builders import ALERTS, OPERATOR, World, together
+from tests.operations.troubles import OPERATORS, Alerts, after, look, observe, open_kinds
 
 
 @pytest.fixture
 def alerts(world: World, tenant: Tenant) -> Alerts:
     world.route(tenant, ALERTS, RoutePurpose.ALERTS)
     return Alerts(world)
-
-
-def observe(session: WahaSession, word: str, seconds: float) -> None:
-    with tenant_transaction(session.tenant_id):
-        observe_status(WahaSession.get_by_id(session.id), word, at=after(seconds), source="poll")
-
-
-def look(session: WahaSession | Tenant, seconds: float) -> int:
-    tenant_id = session.tenant_id if isinstance(session, WahaSession) else session.id
-    return telling.look_after(tenant_id, operators=OPERATORS, now=after(seconds))
-
-
-def look_all(seconds: float) -> int:
-    """As the daemon's worker does it."""
-    told = look_after_installation(operators=OPERATORS, now=after(seconds))
-    return told + sum(
-        telling.look_after(tenant_id, operators=OPERATORS, now=after(seconds))
-        for tenant_id in telling.due(now=after(seconds))
-    )
-
-
-def open_kinds(world: World) -> list[str]:
-    return [kind for (kind,) in world.sql("SELECT kind FROM incidents WHERE ended_at IS NULL ORDER BY began_at")]
-
-
-def server_is(world: World, state: str, seconds: float, **more: Any) -> None:
-    world.sql("INSERT INTO waha_servers (id, name) VALUES (gen_random_uuid(), 'main') ON CONFLICT DO NOTHING")
-    world.sql("UPDATE waha_servers SET state = %s, state_changed_at = %s WHERE name = 'main'", state, after(seconds))
-    for column, found in more.items():
-        world.sql(f"UPDATE waha_servers SET {column} = %s", found)  # noqa: S608 - names of ours
 
 
 @pytest.mark.timeline("status/dropped")
@@ -170,3 +102,181 @@ def test_since_when_a_session_is_wanted_is_kept_by_the_table(world: World, sessi
 
     assert before is None
     assert world.value("SELECT now() - wanted_since < interval '1 minute' FROM waha_sessions")
+
+
+def test_two_who_tell_at_once_tell_once(alerts: Alerts, session: WahaSession) -> None:
+    observe(session, "FAILED", 0)
+    at_once = partial(telling.look_after, session.tenant_id, operators=OPERATORS, now=after(10))
+
+    told = together(*[at_once] * 4)
+    look(session, 11)
+
+    assert sum(told) == 1
+    assert len(alerts.posts()) == 1
+
+
+@pytest.mark.parametrize("done_before_the_end", [True, False])
+def test_who_does_not_tell_before_it_is_over_says_nothing(
+    alerts: Alerts, world: World, session: WahaSession, *, done_before_the_end: bool
+) -> None:
+    observe(session, "FAILED", 0)
+    if done_before_the_end:
+        look(session, 10)
+    observe(session, "WORKING", 30)
+    look(session, 60)
+
+    assert len(alerts.posts()) == int(done_before_the_end)
+    assert open_kinds(world) == []
+
+
+def test_what_has_not_left_yet_is_replaced_in_its_place(alerts: Alerts, session: WahaSession) -> None:
+    observe(session, "FAILED", 0)
+    look(session, 10)
+    observe(session, "SCAN_QR_CODE", 20)
+    look(session, 30)
+
+    [posted] = alerts.posts()
+    assert posted.startswith("🟠 *Session `sales` waits for its phone to be linked again.*")
+    assert alerts.updates() == []
+    assert alerts.buttons() == ["Show QR", "Mute"]
+
+
+def test_a_message_on_its_way_is_waited_for(alerts: Alerts, world: World, session: WahaSession) -> None:
+    observe(session, "FAILED", 0)
+    look(session, 10)
+    world.sql("UPDATE slack_posts SET post_started_at = now(), lease_token = gen_random_uuid()")
+    observe(session, "WORKING", 60)
+    waiting = look(session, 70)
+    alerts.settle()
+    look(session, 72)
+
+    assert waiting == 0
+    assert [text[0] for text in (*alerts.posts(), *alerts.updates())] == ["🔴", "🟢"]
+
+
+def test_a_change_that_waits_is_replaced_by_the_next(alerts: Alerts, session: WahaSession) -> None:
+    observe(session, "FAILED", 0)
+    look(session, 10)
+    alerts.settle()
+    observe(session, "SCAN_QR_CODE", 20)
+    look(session, 30)
+    observe(session, "WORKING", 40)
+    look(session, 50)
+
+    [changed] = alerts.updates()
+    assert changed.startswith("🟢")
+
+
+@pytest.mark.parametrize(
+    ("arrange", "words"),
+    [
+        ("UPDATE waha_sessions SET desired_state = 'stopped'", "was stopped by somebody here"),
+        ("UPDATE waha_sessions SET deleted_at = now()", "was removed"),
+    ],
+    ids=["stopped by people", "deleted"],
+)
+def test_what_people_end_is_said_to_nobody_anew(
+    alerts: Alerts, world: World, session: WahaSession, arrange: str, words: str
+) -> None:
+    observe(session, "FAILED", 0)
+    look(session, 10)
+    alerts.settle()
+    world.sql(arrange)
+    look(session, 40)
+    alerts.settle()
+    look(session, 60)
+
+    [changed] = alerts.updates()
+    assert words in changed
+    assert len(alerts.posts()) == 1
+    assert world.value("SELECT count(*) FROM incidents WHERE closed_at IS NULL") == 0
+
+
+def test_a_deleted_tenant_is_told_nothing(alerts: Alerts, world: World, session: WahaSession) -> None:
+    observe(session, "FAILED", 0)
+    world.sql("UPDATE tenants SET deleted_at = now()")
+
+    look(session, 10)
+
+    assert alerts.posts() == []
+
+
+def test_a_session_that_waits_for_its_first_phone_is_in_no_trouble(
+    alerts: Alerts, world: World, session: WahaSession
+) -> None:
+    world.sql("UPDATE waha_sessions SET metadata = '{}'")
+    observe(session, "SCAN_QR_CODE", 0)
+    look(session, 60)
+    unsaid = alerts.posts()
+    observe(session, "FAILED", 100)
+    look(session, 110)
+
+    assert unsaid == []
+    [posted] = alerts.posts()
+    assert "nobody scanned its code in time" in posted
+    assert "ask for a new code: `session qr sales`" in posted
+
+
+def test_without_a_channel_for_alerts_the_operators_are_told_and_their_message_is_changed(
+    world: World, session: WahaSession
+) -> None:
+    alerts = Alerts(world)
+    observe(session, "FAILED", 0)
+    look(session, 10)
+    look(session, 12)
+    alerts.settle()
+    observe(session, "WORKING", 60)
+    look(session, 70)
+
+    assert len(alerts.posts(OPERATOR.user_id)) == 1
+    assert len(alerts.updates(OPERATOR.user_id)) == 1
+    assert world.value("SELECT payload->>'direct' FROM slack_posts WHERE kind = 'update'") == "true"
+
+
+def test_the_same_trouble_later_is_another_message(alerts: Alerts, session: WahaSession) -> None:
+    for seconds, word in ((0, "FAILED"), (60, "WORKING"), (120, "FAILED"), (180, "WORKING")):
+        observe(session, word, seconds)
+        look(session, seconds + 20)
+        alerts.settle()
+
+    assert len(alerts.posts()) == 2
+    assert [text[0] for text in alerts.updates()] == ["🟢", "🟢"]
+
+
+def test_trouble_that_comes_and_goes_in_turns_is_one_message(alerts: Alerts, session: WahaSession) -> None:
+    for seconds, word in enumerate(("FAILED", "SCAN_QR_CODE", "FAILED", "SCAN_QR_CODE", "STOPPED", "WORKING")):
+        observe(session, word, seconds * 60)
+        look(session, seconds * 60 + 20)
+        alerts.settle()
+
+    assert len(alerts.posts()) == 1
+    assert alerts.updates()[-1].startswith("🟢 *Session `sales` works again, after 5 min.*")
+
+
+@pytest.mark.parametrize("kind", [IncidentKind.STUCK, IncidentKind.SILENT, IncidentKind.NUMBER])
+def test_what_others_find_is_told_in_the_same_way(alerts: Alerts, session: WahaSession, kind: IncidentKind) -> None:
+    with tenant_transaction(session.tenant_id):
+        incidents.begin(session.tenant_id, session.id, kind, at=after(0), cause="WAHA knows three messages more.")
+    look(session, 1)
+    alerts.settle()
+    with tenant_transaction(session.tenant_id):
+        incidents.end(session.tenant_id, session.id, kind, at=after(300))
+    look(session, 301)
+
+    [posted], [over] = alerts.posts(), alerts.updates()
+    assert "*Likely cause*: WAHA knows three messages more." in posted
+    assert "*Next*: " in posted
+    assert over.startswith("🟢")
+
+
+def test_a_foreign_name_is_shown_as_it_is_and_mentions_nobody(
+    alerts: Alerts, world: World, session: WahaSession
+) -> None:
+    world.sql("UPDATE waha_sessions SET name = '<!channel>'")
+    observe(session, "FAILED", 0)
+
+    look(session, 10)
+
+    [posted] = alerts.posts()
+    assert "<!channel>" not in posted
+    assert "&lt;!channel&gt;" in posted
