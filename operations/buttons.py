@@ -22,6 +22,9 @@ class Act(StrEnum):
     EDIT = "message.edit"
 
 
+RETRY_ALL = "messages.retry"
+"""Several at once, each by itself."""
+
 LABELS: dict[Act, str] = {
     Act.SEND_NOW: "Send now",
     Act.DISCARD: "Discard",

@@ -1,4 +1,4 @@
-"""The health report of a tenant: each session's state, what waits, what failed, and what to do now."""
+"""The health reports of a tenant: queued once for each time of a schedule, or when somebody asks."""
 
 from __future__ import annotations
 
@@ -7,38 +7,24 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from database import set_tenant, tenant_transaction, transaction
-from models import ChannelRoute, DesiredState, RoutePurpose, SessionStatus, Tenant, now_utc
-from operations.posting import tell
+from models import ChannelRoute, PostKind, ReportSchedule, RoutePurpose, now_utc, uuid7
+from operations import report_pictures, report_rows, tenant_settings
+from operations.posting import queue_post
+from operations.report_facts import Late, Period, ReportFacts
+from operations.report_text import written
 from operations.routes import channel_for
-from operations.sessions import SessionFacts, list_all
-from operations.sql import changed, first, rows
-from slack.mrkdwn import foreign, local_time
+from operations.sql import changed, locked, rows
 
 PLACES = (RoutePurpose.REPORTS, RoutePurpose.ALERTS, RoutePurpose.CONVERSATIONS)
 """A report goes to the tenant's channel for the first of these that it has."""
 
-_LOOKS_BACK = timedelta(hours=24)
-_MARK = {"working": "🟢", "starting": "🟡", "scan_qr": "🟠", "failed": "🔴", "stopped": "⚪"}
-_WORDS = {
-    "working": "working",
-    "starting": "starting",
-    "scan_qr": "waits for its QR code to be scanned",
-    "failed": "failed",
-    "stopped": "stopped",
-}
+GRACE = timedelta(minutes=10)
+"""A report that comes later than this says so; before, another daemon was taking over."""
 
-
-@dataclass(frozen=True)
-class Counts:
-    """Messages of a session in the last 24 hours, and its queue now."""
-
-    session_id: UUID
-    received: int
-    sent: int
-    delivered: int
-    failed: int
-    queued: int
-    oldest_queued: datetime | None
+_A_DAY = timedelta(hours=24)
+# What happened is kept for about so long, and nobody reads more of it.
+_LONGEST = timedelta(days=31)
+_HOURS = 4
 
 
 @dataclass(frozen=True)
@@ -62,19 +48,21 @@ def schedules() -> list[Schedule]:
         return rows(Schedule, "SELECT * FROM live_report_schedules()")
 
 
-def post_scheduled(tenant_id: UUID, schedule_id: UUID, slot: datetime) -> bool:
+def post_scheduled(tenant_id: UUID, schedule_id: UUID, slot: datetime, *, now: datetime | None = None) -> bool:
     """Queue the report of one slot, once however many daemons try; False when it is there or has nowhere to go.
 
     A slot that comes before one which was posted or passed over is passed over itself. Without a channel it is so too:
     one that is linked later begins with the next report.
     """
     with tenant_transaction(tenant_id):
-        if not changed(_TAKE_SLOT, {"slot": slot, "schedule": schedule_id, "tenant": tenant_id}):
+        # Whoever comes second waits for the first, and finds the slot taken.
+        schedule = locked(ReportSchedule.live().where(ReportSchedule.id == schedule_id)).first()
+        if schedule is None or not changed(_TAKE_SLOT, {"slot": slot, "schedule": schedule_id, "tenant": tenant_id}):
             return False
-        return _queue(tenant_id, slot=f"report:{schedule_id}:{slot:%Y-%m-%dT%H:%MZ}") is not None
+        period = _period_of(schedule, slot, now or now_utc())
+        return _queue(tenant_id, period, slot=f"report:{schedule_id}:{slot:%Y-%m-%dT%H:%MZ}") is not None
 
 
-# Whoever comes second waits for the first, and finds the slot taken.
 _TAKE_SLOT = """
     UPDATE report_schedules SET last_slot = %(slot)s
     WHERE id = %(schedule)s AND tenant_id = %(tenant)s AND deleted_at IS NULL AND NOT is_paused
@@ -83,110 +71,72 @@ _TAKE_SLOT = """
 
 
 def post_now(tenant_id: UUID, *, event_id: UUID) -> ChannelRoute | None:
-    """Queue a report in the tenant's channel for reports, else alerts, else conversations; None when it has none."""
+    """Queue a report of the last 24 hours in the tenant's channel for them; None when it has none."""
     set_tenant(tenant_id)
-    return _queue(tenant_id, slot=f"report:now:{event_id}")
+    return _queue(tenant_id, last_day(tenant_id), slot=f"report:now:{event_id}")
 
 
-def _queue(tenant_id: UUID, *, slot: str) -> ChannelRoute | None:
+def last_day(tenant_id: UUID, *, now: datetime | None = None) -> Period:
+    """What a report is about that no schedule asked for."""
+    until = now or now_utc()
+    first = (
+        ReportSchedule.live().where(ReportSchedule.tenant_id == tenant_id).order_by(ReportSchedule.created_at).first()
+    )
+    hours = first.unanswered_hours if first is not None else _HOURS
+    return Period(until - _A_DAY, until, hours, tenant_settings.settings_of(tenant_id).time_zone)
+
+
+def _period_of(schedule: ReportSchedule, slot: datetime, now: datetime) -> Period:
+    """Since the last report, as far as that is known; to the present, also where that is later than the slot."""
+    last: datetime | None = schedule.last_slot
+    since = max(last, now - _LONGEST) if last is not None else now - _A_DAY
+    late = Late(slot, now) if now - slot > GRACE else None
+    return Period(since, now, schedule.unanswered_hours, schedule.time_zone, last is not None, late)
+
+
+def _queue(tenant_id: UUID, period: Period, *, slot: str) -> ChannelRoute | None:
     route = channel_for(tenant_id, *PLACES)
     if route is None:
         return None
-    queued = tell(route.slack_team_id, route.slack_channel_id, build(tenant_id), tenant_id=tenant_id, slot=slot)
-    return route if queued else None
-
-
-def build(tenant_id: UUID) -> str:
-    """The report's text, complete: it is read aloud, and shown in notifications."""
-    tenant = Tenant.get_by_id(tenant_id)
-    sessions = list_all(tenant_id)
-    counts = _counts(tenant_id)
-    held = _held(tenant_id)
-    lines = [f"*Health report for {foreign(tenant.name)}* · {local_time(now_utc())}"]
-    lines += [_line(facts, counts.get(facts.session.id)) for facts in sessions] or ["No sessions yet."]
-    if held:
-        lines.append(f"📭 {held} messages wait for a channel: run `channel link` where they should appear.")
-    lines += ["", _to_do(sessions, counts)]
-    return "\n".join(lines)
-
-
-def _line(facts: SessionFacts, counts: Counts | None) -> str:
-    session = facts.session
-    status = session.status.value
-    since = f" since {local_time(session.status_changed_at)}" if session.status_changed_at is not None else ""
-    line = f"{_MARK[status]} `{foreign(session.name)}` {_WORDS[status]}{since}"
-    if facts.server is not None and facts.server.state in {"down", "key_refused"}:
-        line += (
-            f" · server `{foreign(session.server)}` {'is away' if facts.server.state == 'down' else 'refuses our key'}"
-        )
-    if counts is None:
-        return f"{line}\n      no messages in 24 h · queue empty"
-    queue = f"queue {counts.queued}" if counts.queued else "queue empty"
-    if counts.oldest_queued is not None:
-        queue += f", oldest from {local_time(counts.oldest_queued)}"
-    return (
-        f"{line}\n      24 h: {counts.received} received, {counts.sent} sent, {counts.delivered} delivered, "
-        f"{counts.failed} failed · {queue}"
+    facts = report_rows.facts(tenant_id, period)
+    post_id, said = uuid7(), written(facts)
+    queued = queue_post(
+        _lane(route),
+        PostKind.POST,
+        {"text": said.text, "blocks": list(said.blocks or ()), "names_commands": True, "has_below": True},
+        team_id=route.slack_team_id,
+        channel_id=route.slack_channel_id,
+        tenant_id=tenant_id,
+        post_id=post_id,
+        slot=slot,
     )
-
-
-def _to_do(sessions: list[SessionFacts], counts: dict[UUID, Counts]) -> str:
-    found = [step for facts in sessions if (step := _step(facts, counts.get(facts.session.id)))]
-    steps = list(dict.fromkeys(found))  # what is the matter with a server is said once
-    return "*To do now*\n" + "\n".join(f"• {step}" for step in steps) if steps else "Nothing needs to be done."
-
-
-def _step(facts: SessionFacts, counts: Counts | None) -> str | None:
-    session, name = facts.session, foreign(facts.session.name)
-    if session.desired_state == DesiredState.STOPPED:
+    if not queued:
         return None
-    if facts.server is not None and facts.server.state == "key_refused":
-        return f"Set the API key of server `{foreign(session.server)}`: WAHA refuses ours."
-    if facts.server is not None and facts.server.state == "down":
-        return f"Bring WAHA server `{foreign(session.server)}` back; messages wait in the queue until then."
-    if session.status == SessionStatus.SCAN_QR:
-        return f"Link the phone of `{name}`: `session qr {name}`."
-    if session.status in {SessionStatus.FAILED, SessionStatus.STOPPED}:
-        return f"Look after `{name}`: `session show {name}`."
-    if counts is not None and counts.failed:
-        return f"See what failed in `{name}`: `message list --status failed`."
-    return None
+    _queue_pictures(facts, route, below=post_id, slot=slot)
+    return route
 
 
-def _counts(tenant_id: UUID) -> dict[UUID, Counts]:
-    found = rows(
-        Counts,
-        """
-        SELECT session_id,
-            count(*) FILTER (WHERE is_inbound AND is_recent) AS received,
-            count(*) FILTER (WHERE NOT is_inbound AND is_recent AND status IN ('sent', 'delivered')) AS sent,
-            count(*) FILTER (WHERE NOT is_inbound AND is_recent AND status = 'delivered') AS delivered,
-            count(*) FILTER (WHERE NOT is_inbound AND is_recent AND status = 'failed') AS failed,
-            count(*) FILTER (WHERE NOT is_inbound AND status = 'queued') AS queued,
-            min(created_at) FILTER (WHERE NOT is_inbound AND status = 'queued') AS oldest_queued
-        FROM (
-            SELECT session_id, status, created_at, direction = 'inbound' AS is_inbound,
-                created_at >= %(since)s AS is_recent
-            FROM messages
-            WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND (created_at >= %(since)s OR status = 'queued')
-        ) counted
-        GROUP BY session_id
-        """,
-        {"tenant": tenant_id, "since": now_utc() - _LOOKS_BACK},
-    )
-    return {one.session_id: one for one in found}
+def _queue_pictures(facts: ReportFacts, route: ChannelRoute, *, below: UUID, slot: str) -> None:
+    """In the thread of the report, which is told first: a picture that fails takes nothing from it."""
+    for picture in report_pictures.pictures(facts):
+        queue_post(
+            _lane(route),
+            PostKind.POST,
+            {
+                "text": "",
+                "file": "",
+                "drawing": picture.figures,
+                "below": str(below),
+                "filename": picture.filename,
+                "alt_text": picture.alt_text,
+            },
+            team_id=route.slack_team_id,
+            channel_id=route.slack_channel_id,
+            tenant_id=route.tenant_id,
+            slot=f"{slot}:{picture.filename}",
+        )
 
 
-@dataclass(frozen=True)
-class _Held:
-    held: int
-
-
-def _held(tenant_id: UUID) -> int:
-    counted = first(
-        _Held,
-        "SELECT count(*) AS held FROM messages "
-        "WHERE tenant_id = %s AND hold_reason = 'no channel' AND deleted_at IS NULL",
-        (tenant_id,),
-    )
-    return counted.held if counted is not None else 0
+def _lane(route: ChannelRoute) -> str:
+    """A report and its pictures, which are drawn first, hold up no alert."""
+    return f"reports:{route.slack_team_id}/{route.slack_channel_id}"

@@ -8,13 +8,11 @@ from bot.buttons.button import Button, of_messages
 from bot.buttons.editing import EDIT
 from bot.buttons.written_over import OnMessages, decided
 from operations import deciding
-from operations.buttons import LABELS, Act
+from operations.buttons import LABELS, RETRY_ALL, Act
 from operations.errors import Refused
 from operations.permissions import Permission
 from operations.slack_inbox import Answer
 from operations.wording import counted
-
-RETRY_ALL = "messages.retry"
 
 
 def decide(act: Act, press: OnMessages) -> Answer:

@@ -7,14 +7,13 @@ from typing import TypedDict
 from uuid import UUID
 
 from bot.buttons.button import value_of
-from bot.buttons.deciding import RETRY_ALL
 from bot.commands.command import Command, Option, Turn
 from bot.commands.messages import line, words_of
 from bot.commands.moments import SINCE, UNTIL, window
 from database import set_tenant
 from models import Message
 from operations import dead_letters, deciding, sessions
-from operations.buttons import Act, button_for
+from operations.buttons import RETRY_ALL, Act, button_for
 from operations.dead_letters import DeadLetter
 from operations.message_ids import find, short
 from operations.permissions import Permission, may

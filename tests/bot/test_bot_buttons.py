@@ -13,14 +13,13 @@ import pytest
 
 from bot.buttons import BUTTONS, Button
 from bot.buttons.button import of_messages
-from bot.buttons.deciding import RETRY_ALL
 from bot.running import serving
 from bot.sockets import Sockets
 from database import connection, in_database
 from models import Message as Row
 from models import MessageStatus, UserRole, now_utc
 from operations import slack_inbox
-from operations.buttons import Act, with_buttons
+from operations.buttons import RETRY_ALL, Act, with_buttons
 from operations.hold_reasons import UNKNOWN
 from operations.permissions import Permission
 from operations.slack_events import incoming

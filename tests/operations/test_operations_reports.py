@@ -1,131 +1,30 @@
+"""That a report and its pictures are queued, where and how often; what is in it: `test_operations_report_rows`."""
+
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 
 from database import tenant_transaction
 from models import Direction, MessageStatus, ReportSchedule, RoutePurpose, Tenant, WahaSession, uuid7
-from operations import reports
-from tests.operations.builders import ALERTS, REPORTS, SUPPORT, World, take, together, webhook
+from operations import relaying, reports
+from tests.operations.builders import ALERTS, REPORTS, SUPPORT, World, together
 
 SLOT = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
-CHANGED = datetime(2026, 11, 22, 8, 30, tzinfo=UTC)
-
-
-def report(tenant: Tenant) -> list[str]:
-    with tenant_transaction(tenant.id):
-        return reports.build(tenant.id).splitlines()
+LEASE = timedelta(minutes=5)
 
 
 def schedule(tenant: Tenant, **more: object) -> ReportSchedule:
     fields = {"name": "health", "cron": "0 9 * * *", "time_zone": "Europe/Berlin"} | more
     with tenant_transaction(tenant.id):
-        return ReportSchedule.create(tenant_id=tenant.id, updated_at=CHANGED - timedelta(days=30), **fields)
+        return ReportSchedule.create(tenant_id=tenant.id, updated_at=SLOT - timedelta(days=30), **fields)
 
 
-def server(world: World, state: str) -> None:
-    world.sql("INSERT INTO waha_servers (id, name, state) VALUES (gen_random_uuid(), 'main', %s)", state)
-
-
-def test_a_tenant_without_sessions_gets_a_report_that_says_so(tenant: Tenant) -> None:
-    head, *lines = report(tenant)
-
-    assert head.startswith("*Health report for Acme* · <!date^")
-    assert lines == ["No sessions yet.", "", "Nothing needs to be done."]
-
-
-@pytest.mark.parametrize(
-    ("status", "line", "step"),
-    [
-        ("working", "🟢 `sales` working", None),
-        ("starting", "🟡 `sales` starting", None),
-        ("scan_qr", "🟠 `sales` waits for its QR code to be scanned", "Link the phone of `sales`: `session qr sales`."),
-        ("failed", "🔴 `sales` failed", "Look after `sales`: `session show sales`."),
-        ("stopped", "⚪ `sales` stopped", "Look after `sales`: `session show sales`."),
-    ],
-)
-def test_each_state_of_a_session_has_its_line_and_its_step(
-    world: World, tenant: Tenant, session: WahaSession, status: str, line: str, step: str | None
-) -> None:
-    world.sql("UPDATE waha_sessions SET status = %s, status_changed_at = %s", status, CHANGED)
-
-    _, shown, counts, _, *to_do = report(tenant)
-
-    assert shown == f"{line} since <!date^1795336200^{{date_short_pretty}} {{time}}|2026-11-22 08:30 UTC>"
-    assert counts == "      no messages in 24 h · queue empty"
-    assert to_do == (["*To do now*", f"• {step}"] if step else ["Nothing needs to be done."])
-
-
-def test_a_session_that_shall_be_stopped_asks_for_nothing(world: World, tenant: Tenant, session: WahaSession) -> None:
-    world.sql("UPDATE waha_sessions SET status = 'stopped', desired_state = 'stopped'")
-
-    assert report(tenant)[-1] == "Nothing needs to be done."
-
-
-@pytest.mark.parametrize(
-    ("state", "words", "step"),
-    [
-        (
-            "down",
-            " · server `main` is away",
-            "• Bring WAHA server `main` back; messages wait in the queue until then.",
-        ),
-        (
-            "key_refused",
-            " · server `main` refuses our key",
-            "• Set the API key of server `main`: WAHA refuses ours.",
-        ),
-        ("up", "working", "Nothing needs to be done."),
-        ("unknown", "working", "Nothing needs to be done."),
-    ],
-)
-def test_a_servers_trouble_stands_at_its_sessions(
-    world: World, tenant: Tenant, session: WahaSession, state: str, words: str, step: str
-) -> None:
-    server(world, state)
-
-    lines = report(tenant)
-
-    assert lines[1].endswith(words)
-    assert lines[-1] == step
-
-
-def test_the_last_24_hours_and_the_queue_are_counted(world: World, tenant: Tenant, session: WahaSession) -> None:
-    conversation = world.conversation(session)
-    counted = {MessageStatus.SENT: 1, MessageStatus.DELIVERED: 2, MessageStatus.FAILED: 3, MessageStatus.QUEUED: 4}
-    for status, count in counted.items():
-        for _ in range(count):
-            world.message(conversation, status=status)
-    for _ in range(5):
-        world.message(conversation, direction=Direction.INBOUND, status=MessageStatus.DELIVERED)
-    world.sql("UPDATE messages SET created_at = now() - interval '25 hours' WHERE seq = 2")
-    world.sql("UPDATE messages SET created_at = now() - interval '3 days' WHERE seq = 10")
-
-    lines = report(tenant)
-
-    assert lines[2].startswith("      24 h: 5 received, 2 sent, 1 delivered, 3 failed · queue 4, oldest from <!date^")
-    assert lines[-1] == "• See what failed in `sales`: `message list --status failed`."
-
-
-def test_messages_that_wait_for_a_channel_are_counted(world: World, tenant: Tenant, session: WahaSession) -> None:
-    take(*[webhook(session, "message.any", {"id": f"false_1555@c.us_3A{number}", "body": "Hi"}) for number in range(3)])
-
-    assert "📭 3 messages wait for a channel: run `channel link` where they should appear." in report(tenant)
-
-
-def test_another_tenants_matters_are_not_in_the_report(world: World, tenant: Tenant) -> None:
-    other = world.session(world.tenant("Globex"), "theirs")
-    world.message(world.conversation(other))
-
-    assert report(tenant)[1:] == ["No sessions yet.", "", "Nothing needs to be done."]
-
-
-def test_names_cannot_forge_a_report(world: World) -> None:
-    tenant = world.tenant("<!channel>")
-
-    assert report(tenant)[0].startswith("*Health report for &lt;!channel&gt;*")
+def payloads(world: World) -> list[dict[str, Any]]:
+    return [payload for (payload,) in world.sql("SELECT payload FROM slack_posts ORDER BY seq")]
 
 
 def test_a_report_is_queued_once_for_its_slot_whoever_tries(world: World, tenant: Tenant) -> None:
@@ -162,6 +61,43 @@ def test_a_report_goes_to_the_channel_for_reports_else_alerts_else_conversations
     assert world.value("SELECT slack_channel_id FROM slack_posts") == expected
 
 
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [
+        (timedelta(seconds=5), ""),
+        (timedelta(minutes=9), ""),
+        (timedelta(minutes=140), "⏰ Due Sun 22 Nov 10:00, posted Sun 22 Nov 12:20: Switchboard was not running."),
+    ],
+)
+def test_a_report_that_comes_late_says_so(world: World, tenant: Tenant, after: timedelta, said: str) -> None:
+    world.route(tenant, REPORTS, RoutePurpose.REPORTS)
+
+    reports.post_scheduled(tenant.id, schedule(tenant).id, SLOT, now=SLOT + after)
+
+    [text] = world.texts(REPORTS)
+    assert said in text
+    assert ("⏰" in text) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        (None, "_The last: 24 h 0 min_"),
+        (SLOT - timedelta(hours=3), "_Since the last report (Sun 22 Nov 07:00): 3 h 0 min_"),
+        (SLOT - timedelta(days=90), "_Since the last report (Thu 22 Oct 11:00): 31 days 0 h_"),
+    ],
+)
+def test_a_report_is_about_the_time_since_the_last(
+    world: World, tenant: Tenant, last: datetime | None, said: str
+) -> None:
+    world.route(tenant, REPORTS, RoutePurpose.REPORTS)
+    due = schedule(tenant, last_slot=last)
+
+    reports.post_scheduled(tenant.id, due.id, SLOT, now=SLOT)
+
+    assert said in world.texts(REPORTS)[0]
+
+
 @pytest.mark.database_role("switchboard_bot")
 def test_a_report_that_was_asked_for_is_queued_once_for_its_command(world: World, tenant: Tenant) -> None:
     world.route(tenant, REPORTS, RoutePurpose.REPORTS)
@@ -173,11 +109,36 @@ def test_a_report_that_was_asked_for_is_queued_once_for_its_command(world: World
 
     assert route is not None
     assert route.slack_channel_id == REPORTS
-    assert len(world.texts(REPORTS)) == 1
+    [text] = world.texts(REPORTS)
+    assert "_The last: 24 h 0 min_" in text
+
+
+def test_pictures_are_queued_behind_the_report_and_in_its_thread_once_it_stands(
+    world: World, tenant: Tenant, session: WahaSession
+) -> None:
+    world.route(tenant, REPORTS, RoutePurpose.REPORTS)
+    conversation = world.conversation(session)
+    world.sql("UPDATE waha_sessions SET status_changed_at = now() - interval '2 days'")
+    for direction in (Direction.INBOUND, Direction.OUTBOUND):
+        world.message(conversation, direction=direction, status=MessageStatus.DELIVERED)
+    with tenant_transaction(tenant.id):
+        reports.post_now(tenant.id, event_id=uuid7())
+
+    [report] = relaying.lease(10, LEASE, LEASE)
+    assert relaying.lease(10, LEASE, LEASE) == []
+    assert relaying.record_posted(report, "1700000000.000100")
+    [picture] = relaying.lease(10, LEASE, LEASE)
+
+    text, *pictures = payloads(world)
+    assert "*Health report for Acme*" in text["text"]
+    assert [one["drawing"]["kind"] for one in pictures] == ["timeline", "volume", "answers"]
+    assert all(one["alt_text"] and one["below"] == str(report.post_id) for one in pictures)
+    assert picture.payload["drawing"]["kind"] == "timeline"
+    assert picture.thread_ts == "1700000000.000100"
 
 
 def test_schedules_of_living_tenants_are_read(world: World, tenant: Tenant) -> None:
-    due = schedule(tenant)
+    due = schedule(tenant, last_slot=SLOT)
     schedule(tenant, name="paused", is_paused=True)
     schedule(world.tenant("Globex"))
     world.sql("UPDATE tenants SET status = 'inactive' WHERE name = 'Globex'")
@@ -186,4 +147,9 @@ def test_schedules_of_living_tenants_are_read(world: World, tenant: Tenant) -> N
 
     [found] = reports.schedules()
 
-    assert (found.schedule_id, found.cron, found.time_zone) == (due.id, "0 9 * * *", "Europe/Berlin")
+    assert (found.schedule_id, found.cron, found.time_zone, found.last_slot) == (
+        due.id,
+        "0 9 * * *",
+        "Europe/Berlin",
+        SLOT,
+    )
