@@ -13,6 +13,7 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 from yarl import URL
 
+from bot.beating import beat
 from bot.commands import Installation
 from bot.desk import Desk, unanswered
 from bot.http_mode import HttpMode
@@ -94,12 +95,16 @@ async def serving(settings: Settings) -> AsyncIterator[WayIn]:
             app = _app(web, workspaces)
             Reception(desk, in_flight, workspaces.is_served).register(app)
             way_in = _way_in(table, app, workspaces, ask_for_missed)
+
+            async def sockets_up() -> int | None:
+                return await way_in.up() if isinstance(way_in, Sockets) else None
+
             await workspaces.refresh(app)
             left = await unanswered()
             in_flight.start(desk.answer_all(left))
             beside = [
                 asyncio.create_task(work)
-                for work in (desk.answer_leftovers(), workspaces.keep_up(app), roll_call.run())
+                for work in (desk.answer_leftovers(), workspaces.keep_up(app), roll_call.run(), beat(sockets_up))
             ]
             try:
                 await way_in.connect()
@@ -179,5 +184,6 @@ def _installation(settings: Settings, teams: tuple[str, ...]) -> Installation:
         reports=settings.reports,
         page_address=address_of(settings),
         teams=teams,
+        numbers=settings.numbers,
         capacities={name: server.capacity for name, server in settings.waha.servers.items()},
     )

@@ -55,6 +55,10 @@ class Sockets:
         for _ in range(CONNECTIONS):
             self.handlers.append(await self._open_in_time())
 
+    async def up(self) -> int:
+        """How many are connected."""
+        return sum([await handler.client.is_connected() for handler in self.handlers])
+
     async def close(self) -> None:
         """From here on Slack hands over nothing; it repeats events to whoever comes next."""
         handlers, self.handlers = self.handlers, []

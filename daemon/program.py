@@ -6,26 +6,32 @@ import asyncio
 import signal
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 from aiohttp import web
 
 from daemon import ingress
 from daemon.asked import ActionWorker
+from daemon.beating import beat
 from daemon.catchup import SessionReader
 from daemon.catchup_channels import ChannelReader
+from daemon.doctor.worker import DoctorWorker
+from daemon.drawings import Drawings
+from daemon.homes import Homes, News
 from daemon.inbox import InboxWorker
 from daemon.incidents import Incidents
 from daemon.intake import Intake
 from daemon.loops import LOOK_EVERY_SECONDS, repeat
 from daemon.numbers import MEASURE_EVERY_SECONDS, NumberWatch
+from daemon.outages import Outages
 from daemon.page_guard import Addresses
 from daemon.pages import PasswordPage
 from daemon.posts import Poster
 from daemon.reconciler import Reconciler
 from daemon.relay import Relay
 from daemon.scheduler import Scheduler
+from daemon.second_channel import SecondChannel
 from daemon.sender import Sender
 from daemon.servers import Server, open_servers
 from daemon.silence import SilenceWatch
@@ -58,6 +64,8 @@ _CHANNELS = (
     "catch_ups",
     "workspaces",
     "incidents",
+    "doctor",
+    "homes",
 )
 _READY_WITHIN_SECONDS = 2.0
 # Webhooks are not kept waiting for a Slack that is slow.
@@ -65,6 +73,8 @@ _TOKEN_CHECK = timedelta(seconds=3)
 
 Worker: TypeAlias = (
     InboxWorker
+    | Homes
+    | DoctorWorker
     | Reconciler
     | Sender
     | Relay
@@ -72,6 +82,7 @@ Worker: TypeAlias = (
     | ActionWorker
     | SessionReader
     | Incidents
+    | Outages
     | SilenceWatch
     | ChannelReader
     | Workspaces
@@ -146,6 +157,7 @@ class Daemon:
             self._run_reconciler(servers, ring)
         if "scheduler" in roles:
             self._begin(Scheduler(self._stopping, keep=timedelta(days=self._settings.daemon.keep_days)).run())
+        self._begin(beat(roles, self._stopping), name="beat")
         log.info("daemon works", roles=list(roles))
         return runner
 
@@ -188,11 +200,18 @@ class Daemon:
         async def open_client(token: str) -> SlackClient:
             return await stack.enter_async_context(SlackClient(token, slack.api_url, timeout=timeout))
 
+        drawings = Drawings()  # one at a time, whatever the workspace
+
         def outlet(client: SlackClient, team_id: str) -> Outlet:
-            return Outlet(Poster(client, ring, slack.command), Pacing(switched_on=slack.pacing), team_id)
+            return Outlet(Poster(client, ring, slack.command, drawings), Pacing(switched_on=slack.pacing), team_id)
 
         client = await open_client(slack.bot_token.get_secret_value())
         self._outlets = Outlets(outlet(client, ""), self._own_teams)
+        if self._token_refused:
+            self._outlets.health.failed(f"{self._token_refused}.", datetime.now(UTC))
+        self._repeat(
+            "outages", Outages(self._outlets.health, SecondChannel(self._settings.alerts.webhook_url), Wakeup())
+        )
         self._workspaces = Workspaces(
             self._outlets,
             slack,
@@ -209,6 +228,8 @@ class Daemon:
             wakeup = self._listener.wake("posts")
             relay = Relay(self._outlets, delivery, wakeup, operators=slack.operators, of_receipts=of_receipts)
             self._repeat(name, relay)
+        news = self._listener.join(News(), "homes", "incidents", "sessions")
+        self._repeat("homes", Homes(news, slack.operators))
         self._repeat("channel reader", self._channel_reader(client))
 
     def _channel_reader(self, client: SlackClient) -> ChannelReader:
@@ -228,6 +249,7 @@ class Daemon:
             reconciler = Reconciler(server, daemon, wakeup, self._settings.slack.operators)
             self._reconcilers.append(reconciler)
             self._repeat(f"reconciler {server.name}", reconciler, every_seconds=daemon.poll_seconds)
+        self._repeat("doctor", DoctorWorker(self._settings, ring, self._listener.wake("doctor")))
         self._repeat("actions", ActionWorker(servers, ring, self._listener.wake("actions")))
         every = timedelta(minutes=daemon.catch_up_minutes)
         reader = SessionReader(
@@ -280,7 +302,8 @@ class Daemon:
         except Exception as error:  # noqa: BLE001 - whatever it is, this daemon is not ready
             return [f"PostgreSQL: {type(error).__name__}"]
         ended = [f"worker {task.get_name()} ended" for task in self._workers if task.done()]
-        return [*ended, self._token_refused] if self._token_refused else ended
+        away = self._outlets.health.away(datetime.now(UTC)) if self._outlets is not None else ""
+        return [*ended, *filter(None, (self._token_refused, away))]
 
     def _repeat(self, name: str, worker: Worker, *, every_seconds: float = LOOK_EVERY_SECONDS) -> None:
         self._begin(

@@ -31,6 +31,7 @@ NOUNS = (
     "audit",
     "channel",
     "contact",
+    "doctor",
     "help",
     "login",
     "logout",

@@ -11,10 +11,11 @@ from pydantic import BaseModel, ValidationError
 
 from models.requests import explain
 from operations.errors import BadInput
+from operations.findings import Finding
 from operations.permissions import ROLES_OF, WITHOUT_TENANT, Permission
 from operations.slack_inbox import Answer
 from operations.standing import Person, Standing
-from settings import ReportSettings
+from settings import NumberSettings, ReportSettings
 from slack.answers import Channel, Identity
 from slack.answers import Person as SlackPerson
 from slack.blocks import Block, button
@@ -38,6 +39,7 @@ class Installation:
     reports: ReportSettings
     page_address: str = ""
     teams: tuple[str, ...] = ()
+    numbers: NumberSettings = NumberSettings()
     capacities: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -50,6 +52,7 @@ class Asked:
         was_asked_back: it is not asked for the first time, but by a button below its own answer, which counts once.
         is_confirmed: the question of `Command.confirm` was answered with yes.
         cursor: where the page begins that was asked for by a button; "" is the first.
+        findings: what a check-up found.
     """
 
     event_id: UUID
@@ -66,6 +69,7 @@ class Asked:
     was_asked_back: bool = False
     is_confirmed: bool = False
     cursor: str = ""
+    findings: tuple[Finding, ...] = ()
 
     def new_id(self, of: str) -> UUID:
         """An id for a row that this command makes: the same one however often the command is carried out."""

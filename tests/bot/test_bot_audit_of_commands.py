@@ -25,6 +25,7 @@ SHOWS = {
     "message show",
     "report list",
     "report show",
+    "session health",
     "session list",
     "session show",
     "tenant list",
@@ -38,8 +39,8 @@ SHOWS = {
 }
 # Of whoever types it alone: which tenant their commands are about.
 ONES_OWN = {"tenant use"}
-# By the tests of pages and of workspaces, which have what these need.
-ELSEWHERE = {"login", "logout", "user forget-password", "workspace add", "workspace remove", "workspace bind"}
+# By the tests of pages, of workspaces and of the doctor, which have what these need.
+ELSEWHERE = {"doctor", "login", "logout", "user forget-password", "workspace add", "workspace remove", "workspace bind"}
 
 BEN = "user add @ben AGENT --tenant Acme"
 STOPPED = "session stop sales"
@@ -61,6 +62,7 @@ LINES = {
     "session add": ("ana", (), "session add other"),
     "session logout": ("ana", (), "session logout sales"),
     "session pair": ("ana", (), "session pair sales +4930901820"),
+    "session limits": ("ana", (), "session limits sales --quiet 22:00-07:00"),
     "session qr": ("ana", (), "session qr sales"),
     "session remove": ("ana", (), "session remove sales"),
     "session restart": ("ana", (), "session restart sales"),

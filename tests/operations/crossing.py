@@ -27,6 +27,7 @@ from tests.operations.two_tenants import BEN, THEIR_CHANNEL, Ours, Theirs, fresh
 
 # Modules that look at no row: words, formats, times, and what carries SQL for the others.
 WITHOUT_ROWS = {
+    *("doctor_waha", "findings"),
     *("__main__", "encryption", "envelopes", "errors", "keys", "outcomes", "passwords", "permissions", "sql", "store"),
     *("rhythms", "schedule_times", "schedule_words", "wording"),
 }
@@ -46,6 +47,13 @@ NOT_TRIED: dict[str, str] = {
             "observing.record_server observing.record_poll observing.restless controlling.claim controlling.settle "
             "controlling.elsewhere controlling.run_by_another servers.webhook_key servers.views sessions.engine_of "
             "servers.hosts servers.place servers.sessions_on servers.drain servers.undrain"
+        ),
+        "about the installation as a whole, for its operators and the metrics": (
+            "doctor.postgres doctor.connections doctor.transactions doctor.clock doctor.clock_of doctor.now_of_database "
+            "doctor.keys doctor.who_runs doctor.queues doctor.looked_after doctor.linked_channels doctor.known_server "
+            "doctor.kept_webhook_key doctor.who_and_how_much doctor.spoken doctor_slack.scopes doctor_slack.arrivals "
+            "doctor_slack.channel doctor_slack.refused_channel doctor_runs.ask doctor_runs.progress doctor_runs.take "
+            "doctor_runs.finish processes.beat processes.running processes.end measuring.measure arrivals.note"
         ),
         "an inbox, whose rows say whose they are when they are handled": (
             "slack_inbox.store slack_inbox.arrive_in_turn slack_inbox.answer slack_inbox.refuse slack_inbox.take_over "
