@@ -20,7 +20,7 @@ ACTOR: Final = "silence watch"
 _LOOK_AGAIN = timedelta(seconds=10)
 _LOOK_AFTER_RESTART = timedelta(seconds=60)
 # What was missed is read within seconds; where it cannot be read, the silence is named all the same.
-_READ_WITHIN = timedelta(seconds=60)
+_READ_WITHIN = timedelta(seconds=40)
 # In this time the other sessions of the server are looked at: it may be the way that is cut, and not the session.
 _RESTART_AFTER = timedelta(seconds=60)
 _RESTARTS_WITHIN = timedelta(minutes=2)
@@ -105,7 +105,7 @@ def _verify(watched: Watched, watch: SessionWatch) -> Course:
     if watched.now - watch.suspected_at < _READ_WITHIN:
         return _later(watched, _LOOK_AGAIN)
     name(watch, Suspicion.UNHEARD, now=watched.now)
-    what = "What was missed could not be read within a minute; it is tried again."
+    what = "What was missed could not be read at once; it is tried again."
     incidents.note(watched.tenant_id, watched.session_id, IncidentKind.SILENT, what, at=watched.now)
     return Course("named", {"named_at": watched.now, "next_check_at": watched.now})
 

@@ -9,21 +9,28 @@ from typing import Any
 # What the daemon's sentences mention. The bot has the whole table, and a test holds these against it.
 MENTIONED = (
     "channel link",
+    "doctor",
     "login",
     "logout",
     "message failed",
     "message list",
+    "server list",
     "session add",
     "session health",
     "session limits",
     "session list",
+    "session logout",
     "session qr",
     "session restart",
     "session show",
     "tenant activate",
+    "tenant list",
     "tenant restore",
+    "tenant use",
     "user add",
     "user forget-password",
+    "user invite",
+    "whoami",
     "workspace add",
 )
 

@@ -10,7 +10,7 @@ import pytest
 
 from database import tenant_transaction
 from models import Conversation, Direction, IncidentKind, SessionStatus, Tenant, WahaSession
-from operations import hearing, incidents, learning, silence, silence_recovered, silent_sending
+from operations import hearing, incidents, learning, missed_messages, silence, silence_recovered, silent_sending
 from operations.missed_messages import Missed
 from operations.unacknowledged import UNCONFIRMED
 from tests.operations.builders import World, said, take, webhook
@@ -193,6 +193,13 @@ def test_a_canary_that_is_told_is_heard_and_becomes_nobodys_message(world: World
     assert world.value("SELECT count(*) FROM messages") == 0
     assert world.value("SELECT count(*) FROM slack_posts") == 0
     assert world.value("SELECT count(*) FROM webhook_events WHERE parked_at IS NOT NULL") == 0
+
+
+@pytest.mark.usefixtures("session")
+def test_a_canary_in_the_history_was_not_missed() -> None:
+    itself = said(hearing.canary_text("3EB0AB"), "3EB0AB", "4930901820@c.us", from_me=True)
+
+    assert [one.text for one in missed_messages.unknown(lease_one(), [itself, said("Hello")])] == ["Hello"]
 
 
 def test_what_waits_in_the_inbox_was_told(world: World, session: WahaSession) -> None:
