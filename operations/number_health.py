@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 
 from psycopg2.extras import Json
 
-from database import tenant_transaction, transaction
+from database import set_tenant, tenant_transaction, transaction
 from models import HealthLevel, IncidentKind, NumberHealth, WahaSession, uuid7
 from models.session_limits import SessionLimits
-from operations import incidents, restrictions, tenant_settings
+from operations import incidents, restrictions, sessions, tenant_settings
 from operations.number_verdict import Figures, Verdict, verdict_on
 from operations.sending_pace import day_of
 from operations.sql import changed, database_now, first, rows, value
@@ -124,6 +124,35 @@ def measure(numbers: NumberSettings, *, now: datetime | None = None, limit: int 
         with tenant_transaction(number.tenant_id):
             _measure(number, numbers, moment)
     return len(found)
+
+
+@dataclass(frozen=True)
+class Health:
+    """A number as it is at this moment."""
+
+    session: WahaSession
+    figures: Figures
+    verdict: Verdict
+
+
+def show(tenant_id: UUID, name: str, numbers: NumberSettings, *, now: datetime | None = None) -> Health:
+    """Raises `NotFound` where the tenant has no session of that name."""
+    session, moment = sessions.named(tenant_id, name), now or database_now()
+    figures = figures_of(session, numbers, now=moment)
+    return Health(session, figures, verdict_on(figures, now=moment))
+
+
+def list_all(tenant_id: UUID) -> list[tuple[WahaSession, HealthLevel, list[str]]]:
+    """Every session of a tenant with its level and reasons as last measured."""
+    set_tenant(tenant_id)
+    kept = {one.session_id: one for one in NumberHealth.select().where(NumberHealth.tenant_id == tenant_id)}
+    mine = WahaSession.live().where(WahaSession.tenant_id == tenant_id).order_by(WahaSession.name)
+    return [
+        (session, kept[session.id].level, kept[session.id].reasons)
+        if session.id in kept
+        else (session, HealthLevel.UNKNOWN, [])
+        for session in mine
+    ]
 
 
 def figures_of(session: WahaSession, numbers: NumberSettings, *, now: datetime) -> Figures:

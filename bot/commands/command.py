@@ -39,7 +39,7 @@ class Installation:
     reports: ReportSettings
     page_address: str = ""
     teams: tuple[str, ...] = ()
-    numbers: NumberSettings = NumberSettings()
+    numbers: NumberSettings = field(default_factory=NumberSettings)
     capacities: Mapping[str, int] = field(default_factory=dict)
 
 
