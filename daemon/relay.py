@@ -145,7 +145,14 @@ class Relay:
             await self._park(post, Refusal(type(error).__name__, f"{type(error).__name__}: {error}"[:500]))
             log.exception("post cannot be made", post_id=post.post_id, kind=post.kind)
 
+    def _note_health(self, error: SlackError) -> None:
+        if isinstance(error, SlackNotSent | SlackUncertain | SlackTokenRefused):
+            self._outlets.health.failed(error.sentence, datetime.now(UTC))
+        else:
+            self._outlets.health.answered()
+
     async def _failed(self, post: LeasedPost, error: SlackError, outlet: Outlet) -> None:
+        self._note_health(error)
         match error:
             case SlackRateLimited():
                 now = datetime.now(UTC)
@@ -210,6 +217,7 @@ class Relay:
             return
         made = await self._made(post, outlet.poster)
         outlet.refused = ""
+        self._outlets.health.answered()
         self._took_at[post.slack_team_id, _budget_of(post)] = asyncio.get_running_loop().time()
         if post.kind == "react":
             await in_database(relaying.record_shown, post, str(made))
@@ -265,6 +273,7 @@ class Relay:
         try:
             return await outlet.poster.look_up(post)
         except SlackTokenRefused as error:
+            self._note_health(error)
             await self._note_refusal(post, error, outlet)
             raise _CannotLookUp(error.sentence) from error
         except SlackRateLimited as error:
@@ -275,6 +284,7 @@ class Relay:
                 return None
             raise _LookUpRefused(error) from error
         except SlackError as error:
+            self._note_health(error)
             raise _CannotLookUp(error.sentence) from error
 
     async def _has_turn(self, post: LeasedPost, pacing: Pacing) -> bool:

@@ -10,6 +10,7 @@ from datetime import datetime
 from daemon.catchup_channels import ChannelReader
 from daemon.loops import LOOK_EVERY_SECONDS, Crew, repeat
 from daemon.posts import Poster
+from daemon.slack_health import SlackHealth
 from database import in_database
 from database.notifications import Wakeup
 from operations import workspaces
@@ -51,6 +52,7 @@ class Outlets:
     own_teams: frozenset[str] = frozenset()
     added: dict[str, Outlet] = field(default_factory=dict)
     known_elsewhere: frozenset[str] = frozenset()
+    health: SlackHealth = field(default_factory=SlackHealth)
 
     def of(self, team_id: str) -> Outlet | None:
         """None where the app is not, or where its token is not known here yet."""

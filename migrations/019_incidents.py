@@ -90,24 +90,31 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT i.tenant_id FROM incidents i JOIN tenants t ON t.id = i.tenant_id AND t.deleted_at IS NULL WHERE i.id = p_incident
 $$;
 
--- How many posts wait that could leave, since when the first is due, and when the last one left.
-CREATE FUNCTION posts_standing_still()
-RETURNS TABLE (waiting bigint, due_since timestamptz, posted_at timestamptz)
+-- When Slack last took something; null where that is longer ago than an hour.
+CREATE FUNCTION last_posted() RETURNS timestamptz
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT count(*), min(p.created_at), (SELECT max(d.posted_at) FROM slack_posts d WHERE d.posted_at > clock_timestamp() - interval '1 hour')
-    FROM slack_posts p
-    WHERE p.posted_at IS NULL AND p.parked_at IS NULL AND p.next_attempt_at < clock_timestamp() + interval '1 hour'
+    SELECT max(p.posted_at) FROM slack_posts p WHERE p.created_at > clock_timestamp() - interval '4 days'
+        AND p.posted_at > clock_timestamp() - interval '1 hour'
+$$;
+
+-- How many posts waited then.
+CREATE FUNCTION posts_that_waited(p_at timestamptz) RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT count(*) FROM slack_posts p
+    WHERE p.created_at <= p_at AND p.created_at > p_at - interval '4 days' AND (p.posted_at IS NULL OR p.posted_at >= p_at)
+        AND (p.parked_at IS NULL OR p.parked_at >= p_at) AND p.next_attempt_at < p_at + interval '1 day'
 $$;
 
 REVOKE ALL ON FUNCTION sessions_in_trouble(timestamptz, uuid), incident_work(timestamptz, interval), troubles_of_all(),
-    tenant_of_incident(uuid), posts_standing_still() FROM PUBLIC;
+    tenant_of_incident(uuid), last_posted(), posts_that_waited(timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION sessions_in_trouble(timestamptz, uuid), incident_work(timestamptz, interval), troubles_of_all(),
-    posts_standing_still() TO switchboard_daemon;
+    last_posted(), posts_that_waited(timestamptz) TO switchboard_daemon;
 GRANT EXECUTE ON FUNCTION tenant_of_incident(uuid) TO switchboard_bot, switchboard_daemon;
 """
 
 DOWN = r"""
-DROP FUNCTION posts_standing_still();
+DROP FUNCTION posts_that_waited(timestamptz);
+DROP FUNCTION last_posted();
 DROP FUNCTION tenant_of_incident(uuid);
 DROP FUNCTION troubles_of_all();
 DROP FUNCTION incident_work(timestamptz, interval);

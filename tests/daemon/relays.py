@@ -29,7 +29,7 @@ RING = KeyRing([b"k" * 32])
 @asynccontextmanager
 async def a_relay_with(
     slack: SandboxSlack, pacing: Pacing, *, call_seconds: float = CALL_SECONDS
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Outlets]:
     delivery = DeliverySettings(slack_timeout_seconds=call_seconds, lease_margin_seconds=MARGIN_SECONDS)
     stopping, wakeup = asyncio.Event(), Wakeup()
     operators = (f"{slack.team_id}/{slack.person('olga').id}",)
@@ -44,7 +44,7 @@ async def a_relay_with(
             for relay in relays
         ]
         try:
-            yield
+            yield outlets
         finally:
             stopping.set()
             slack.heal()
