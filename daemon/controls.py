@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from daemon.deadlines import Step, pause_after
@@ -37,13 +36,13 @@ class _Pace:
     """When the next one may begin."""
 
     between: timedelta
-    next_at: float = 0.0
+    next_at: datetime | None = None
 
-    def is_over(self) -> bool:
-        return time.monotonic() >= self.next_at
+    def is_over(self, now: datetime) -> bool:
+        return self.next_at is None or now >= self.next_at
 
-    def began(self) -> None:
-        self.next_at = time.monotonic() + self.between.total_seconds()
+    def began(self, now: datetime) -> None:
+        self.next_at = now + self.between
 
 
 class Controls:
@@ -63,7 +62,7 @@ class Controls:
 
         `on_trial`: so many sessions fail that restarts are tried out one after another.
         """
-        chosen = self._choose(steps, on_trial=on_trial)
+        chosen = self._choose(steps, now or datetime.now(UTC), on_trial=on_trial)
         if not chosen:
             return 0
         ids = [step.wanted.session_id for step in chosen]
@@ -74,25 +73,25 @@ class Controls:
                 self.crew.start(self._carry_out(step, now), verb=step.verb, session_id=str(step.wanted.session_id))
         return len(claimed)
 
-    def _choose(self, steps: Collection[Step], *, on_trial: bool) -> list[Step]:
+    def _choose(self, steps: Collection[Step], now: datetime, *, on_trial: bool) -> list[Step]:
         chosen: list[Step] = []
         for step in steps:
             if len(chosen) >= self.crew.free:
                 break
-            if step.wanted.session_id not in self._under_way and self._may_begin(step, on_trial=on_trial):
+            if step.wanted.session_id not in self._under_way and self._may_begin(step, now, on_trial=on_trial):
                 chosen.append(step)
         return chosen
 
-    def _may_begin(self, step: Step, *, on_trial: bool) -> bool:
+    def _may_begin(self, step: Step, now: datetime, *, on_trial: bool) -> bool:
         paces = []
         if step.verb != "stop" and step.wanted.engine in _BROWSERS:
             paces.append(self._browsers)
         if step.verb == "restart" and on_trial:
             paces.append(self._trials)
-        if not all(pace.is_over() for pace in paces):
+        if not all(pace.is_over(now) for pace in paces):
             return False
         for pace in paces:
-            pace.began()
+            pace.began(now)
             asyncio.get_running_loop().call_later(pace.between.total_seconds(), self._wakeup.ring)
         return True
 
@@ -129,7 +128,8 @@ class Controls:
             await in_database(controlling.restarted, session, step.kind, now=now)
         elif step.verb == "start":
             await in_database(controlling.started_again, session, now=now)
-        await in_database(controlling.tried, session, pause=pause_after(step.verb, session.control_attempts), now=now)
+        tries = session.restarts_today if step.verb == "restart" else session.control_attempts
+        await in_database(controlling.tried, session, pause=pause_after(step.verb, tries), now=now)
 
     def _look_again(self, session_id: UUID) -> timedelta:
         """10 s, 20 s … up to 5 minutes, each up to half longer, so that not all that were busy come back at once."""

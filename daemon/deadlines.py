@@ -181,9 +181,12 @@ def _differs(session: Wanted, info: SessionInfo) -> bool:
     return session.raw_status is not None or status_of(info.waha_status) not in {None, session.status}
 
 
-def pause_after(verb: Verb, attempts: int) -> timedelta:
-    """5 s, 10 s, 20 s … up to 15 minutes between tries to bring a session where it should be; restarts 5, 15, 60."""
+def pause_after(verb: Verb, before: int) -> timedelta:
+    """5 s, 10 s, 20 s … up to 15 minutes between tries to bring a session where it should be; restarts 5, 15, 60.
+
+    `before` is how many tries there were in a row, of restarts how many that day.
+    """
     if verb == "restart":
-        return _PAUSES_OF_RESTARTS[min(attempts, len(_PAUSES_OF_RESTARTS) - 1)]
-    doubled: timedelta = _FIRST_PAUSE * 2 ** min(attempts, 20)
+        return _PAUSES_OF_RESTARTS[min(before, len(_PAUSES_OF_RESTARTS) - 1)]
+    doubled: timedelta = _FIRST_PAUSE * 2 ** min(before, 20)
     return min(doubled, _LONGEST_PAUSE)

@@ -13,6 +13,7 @@ from daemon.controls import Controls
 from daemon.deadlines import RESTLESS_TIMES, RESTLESS_WITHIN, Plan, observations, plan
 from daemon.loops import Crew
 from daemon.misplaced import Misplaced
+from daemon.numbers import LimitsHeard
 from daemon.polling import Poller
 from daemon.servers import Server
 from database import in_database
@@ -44,6 +45,7 @@ class Reconciler:
         self._next_at = 0.0
         self._poller = Poller(server)
         self._misplaced = Misplaced(server.name, operators)
+        self._limits = LimitsHeard(server.name)
         self._controls = Controls(server, wakeup)
         self.wakeup = wakeup
 
@@ -72,6 +74,7 @@ class Reconciler:
         wanted = await in_database(observing.sessions_of, self._server.name, now=now)
         wanted = await self._misplaced.look(wanted, poll)
         wanted = await self._compare(wanted, poll.sessions, poll.at)
+        await self._limits.hear(poll.sessions.values())
         await self._act(wanted, poll.sessions, now)
 
     async def hand_over(self) -> None:
