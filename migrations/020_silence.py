@@ -105,7 +105,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
                 ELSE w.canary_sent_at <= p_now - make_interval(mins => (s.limits ->> 'canary_minutes')::integer)
             END, true) AS is_canary
     ) due
-    WHERE s.server = p_server AND s.status = 'working' AND s.deleted_at IS NULL AND (due.is_check OR due.is_canary)
+    WHERE s.server = p_server AND s.status = 'working' AND s.desired_state = 'running' AND s.deleted_at IS NULL
+        AND (due.is_check OR due.is_canary)
         AND (w.lease_token IS NULL OR w.lease_expires_at < p_now)
 $$;
 """

@@ -93,6 +93,8 @@ def follow(watched: Watched, watch: SessionWatch, news: News) -> Course:
     """The next step about a session that is suspected."""
     if watch.named_at is None:
         return _verify(watched, watch)
+    if _was_restarted_by_others(watched, watch):
+        return _take_over(watched)
     if watch.restarted_at is None or watch.restarted_at < watch.suspected_at:
         return _before_restart(watched, watch)
     return _after_restart(watched, watch, news)
@@ -118,6 +120,20 @@ def name(watch: SessionWatch, suspicion: Suspicion, *, now: datetime) -> None:
     if suspicion in {Suspicion.UNHEARD, Suspicion.CANARY}:
         since = min(filter(None, (watch.heard_at, watch.missed_from)), default=now)
         incidents.blind(watch.tenant_id, watch.session_id, since=since, until=now, recovered=0)
+
+
+def _was_restarted_by_others(watched: Watched, watch: SessionWatch) -> bool:
+    """Whether a person, or whoever keeps sessions running, did meanwhile what we would do or had given up."""
+    is_ours = watch.restarted_at is not None and watch.restarted_at >= watch.suspected_at
+    done_last = watch.given_up_at or (None if is_ours else watch.suspected_at)
+    return done_last is not None and watched.working_since > done_last
+
+
+def _take_over(watched: Watched) -> Course:
+    what = "It was restarted by somebody else."
+    incidents.note(watched.tenant_id, watched.session_id, IncidentKind.SILENT, what, at=watched.now)
+    changes = {"restarted_at": watched.working_since, "given_up_at": None}
+    return Course("restarted by others", changes | {"next_check_at": watched.now + _LOOK_AFTER_RESTART})
 
 
 def _before_restart(watched: Watched, watch: SessionWatch) -> Course:

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from database import tenant_transaction
-from models import Conversation, Direction, IncidentKind, SessionStatus, Tenant, WahaSession
+from models import Conversation, DesiredState, Direction, IncidentKind, SessionStatus, Tenant, WahaSession
 from operations import hearing, incidents, learning, missed_messages, silence, silence_recovered, silent_sending
 from operations.missed_messages import Missed
 from operations.unacknowledged import UNCONFIRMED
-from tests.operations.builders import World, said, take, webhook
+from tests.operations.builders import World, said, take, together, webhook
 from tests.operations.session_catch_ups import lease_one
 from waha.message_ids import SerializedId
 from waha.payloads import ChatOverview
@@ -84,6 +84,7 @@ def test_a_session_is_checked_when_it_was_not_heard_for_two_minutes_and_then_eve
     [
         {"status": SessionStatus.FAILED},
         {"status": SessionStatus.STARTING},
+        {"desired_state": DesiredState.STOPPED},
         {"deleted_at": NOW},
         {"server": "other"},
         {"status_changed_at": NOW - MINUTE},
@@ -110,6 +111,17 @@ def test_a_server_is_asked_no_more_often_than_its_budget_allows(world: World, te
     turns = [len(silence.lease("main", 100, now=NOW + second * SECOND)) for second in range(12)]
 
     assert turns == [8, *([2] * 11)]
+
+
+def test_two_daemons_spend_no_more_than_one(world: World, tenant: Tenant) -> None:
+    for number in range(40):
+        world.session(tenant, f"s{number}", status_changed_at=NOW - HOUR)
+    silence.lease("main", 0, now=NOW)
+
+    leased = together(*[lambda: silence.lease("main", 100, now=NOW)] * 4)
+
+    sessions = [one.session_id for part in leased for one in part]
+    assert len(sessions) == len(set(sessions)) == 8
 
 
 def test_every_silent_session_that_the_budget_covers_comes_up_every_four_minutes(world: World, tenant: Tenant) -> None:
@@ -263,6 +275,34 @@ def test_a_session_that_works_again_is_over_when_five_minutes_miss_nothing(world
 
     assert world.value("SELECT count(*) FROM incidents WHERE ended_at IS NULL") == 0
     assert done(world)[-2:] == ["Restarted once.", "Nothing points to it any more since the restart."]
+
+
+@pytest.mark.usefixtures("session")
+def test_what_a_person_restarted_is_not_restarted_again(world: World) -> None:
+    check_all(NOW, NOW + 50 * SECOND, chat("49151@c.us", NOW - MINUTE))
+    world.sql("UPDATE waha_sessions SET status_changed_at = %s", NOW + 55 * SECOND)
+
+    check_all(NOW + 60 * SECOND, NOW + 10 * MINUTE)
+
+    assert restarts(world) == 0
+    assert done(world)[-2:] == [
+        "It was restarted by somebody else.",
+        "Nothing points to it any more since the restart.",
+    ]
+
+
+@pytest.mark.usefixtures("session")
+def test_what_was_given_up_is_over_when_a_person_has_mended_it(world: World) -> None:
+    check_all(NOW, NOW + 150 * SECOND, chat("49151@c.us", NOW - MINUTE))
+    world.sql("UPDATE waha_sessions SET status_changed_at = %s", NOW + 155 * SECOND)
+    check_all(NOW + 160 * SECOND, NOW + 6 * MINUTE, chat("49152@c.us", NOW + 170 * SECOND))
+    assert world.value("SELECT given_up_at IS NOT NULL FROM session_watches")
+    world.sql("UPDATE waha_sessions SET status_changed_at = %s", NOW + 7 * MINUTE)
+
+    check_all(NOW + 7 * MINUTE, NOW + 16 * MINUTE)
+
+    assert restarts(world) == 1
+    assert world.value("SELECT count(*) FROM incidents WHERE ended_at IS NULL") == 0
 
 
 @pytest.mark.timeline("complaint/10")
