@@ -75,11 +75,11 @@ def window(found: Sequence[Failing]) -> list[Failing]:
     return []
 
 
-def begin_several(tenant_id: UUID | None, members: Sequence[Failing]) -> UUID:
+def begin_several(tenant_id: UUID | None, began_at: datetime) -> UUID:
     incident_id = uuid7()
     changed(
         "INSERT INTO incidents (id, tenant_id, kind, began_at) VALUES (%s, %s, 'several_sessions', %s)",
-        (incident_id, tenant_id, min(one.began_at for one in members)),
+        (incident_id, tenant_id, began_at),
     )
     return incident_id
 
@@ -191,7 +191,7 @@ def _join_several(tenant_id: UUID) -> None:
         members = [one for one in single if abs(one.began_at - latest) <= WITHIN]
         _join(tenant_id, open_now.id, members)
     elif members := window(single):
-        _join(tenant_id, begin_several(tenant_id, members), members)
+        _join(tenant_id, begin_several(tenant_id, members[0].began_at), members)
 
 
 def _is_open_group(incident: Incident) -> bool:

@@ -89,7 +89,7 @@ def _join(own: Sequence[Incident], troubles: Sequence[_Trouble], now: datetime) 
     loose = [one for one in failing if _root(one, by_id).part_of is None]
     members = grouping.window([_as_failing(one) for one in loose if one.ended_at is None])
     if len({one.tenant_id for one in members}) > 1:
-        incident_id = grouping.begin_several(None, members)
+        incident_id = grouping.begin_several(None, members[0].began_at)
         ids = {one.incident_id for one in members}
         _attach(incident_id, [_root(one, by_id) for one in loose if one.incident_id in ids])
         _explain(incident_id, [one for one in loose if one.incident_id in ids])

@@ -37,13 +37,16 @@ NOT_TRIED: dict[str, str] = {
     for why, names in {
         "handed out to the daemon, which sets the tenant of each row": (
             "actions.lease catching_up.request catching_up.lease_sessions catching_up.lease_channel outdated.give_up "
+            "telling.due telling.look_after noticing.notice noticing.unsettled grouping.group "
             "relaying.lease restrictions.tell_held sending.lease catching_up.complete_channel "
             "catching_up.request_session silence.lease silent_sending.look learning.learn_some "
             "retention.all_keeping retention.next_run missed_replies.store missed_replies.threads_of "
             "unacknowledged.lease reports.schedules"
         ),
         "about a server, which is nobody's": (
-            "noticing.notice_servers telling_operators.look_after_installation observing.sessions_of observing.lease_server observing.release_server "
+            "noticing.notice_servers telling_operators.look_after_installation telling.of_operators outages.begin "
+            "outages.end outages.to_tell outages.told outages.sentence observing.sessions_of "
+            "observing.lease_server observing.release_server "
             "observing.record_server observing.record_poll observing.restless controlling.claim controlling.settle "
             "controlling.elsewhere controlling.run_by_another servers.webhook_key servers.views sessions.engine_of "
             "servers.hosts servers.place servers.sessions_on servers.drain servers.undrain"
@@ -64,7 +67,8 @@ NOT_TRIED: dict[str, str] = {
         ),
         "finds the tenant, before there is one; the person is asked for in it afterwards": (
             "deciding.tenant_of standing.memberships standing.routes_of standing.stand clicked.stand_before "
-            "page_links.find invitations.open_for logins.own_membership tenants.choose tenants.unchoose "
+            "page_links.find muting.stand_before_incident invitations.open_for "
+            "logins.own_membership tenants.choose tenants.unchoose "
             "tenants.chosen_by standing.require_somewhere"
         ),
         "of a message whose id the button or command found in its own tenant; tried through them": (
@@ -82,10 +86,12 @@ NOT_TRIED: dict[str, str] = {
             "posting.channel_lane posting.conversation_lane posting.person_lane posting.receipts_lane "
             "posting.failures_lane posting.updates_lane posting.next_place posting.waiting_in routes.claim_of "
             "sessions.new_external_session_id slack_events.incoming slack_events.team_of slack_events.event_id_of "
-            "page_links.address_of page_links.fingerprint erasing.slot_of"
+            "telling_posts.in_channel telling_posts.to_person page_links.address_of page_links.fingerprint "
+            "erasing.slot_of"
         ),
         "looks at what it is given and at no row": (
-            "audit.coming_from audit_export.promised audit_export.as_csv audit_export.as_json_lines cleaning.clean_up "
+            "causes.likely telling_words.lasted audit.coming_from audit_export.promised "
+            "audit_export.as_csv audit_export.as_json_lines cleaning.clean_up "
             "conversations.number_of conversations.masked dividers.brought_by editions.reply_of editions.completed "
             "editions.edition_of editions.about_of editions.handled colleagues.shown relayed.edited relayed.revoked "
             "restrictions.time_in searching.excerpt sending.pause_after sending.hold_for slack_people.outside_of "
