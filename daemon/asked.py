@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 
-from daemon import ending, pairing, restarting
+from daemon import configuring, ending, pairing, restarting
 from daemon.loops import Crew
 from daemon.servers import Server
 from database import in_database
@@ -17,11 +17,11 @@ from operations.encryption import KeyRing
 
 _LEASE = timedelta(seconds=75)  # the longest control call, and then some
 
-
 _CARRIERS = {
     ActionKind.RESTART.value: restarting.restart,
     ActionKind.LOGOUT.value: ending.logout,
     ActionKind.REMOVE.value: ending.remove,
+    ActionKind.ADOPT.value: configuring.adopt,
 }
 
 
@@ -33,8 +33,15 @@ class ActionWorker:
     """Actions of all servers."""
 
     def __init__(
-        self, servers: Mapping[str, Server], ring: KeyRing, wakeup: Wakeup, *, clock: Callable[[], datetime] = _utc
+        self,
+        servers: Mapping[str, Server],
+        ring: KeyRing,
+        wakeup: Wakeup,
+        *,
+        operators: Collection[str] = (),
+        clock: Callable[[], datetime] = _utc,
     ) -> None:
+        self._operators = operators
         self._clock = clock
         self._servers = servers
         self._ring = ring
@@ -53,6 +60,8 @@ class ActionWorker:
         server, now = self._servers[action.server], self._clock()
         if action.kind in {ActionKind.QR, ActionKind.PAIR}:
             await pairing.look(action, server, self._ring, now=now)
+        elif action.kind == ActionKind.CONFIGURE:
+            await configuring.configure(action, server, self._operators, now=now)
         elif (carry := _CARRIERS.get(action.kind)) is not None:
             await carry(action, server, now=now)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from daemon import patience
 from daemon.servers import Server
 from database import in_database
 from operations import actions, session_ends
@@ -16,7 +17,6 @@ log = get_logger(__name__)
 
 # Whoever wanted a phone logged out an hour ago may have linked it again since, elsewhere.
 _LOGOUT_WITHIN = timedelta(hours=1)
-_LONGEST_PAUSE = timedelta(minutes=5)
 
 
 async def logout(action: LeasedAction, server: Server, *, now: datetime) -> None:
@@ -37,7 +37,7 @@ async def logout(action: LeasedAction, server: Server, *, now: datetime) -> None
     except SessionUnknown:
         pass  # what WAHA does not know has no pairing
     except WahaError as error:
-        await _later(action, error, f"Session `{name}` is logged out as soon as it is back")
+        await patience.later(action, error, f"Session `{name}` is logged out as soon as it is back")
         return
     log.info("session logged out", session_id=action.session_id)
     text = (
@@ -53,7 +53,7 @@ async def remove(action: LeasedAction, server: Server, *, now: datetime) -> None
     try:
         await server.client.delete_session(action.external_session_id)
     except WahaError as error:
-        await _later(action, error, f"It forgets session `{name}` as soon as it is back; you need do nothing")
+        await patience.later(action, error, f"It forgets session `{name}` as soon as it is back; you need do nothing")
         return
     while await in_database(session_ends.fail_waiting, action):
         pass
@@ -67,17 +67,3 @@ async def remove(action: LeasedAction, server: Server, *, now: datetime) -> None
 
 async def _is_logged_out(action: LeasedAction, server: Server) -> bool:
     return (await server.client.get_session(action.external_session_id)).me is None
-
-
-async def _later(action: LeasedAction, error: WahaError, promise: str) -> None:
-    """Try again, later each time; who asked hears once that it takes longer."""
-    log.warning("not carried out yet", action_id=action.action_id, kind=action.kind, reason=error.sentence)
-    pause = min(timedelta(seconds=5) * 2 ** min(action.attempts, 10), _LONGEST_PAUSE)
-    text = "" if action.payload.get("told") else _delayed(action, error, promise)
-    if text:
-        await in_database(actions.tell_once, action, text)
-    await in_database(actions.later, action, pause, error.sentence)
-
-
-def _delayed(action: LeasedAction, error: WahaError, promise: str) -> str:
-    return f"WAHA server `{foreign(action.server)}` did not do it yet: {foreign(error.sentence)} {promise}."

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
 
+from daemon.session_setup import our_metadata, our_webhook
 from database import in_database
 from operations import servers as server_rows
-from operations.inbound import SESSION_METADATA
 from operations.session_config import opened_config
 from settings import DeliverySettings, WahaServer
+from waha.calls import Observe
 from waha.client import Timeouts, WahaClient
 from waha.versions import store_is_on, trusts_ids
-from waha.webhooks import SUBSCRIBED_EVENTS
 
 # What a session keeps, so that a message whose sending ended unknown can be looked up.
 _STORES: dict[str, Any] = {
@@ -35,13 +35,18 @@ class Server:
 
 
 async def open_servers(
-    settings: Mapping[str, WahaServer], keys: Mapping[str, str], delivery: DeliverySettings, stack: AsyncExitStack
+    settings: Mapping[str, WahaServer],
+    keys: Mapping[str, str],
+    delivery: DeliverySettings,
+    stack: AsyncExitStack,
+    *,
+    observe: Observe | None = None,
 ) -> dict[str, Server]:
-    """A client for every server, closed with `stack`."""
+    """A client for every server, closed with `stack`; `observe` is told of each of their calls."""
     timeouts = Timeouts(send=delivery.send_timeout_seconds)
     servers = {}
     for name, server in settings.items():
-        client = WahaClient(server.url, server.api_key.get_secret_value(), timeouts=timeouts)
+        client = WahaClient(server.url, server.api_key.get_secret_value(), timeouts=timeouts, observe=observe)
         servers[name] = Server(name, await stack.enter_async_context(client), server.webhook_url, keys[name])
     return servers
 
@@ -63,16 +68,8 @@ def session_config(session: Configured, server: Server) -> dict[str, Any]:
     """
     own = opened_config(session.config, session.session_id)
     return {
-        "metadata": {SESSION_METADATA: str(session.session_id)},
-        "webhooks": [
-            {
-                "url": server.webhook_url,
-                "events": list(SUBSCRIBED_EVENTS),
-                "hmac": {"key": server.webhook_key},
-                # Fifteen tries from 2 s on, each after twice the time of the last: 36 hours in all.
-                "retries": {"policy": "exponential", "delaySeconds": 2, "attempts": 15},
-            }
-        ],
+        "metadata": our_metadata(session.session_id),
+        "webhooks": [our_webhook(server)],
         # Stories, channels and broadcasts are nobody's conversation, and their media fills disks.
         "ignore": {"status": True, "channels": True, "broadcast": True},
         **_STORES,

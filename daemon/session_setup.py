@@ -63,6 +63,11 @@ def with_proxy(config: Config, proxy: Config | None) -> dict[str, Any]:
     return without if proxy is None else {**without, "proxy": dict(proxy)}
 
 
+def is_lost(config: Config, server: Server) -> bool:
+    """Whether WAHA tells us nothing, rather than something in another way than it should."""
+    return not any(_is_ours(one, server) for one in _webhooks(config))
+
+
 def foreign_hosts(config: Config, server: Server) -> list[str]:
     """Whom else WAHA tells what happens, as hosts: the rest of an address may be a secret."""
     others = (one for one in _webhooks(config) if not _is_ours(one, server))

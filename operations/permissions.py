@@ -27,6 +27,7 @@ class Permission(StrEnum):
     USER_SHOW = "user.show"
     USER_MANAGE = "user.manage"
     SESSION_CONTROL = "session.control"
+    SESSION_ADOPT = "session.adopt"
     SESSION_SHOW = "session.show"
     CHANNEL_LINK = "channel.link"
     CHANNEL_LIST = "channel.list"
@@ -58,6 +59,8 @@ ROLES_OF: dict[Permission, frozenset[UserRole]] = {
     Permission.USER_SHOW: _EVERYONE,
     Permission.USER_MANAGE: _ADMIN,
     Permission.SESSION_CONTROL: _LEADERS,
+    # Whoever guesses a name on a shared server must not get another organisation's account by it.
+    Permission.SESSION_ADOPT: _OPERATORS_ONLY,
     Permission.SESSION_SHOW: _EVERYONE,
     Permission.CHANNEL_LINK: _LEADERS,
     Permission.CHANNEL_LIST: _EVERYONE,
@@ -90,6 +93,7 @@ FOR_OPERATORS = frozenset(
         Permission.USER_ADD,
         Permission.USER_SHOW,
         Permission.USER_MANAGE,
+        Permission.SESSION_ADOPT,
         Permission.SESSION_SHOW,
         Permission.CHANNEL_LIST,
         Permission.REPORT_SHOW,

@@ -48,6 +48,8 @@ WORDS = {
     "report.resume": "let go on the report",
     "report.schedule": "scheduled the report",
     "retention.delete": "deleted what is kept no longer",
+    "server.drain": "drained the WAHA server",
+    "server.undrain": "lets new sessions onto the WAHA server",
     "session.add": "added the session",
     "session.adopt": "took over the session",
     "session.logout": "logged out the session",

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 from bot.commands.command import Command, Option, Turn, request_of
+from bot.commands.session_setup import server_named
 from models import DesiredState, Engine, ServerState, SessionStatus, WahaSession
 from models.requests import CreateWahaSession
-from operations import passkeys, sessions
-from operations.errors import BadInput
+from operations import passkeys, servers, session_details, sessions
 from operations.permissions import Permission
 from operations.sessions import SessionFacts
 from operations.slack_inbox import Answer
 from operations.wording import counted
+from slack.blocks import actions, sections
 from slack.mrkdwn import escape, foreign, local_time
 
 _ENGINES = "|".join(Engine)
@@ -24,7 +25,13 @@ _STATE = {
 
 def add(turn: Turn) -> Answer:
     asked, standing = turn.asked, turn.standing
-    server = _server(asked.option("server"), turn.installation.servers)
+    house, wish = turn.installation, asked.option("server")
+    if wish is not None:
+        wish = server_named(wish, house.servers)
+    named = (asked.option("engine") or "").upper()
+    # One that there is not is refused below, with those that there are.
+    engine = Engine(named) if named in set(Engine) else None
+    server = servers.place(house.servers, house.capacities, engine, wish=wish)
     request = request_of(
         turn.command,
         CreateWahaSession,
@@ -32,7 +39,7 @@ def add(turn: Turn) -> Answer:
         name=asked.word(0),
         server=server,
         # WAHA runs one engine a server; before it has said which, the one that it recommends is the best guess.
-        engine=(asked.option("engine") or sessions.engine_of(server) or Engine.GOWS).upper(),
+        engine=named or sessions.engine_of(server) or Engine.GOWS,
     )
     session = sessions.add(
         request,
@@ -45,15 +52,6 @@ def add(turn: Turn) -> Answer:
         f"Session `{name}` was added and is being started. Link its phone with `session qr {name}`, and a channel for "
         f"its conversations with `channel link --session {name}`."
     )
-
-
-def _server(named: str | None, servers: tuple[str, ...]) -> str:
-    choices = ", ".join(f"`--server {name}`" for name in servers)
-    if named is None and len(servers) > 1:
-        raise BadInput(f"Which WAHA server should it run on? Add one of {choices}.")
-    if named is not None and named not in servers:
-        raise BadInput(f"There is no WAHA server called `{escape(named)}`. There is {choices}.")
-    return named or servers[0]
 
 
 def start(turn: Turn) -> Answer:
@@ -90,14 +88,24 @@ def restart(turn: Turn) -> Answer:
 
 
 def list_(turn: Turn) -> Answer:
-    found = sessions.list_all(turn.standing.tenant_id)
+    found, tenant = sessions.list_all(turn.standing.tenant_id), escape(turn.standing.tenant_name)
     if not found:
-        return Answer(f"*{escape(turn.standing.tenant_name)}* has no session yet. Add one: `session add NAME`.")
-    left = f"\nand {len(found) - _SHOWN} more." if len(found) > _SHOWN else ""
-    lines = "\n".join(f"• {_line(facts)}" for facts in found[:_SHOWN])
-    return Answer(
-        f"*Sessions of {escape(turn.standing.tenant_name)}*\n{lines}{left}\nMore about one: `session show NAME`."
-    )
+        return Answer(f"*{tenant}* has no session yet. Add one: `session add NAME`.")
+    begin = int(turn.asked.cursor) if turn.asked.cursor.isdecimal() else 0
+    begin = begin if begin < len(found) else 0
+    shown = found[begin : begin + _SHOWN]
+    which = f", {begin + 1} to {begin + len(shown)} of {len(found)}" if len(found) > _SHOWN else ""
+    lines = "\n".join(f"• {_line(facts)}{_place(facts)}" for facts in shown)
+    text = f"*Sessions of {tenant}*{which}\n{lines}\nMore about one: `session show NAME`."
+    places = (("Back", begin - _SHOWN), ("Next", begin + _SHOWN))
+    buttons = [turn.page_button(label, str(place)) for label, place in places if 0 <= place < len(found)]
+    return Answer(text, [*sections(text), *([actions(*buttons)] if buttons else [])], replaces=bool(turn.asked.cursor))
+
+
+def _place(facts: SessionFacts) -> str:
+    """Which account, and where it runs."""
+    number = session_details.account(facts.session)
+    return f", {number}{' ' if number else ''}on `{foreign(facts.session.server)}`"
 
 
 def show(turn: Turn) -> Answer:
@@ -113,6 +121,7 @@ def show(turn: Turn) -> Answer:
         lines.append(f"Last activity {local_time(session.last_activity_at)}.")
     if session.error_message:
         lines.append(f"WAHA says: {foreign(session.error_message)}")
+    lines += session_details.details(session)
     return Answer("\n".join([*lines, _next_step(facts)]))
 
 
@@ -205,6 +214,7 @@ COMMANDS = (
     Command(
         noun="session",
         verb="list",
+        pages=True,
         summary="all sessions and their states",
         example="session list",
         permission=Permission.SESSION_SHOW,

@@ -10,6 +10,7 @@ from operations.errors import BadInput
 _SECRETS = (
     (re.compile(r"\b(?:xox[a-z]|xapp|xwfp)[-.][\w.-]{6,}"), "a Slack token", "the page of the Slack app"),
     (re.compile(r"\b(?:Bearer|Basic)\s+[\w.~+/=-]{16,}", re.IGNORECASE), "a key of an API", "the system it belongs to"),
+    (re.compile(r"(?:--|[\u2014\u2013])password[ =]\s*\S", re.IGNORECASE), "a password", "the system it belongs to"),
     (re.compile(r"(?<=://)[^\s:/@]+:[^\s/@]+@"), "an address with a password", "the system it belongs to"),
 )
 

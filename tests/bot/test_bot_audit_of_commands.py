@@ -25,7 +25,10 @@ SHOWS = {
     "message show",
     "report list",
     "report show",
+    "server list",
+    "server show",
     "session health",
+    "session history",
     "session list",
     "session show",
     "tenant list",
@@ -59,10 +62,14 @@ LINES = {
     "report resume": ("ana", ("report pause health",), "report resume health"),
     "report schedule": ("ana", (), 'report schedule "every weekday 09:00"'),
     "send": ("ana", (), "send +4915123456780 Hello"),
+    "server drain": ("olga", (), "server drain main"),
+    "server undrain": ("olga", ("server drain main",), "server undrain main"),
     "session add": ("ana", (), "session add other"),
+    "session adopt": ("olga", (), "session adopt default --tenant Acme"),
     "session logout": ("ana", (), "session logout sales"),
     "session pair": ("ana", (), "session pair sales +4930901820"),
     "session limits": ("ana", (), "session limits sales --quiet 22:00-07:00"),
+    "session proxy": ("ana", (), "session proxy sales proxy.example.org:3128"),
     "session qr": ("ana", (), "session qr sales"),
     "session remove": ("ana", (), "session remove sales"),
     "session restart": ("ana", (), "session restart sales"),
@@ -103,6 +110,7 @@ async def names(migrated_database: MigratedDatabase, slack: SandboxSlack, ask: A
             made = {"queued": {}, "failed": {"status": MessageStatus.FAILED}}
             found = {name: str(world.message(conversation, **more).id) for name, more in made.items()}
             world.sql("UPDATE waha_sessions SET deleted_at = now() WHERE name = 'second'")
+            world.sql("INSERT INTO waha_servers (id, name) VALUES (gen_random_uuid(), 'main')")
             return found
 
     return await in_database(arrange)

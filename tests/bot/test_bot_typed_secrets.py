@@ -13,6 +13,7 @@ SECRETS = [
     "workspace add xapp-1-A012-abcdef",
     "workspace add --bot-token=xoxe.xoxp-1-abcdef0123",
     'message send +4915123456789 "Authorization: Bearer c2VjcmV0c2VjcmV0c2VjcmV0"',
+    "session proxy sales proxy.example.org:3128 --user acme --password hunter2hunter2",
     "session add sales https://acme:hunter2@proxy.example.org:3128",
 ]
 

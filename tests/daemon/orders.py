@@ -25,6 +25,7 @@ from waha.client import Timeouts, WahaClient
 
 RING = KeyRing([b"k" * 32])
 ANA = Person("T1", "UANA")
+OLGA = Person("T1", "UOLGA")
 OURS = "http://127.0.0.1:1/webhooks/waha/main"
 SHOP = "+4930901820"
 EngineWord = Literal["GOWS", "NOWEB", "WEBJS"]
@@ -94,7 +95,7 @@ async def rig_of(
         server = Server("main", client, OURS, "key")
         tenant_id, session_id = await in_database(_a_session, engine, is_paired=is_paired)
         now = datetime.now(UTC)
-        worker = ActionWorker({"main": server}, RING, Wakeup(), clock=lambda: rig.now)
+        worker = ActionWorker({"main": server}, RING, Wakeup(), operators=(OLGA.key,), clock=lambda: rig.now)
         rig = Rig(waha, rows, server, worker, tenant_id, session_id, now)
         session = waha.sessions.create("s1", with_ours({}, session_id, server) if config is None else config)
         session.start()
