@@ -13,8 +13,10 @@ from bot.commands import (
     reports,
     retention,
     sending,
+    servers,
     session_codes,
     session_ends,
+    session_history,
     session_setup,
     sessions,
     tenant_life,
@@ -37,6 +39,7 @@ _ASKABLE: tuple[Command, ...] = (
     *sessions.COMMANDS,
     *session_codes.COMMANDS,
     *session_ends.COMMANDS,
+    *session_history.COMMANDS,
     *session_setup.COMMANDS,
     *numbers.COMMANDS,
     *channels.COMMANDS,
@@ -47,6 +50,7 @@ _ASKABLE: tuple[Command, ...] = (
     *reports.COMMANDS,
     *audit.COMMANDS,
     *workspaces.COMMANDS,
+    *servers.COMMANDS,
     *doctor.COMMANDS,
 )
 
