@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from database import tenant_transaction
 from models import SessionWatch, Suspicion
-from operations import silence, silence_course
+from operations import catching_up, silence, silence_course
 from operations.silence_course import Watched
 from waha.message_ids import new_message_id
 
@@ -47,6 +47,7 @@ def look(watched: Watched) -> str:
 def _suspect(watched: Watched, watch: SessionWatch) -> str:
     course = silence_course.suspect(watched, Suspicion.CANARY, missed_from=watch.canary_sent_at)
     silence_course.name(watch, Suspicion.CANARY, now=watched.now)
+    catching_up.request_session(watched.external_session_id)
     silence.keep(watch, **(dict(course.changes) | {"named_at": watched.now}))
     return course.word
 

@@ -113,13 +113,10 @@ def _verify(watched: Watched, watch: SessionWatch) -> Course:
 
 
 def name(watch: SessionWatch, suspicion: Suspicion, *, now: datetime) -> None:
-    """People are told, and from when on customers were not heard."""
+    """People are told; what a catch-up recovers says in which time customers were not heard."""
     usual = watch.rhythm.get(str(hour_of_week(now)))
     cause = silence_words.cause(suspicion, usual)
     incidents.begin(watch.tenant_id, watch.session_id, IncidentKind.SILENT, at=now, cause=cause)
-    if suspicion in {Suspicion.UNHEARD, Suspicion.CANARY}:
-        since = min(filter(None, (watch.heard_at, watch.missed_from)), default=now)
-        incidents.blind(watch.tenant_id, watch.session_id, since=since, until=now, recovered=0)
 
 
 def _was_restarted_by_others(watched: Watched, watch: SessionWatch) -> bool:
@@ -138,7 +135,7 @@ def _take_over(watched: Watched) -> Course:
 
 def _before_restart(watched: Watched, watch: SessionWatch) -> Course:
     if is_relieved(watch, watch.suspected_at):
-        return _end(watched, watch, f"It {silence_words.again(watch.suspicion)}, without a restart.")
+        return _end(watched, f"It {silence_words.again(watch.suspicion)}, without a restart.")
     if watch.given_up_at is not None:
         return _later(watched, _LOOK_AFTER_RESTART)
     if watched.now - watch.suspected_at < _RESTART_AFTER:
@@ -182,7 +179,7 @@ def _restart(watched: Watched, watch: SessionWatch) -> Course:
 
 def _after_restart(watched: Watched, watch: SessionWatch, news: News) -> Course:
     if is_relieved(watch, watch.restarted_at):
-        return _end(watched, watch, f"It {silence_words.again(watch.suspicion)} since the restart.")
+        return _end(watched, f"It {silence_words.again(watch.suspicion)} since the restart.")
     since = watched.now - watch.restarted_at
     if watched.working_since <= watch.restarted_at and since < _RESTARTS_WITHIN:
         return _later(watched, _LOOK_AGAIN)
@@ -191,7 +188,7 @@ def _after_restart(watched: Watched, watch: SessionWatch, news: News) -> Course:
     if is_as_before(watch, news.missed_from, now=watched.now):
         return _give_up(watched, watch, silence_words.GIVEN_UP)
     if since >= _PROVED_AFTER:
-        return _end(watched, watch, "Nothing points to it any more since the restart.")
+        return _end(watched, "Nothing points to it any more since the restart.")
     return _later(watched, _LOOK_AFTER_RESTART)
 
 
@@ -208,11 +205,7 @@ def _give_up(watched: Watched, watch: SessionWatch, what: str) -> Course:
     return Course("given up", changes)
 
 
-def _end(watched: Watched, watch: SessionWatch, what: str) -> Course:
-    if watch.suspicion in {Suspicion.UNHEARD, Suspicion.CANARY}:
-        until = watch.heard_at if is_relieved(watch, watch.suspected_at) else watched.working_since
-        since = until or watched.now
-        incidents.blind(watched.tenant_id, watched.session_id, since=since, until=until or watched.now, recovered=0)
+def _end(watched: Watched, what: str) -> Course:
     incidents.note(watched.tenant_id, watched.session_id, IncidentKind.SILENT, what, at=watched.now)
     incidents.end(watched.tenant_id, watched.session_id, IncidentKind.SILENT, at=watched.now)
     return _over(watched, "heard again")

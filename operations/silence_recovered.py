@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from database import tenant_transaction
+from database import notify, tenant_transaction
 from models import Cause, IncidentKind, SessionWatch, Suspicion
-from operations import incidents, silence, silence_course
+from operations import silence, silence_course
 from operations.catching_up import LeasedSession
 from operations.missed_messages import Missed
-from operations.sql import database_now, first
+from operations.sql import changed, database_now, first
 
 # What was read this long after an incident was over was missed in it.
 _JUST_OVER: Final = timedelta(minutes=15)
@@ -22,7 +22,23 @@ _JUST_OVER: Final = timedelta(minutes=15)
 @dataclass(frozen=True)
 class _Trouble:
     id: UUID
+    kind: str
     began_at: datetime
+    ended_at: datetime | None
+
+
+# Of the session, or of the server that it is on; what is open in front, then what was over last.
+_TROUBLE: Final = """
+    SELECT id, kind, began_at, ended_at FROM incidents
+    WHERE tenant_id = %(tenant)s AND (session_id = %(session)s OR session_id IS NULL AND server = %(server)s)
+        AND kind <> 'number' AND (ended_at IS NULL OR ended_at > %(just)s)
+    ORDER BY ended_at IS NULL DESC, session_id IS NULL, began_at DESC LIMIT 1
+"""
+_BLIND: Final = """
+    UPDATE incidents SET blind_from = least(blind_from, %(since)s), blind_to = greatest(blind_to, %(until)s),
+        recovered = recovered + %(recovered)s
+    WHERE id = %(id)s AND tenant_id = %(tenant)s
+"""
 
 
 def note(leased: LeasedSession, missed: Sequence[Missed], recovered: int, *, now: datetime | None = None) -> bool:
@@ -37,7 +53,7 @@ def note(leased: LeasedSession, missed: Sequence[Missed], recovered: int, *, now
         watch = silence.of_session(leased.tenant_id, leased.session_id)
         named = watch is not None and bool(recovered) and _name(leased, watch, missed, moment)
         if named or leased.cause != Cause.QUIET:
-            _note_blindness(leased, watch, recovered, moment)
+            _note_blindness(leased, watch, missed, recovered, moment)
         return named
 
 
@@ -58,15 +74,27 @@ def _name(leased: LeasedSession, watch: SessionWatch, missed: Sequence[Missed], 
     return True
 
 
-def _note_blindness(leased: LeasedSession, watch: SessionWatch | None, recovered: int, now: datetime) -> None:
-    trouble = first(
-        _Trouble,
-        "SELECT id, began_at FROM incidents WHERE tenant_id = %s AND session_id = %s AND kind <> %s "
-        "AND (ended_at IS NULL OR ended_at > %s) ORDER BY ended_at IS NULL DESC, began_at DESC LIMIT 1",
-        (leased.tenant_id, leased.session_id, IncidentKind.NUMBER.value, now - _JUST_OVER),
-    )
-    if trouble is not None:
-        heard_at: datetime | None = watch.heard_at if watch is not None else None
-        since = min(heard_at, trouble.began_at) if heard_at is not None else trouble.began_at
-        until = max(since, leased.until)
-        incidents.blind(leased.tenant_id, leased.session_id, since=since, until=until, recovered=recovered)
+def _note_blindness(
+    leased: LeasedSession, watch: SessionWatch | None, missed: Sequence[Missed], recovered: int, now: datetime
+) -> None:
+    asked = {
+        "tenant": leased.tenant_id,
+        "session": leased.session_id,
+        "server": leased.server,
+        "just": now - _JUST_OVER,
+    }
+    trouble = first(_Trouble, _TROUBLE, asked)
+    if trouble is None:
+        return
+    times = [one.at for one in missed]
+    since = min([trouble.began_at, *times, *_last_told(trouble, watch)])
+    until = max([since, trouble.ended_at or leased.until, *times])
+    noted = {"id": trouble.id, "tenant": leased.tenant_id, "since": since, "until": until, "recovered": recovered}
+    changed(_BLIND, noted)
+    notify("incidents")
+
+
+def _last_told(trouble: _Trouble, watch: SessionWatch | None) -> list[datetime]:
+    """Of a silent session all is in doubt since the last message that it told."""
+    heard_at = watch.heard_at if watch is not None and trouble.kind == IncidentKind.SILENT else None
+    return [heard_at] if heard_at is not None else []

@@ -400,18 +400,35 @@ def test_a_gap_that_had_an_incident_says_since_when_nobody_was_heard(
     world: World, session: WahaSession, ended: int | None, recovered: int, *, is_noted: bool
 ) -> None:
     silence.lease("main", 0, now=NOW)
-    began = NOW - 30 * MINUTE
+    world.sql("UPDATE session_watches SET heard_at = %s", NOW - 50 * MINUTE)
+    began, ended_at = NOW - 30 * MINUTE, NOW - (ended or 0) * MINUTE
     with tenant_transaction(session.tenant_id):
         incidents.begin(session.tenant_id, session.id, IncidentKind.FAILED, at=began)
     if ended is not None:
-        world.sql("UPDATE incidents SET ended_at = %s", NOW - ended * MINUTE)
+        world.sql("UPDATE incidents SET ended_at = %s", ended_at)
     leased = replace(lease_one(), cause="waha")
 
     named = silence_recovered.note(leased, [missed(NOW - 25 * MINUTE)] * bool(recovered), recovered, now=NOW)
 
     assert not named
     found = world.sql("SELECT blind_from, blind_to, recovered FROM incidents")
-    assert found == [(began, leased.until, recovered) if is_noted else (None, None, 0)]
+    until = leased.until if ended is None else ended_at
+    assert found == [(began, until, recovered) if is_noted else (None, None, 0)]
+
+
+def test_what_was_missed_while_a_server_was_away_stands_in_its_incident(world: World, session: WahaSession) -> None:
+    began, ended = NOW - 30 * MINUTE, NOW - MINUTE
+    world.sql(
+        "INSERT INTO incidents (id, tenant_id, server, kind, began_at, ended_at) "
+        "VALUES (gen_random_uuid(), %s, 'main', 'server_away', %s, %s)",
+        *(session.tenant_id, began, ended),
+    )
+    leased = replace(lease_one(), cause="waha")
+
+    silence_recovered.note(leased, [missed(NOW - 31 * MINUTE)], 1, now=NOW)
+    silence_recovered.note(leased, [missed(NOW - 25 * MINUTE)], 2, now=NOW)
+
+    assert world.sql("SELECT blind_from, blind_to, recovered FROM incidents") == [(NOW - 31 * MINUTE, ended, 3)]
 
 
 @pytest.mark.parametrize(("heard_minutes_ago", "is_named"), [(30, True), (20, False)])
