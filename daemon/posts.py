@@ -1,13 +1,14 @@
 """How each kind of post is made in Slack, and how an interrupted one is looked up.
 
-Payloads: `post` and `direct` {text, blocks?, root?, file?, filename?, alt_text?} · `ephemeral` {text, blocks?, user}
-· `update` {ts, text, blocks?, direct?} · `delete` {ts}, of all that is ours in a thread {ts, thread, asker} · `react`
-{ts, receipt, shown?, tried?}. A `file` is base64, encrypted for its row; with `contents` it is made when it is sent
-(`operations.made_files`). With `picture` the file is shown inside the message (`daemon.pictures`), which an `update`
-of the same lane replaces: {of, text, file?, …} names the post before it by its id; `delete` {file_of} takes away what
-that one uploaded. A `drawing` is figures, of which a file is made before (`daemon.drawings`). `sealed_text` is the
-text, encrypted for its row; `text` then says what it is. With `names_commands` the text is ours and mentions commands
-without the slash command that they belong to.
+Payloads: `post` and `direct` {text, blocks?, root?, file?, filename?, alt_text?, below?} · `ephemeral` {text,
+blocks?, user} · `update` {ts, text, blocks?, direct?} · `delete` {ts}, of all that is ours in a thread {ts, thread,
+asker} · `react` {ts, receipt, shown?, tried?} · `publish` {text, blocks}, a person's home. A `file` is base64,
+encrypted for its row; with `contents` it is made when it is sent (`operations.made_files`). With `picture` the file
+is shown inside the message (`daemon.pictures`), which an `update` of the same lane replaces: {of, text, file?, …}
+names the post before it by its id; `delete` {file_of} takes away what that one uploaded. A `drawing` is figures, of
+which a file is made before (`daemon.drawings`). `sealed_text` is the text, encrypted for its row; `text` then says
+what it is. With `names_commands` the text is ours and mentions commands without the slash command that they belong
+to.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ log = get_logger(__name__)
 
 # Slack's clock and ours differ; no message is older than the try that made it.
 _LOOKS_BACK = timedelta(minutes=1)
-_MAY_BE_REPEATED = frozenset({"react", "update", "delete"})  # the second time changes nothing
+_MAY_BE_REPEATED = frozenset({"react", "update", "delete", "publish"})  # the second time changes nothing
 _BAD_BLOCKS = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long"})
 # Slack may fail at blocks without saying so: after so many failures the text goes alone.
 _FAILURES_WITH_BLOCKS = 3
@@ -85,6 +86,10 @@ class Poster:
 
         Blocks that Slack does not take, or at which it fails, are left out: the text says all that they say.
         """
+        if post.kind == "publish":
+            # Without its blocks it would be empty: what Slack does not take is refused as a whole.
+            await self._slack.publish_home(post.slack_channel_id, self._blocks_of(post) or [])
+            return None
         blocks = self._blocks_of(post) if post.failures < _FAILURES_WITH_BLOCKS else None
         try:
             return await self._make(post, blocks)

@@ -50,7 +50,7 @@ _TRIES_OF_FILES = 5
 # Of a post at which Slack fails, while it takes others; the lane does not wait for more. Each takes a lease.
 _MOST_FAILURES = 10
 _TOOK_OTHERS_WITHIN = timedelta(minutes=2)
-_BUDGETS = {"react": Budget.REACTION, "update": Budget.UPDATE, "delete": Budget.UPDATE}
+_BUDGETS = {"react": Budget.REACTION, "update": Budget.UPDATE, "delete": Budget.UPDATE, "publish": Budget.UPDATE}
 
 
 class Relay:
@@ -226,9 +226,6 @@ class Relay:
 
     async def _is_drawn(self, post: LeasedPost, drawings: Drawings) -> bool:
         """Whether its picture is there; else it is put off until it may be. What cannot be drawn holds up nothing."""
-        if post.thread_ts is None:
-            await in_database(relaying.record_parked, post, "What it belongs below was not posted.")
-            return False
         if wait := drawings.wait_for(post.post_id, post.payload["drawing"]):
             await self._delay(post, wait, "It is being drawn.")
             return False

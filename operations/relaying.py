@@ -10,8 +10,9 @@ from typing import Any
 from uuid import UUID
 
 from database import notify, tenant_transaction, transaction
-from models import Message, WorkspaceState
+from models import Message, PostKind, WorkspaceState
 from operations.held import NO_CHANNEL
+from operations.posting import queue_post
 from operations.receipts import show_receipt
 from operations.refused_posts import Refusal, tell_of_place, tell_of_refusal
 from operations.replaying import newest_of
@@ -127,8 +128,8 @@ def record_posted(post: LeasedPost, slack_ts: str | None) -> bool:
         mine = _close(
             post, "posted_at = clock_timestamp(), slack_ts = coalesce(%s, slack_ts), error = NULL", (slack_ts,)
         )
-        if mine and post.payload.get("has_below"):
-            _open_thread(post, slack_ts)
+        if mine and slack_ts is not None:
+            _queue_below(post, slack_ts)
         if shown is not None:
             show_receipt(shown)
         return mine
@@ -284,13 +285,19 @@ def _remember_thread(post: LeasedPost, slack_ts: str) -> None:
     )
 
 
-def _open_thread(post: LeasedPost, slack_ts: str | None) -> None:
-    """What was queued with it and belongs below it now knows where that is."""
-    changed(
-        "UPDATE slack_posts SET thread_ts = %s WHERE lane_id = %s AND payload->>'below' = %s "
-        "AND posted_at IS NULL AND parked_at IS NULL",
-        (slack_ts, post.lane_id, str(post.post_id)),
-    )
+def _queue_below(post: LeasedPost, slack_ts: str) -> None:
+    """What belongs into the thread that this post begins, in a lane of its own: it may take long to be made."""
+    for one in post.payload.get("below", ()):
+        queue_post(
+            f"below:{post.slack_team_id}/{post.slack_channel_id}",
+            PostKind.POST,
+            one,
+            team_id=post.slack_team_id,
+            channel_id=post.slack_channel_id,
+            tenant_id=post.tenant_id,
+            thread_ts=slack_ts,
+            slot=f"below:{post.post_id}:{one['filename']}",
+        )
 
 
 def _remember_message(post: LeasedPost, slack_ts: str) -> Message | None:

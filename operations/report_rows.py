@@ -61,7 +61,10 @@ def _sessions(
     for one in found:
         session = one.session
         known = changes.get(session.id) or [(session.status_changed_at or session.created_at, session.status.value)]
-        observed = spans(known, away.get(session.server, []), period.since, period.until)
+        # That it did not run before people wanted it to is no trouble.
+        wanted: datetime = session.wanted_since or period.since
+        begin = max(period.since, wanted)
+        observed = spans(known, away.get(session.server, []), begin, period.until)
         made.append(
             SessionFacts(
                 name=session.name,

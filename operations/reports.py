@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from database import set_tenant, tenant_transaction, transaction
-from models import ChannelRoute, PostKind, ReportSchedule, RoutePurpose, now_utc, uuid7
+from models import ChannelRoute, PostKind, ReportSchedule, RoutePurpose, now_utc
 from operations import report_pictures, report_rows, tenant_settings
-from operations.posting import queue_post
+from operations.posting import channel_lane, queue_post
 from operations.report_facts import Late, Period, ReportFacts
 from operations.report_text import written
 from operations.routes import channel_for
@@ -99,44 +100,28 @@ def _queue(tenant_id: UUID, period: Period, *, slot: str) -> ChannelRoute | None
     if route is None:
         return None
     facts = report_rows.facts(tenant_id, period)
-    post_id, said = uuid7(), written(facts)
+    said = written(facts)
     queued = queue_post(
-        _lane(route),
+        channel_lane(route.slack_team_id, route.slack_channel_id),
         PostKind.POST,
-        {"text": said.text, "blocks": list(said.blocks or ()), "names_commands": True, "has_below": True},
+        {"text": said.text, "blocks": list(said.blocks or ()), "names_commands": True, "below": _pictures(facts)},
         team_id=route.slack_team_id,
         channel_id=route.slack_channel_id,
         tenant_id=tenant_id,
-        post_id=post_id,
         slot=slot,
     )
-    if not queued:
-        return None
-    _queue_pictures(facts, route, below=post_id, slot=slot)
-    return route
+    return route if queued else None
 
 
-def _queue_pictures(facts: ReportFacts, route: ChannelRoute, *, below: UUID, slot: str) -> None:
-    """In the thread of the report, which is told first: a picture that fails takes nothing from it."""
-    for picture in report_pictures.pictures(facts):
-        queue_post(
-            _lane(route),
-            PostKind.POST,
-            {
-                "text": "",
-                "file": "",
-                "drawing": picture.figures,
-                "below": str(below),
-                "filename": picture.filename,
-                "alt_text": picture.alt_text,
-            },
-            team_id=route.slack_team_id,
-            channel_id=route.slack_channel_id,
-            tenant_id=route.tenant_id,
-            slot=f"{slot}:{picture.filename}",
-        )
-
-
-def _lane(route: ChannelRoute) -> str:
-    """A report and its pictures, which are drawn first, hold up no alert."""
-    return f"reports:{route.slack_team_id}/{route.slack_channel_id}"
+def _pictures(facts: ReportFacts) -> list[dict[str, Any]]:
+    """For the thread of the report, which is told first: a picture that fails takes nothing from it."""
+    return [
+        {
+            "text": "",
+            "file": "",
+            "drawing": picture.figures,
+            "filename": picture.filename,
+            "alt_text": picture.alt_text,
+        }
+        for picture in report_pictures.pictures(facts)
+    ]

@@ -23,7 +23,7 @@ from models import (
 )
 from operations import report_rows
 from operations.report_facts import DeadLetters, IncidentFacts, NumberFacts, Period, Queue, ReportFacts, Traffic
-from tests.operations.builders import SUPPORT, World
+from tests.operations.builders import SUPPORT, World, take, webhook
 
 UNTIL = datetime(2026, 11, 23, 8, tzinfo=UTC)
 SINCE = UNTIL - timedelta(hours=24)
@@ -72,6 +72,19 @@ def test_uptime_is_the_share_of_the_time_in_which_it_worked(world: World, tenant
 
     assert found.uptime == 0.75
     assert [span.status for span in found.spans] == ["working", "failed", "working"]
+
+
+def test_the_time_before_people_wanted_it_to_run_does_not_count(
+    world: World, tenant: Tenant, session: WahaSession
+) -> None:
+    with world.migrated.owner():
+        checked(session, -30, "stopped")
+        checked(session, 18, "working")
+    world.sql("UPDATE waha_sessions SET wanted_since = %s", at(16))
+
+    [found] = read(tenant).sessions
+
+    assert found.uptime == 0.75
 
 
 def test_the_time_of_a_server_that_was_away_counts_as_not_working(
@@ -229,3 +242,10 @@ def test_a_longer_time_is_counted_by_day(world: World, tenant: Tenant, session: 
 
     assert found.volume.step == timedelta(days=1)
     assert found.volume.received == (1, 0, 0, 0, 0, 0, 0)
+
+
+@pytest.mark.database_role("switchboard_daemon")
+def test_messages_that_wait_for_a_channel_are_counted(world: World, tenant: Tenant, session: WahaSession) -> None:
+    take(*[webhook(session, "message.any", {"id": f"false_1555@c.us_3A{number}", "body": "Hi"}) for number in range(3)])
+
+    assert read(tenant).held == 3

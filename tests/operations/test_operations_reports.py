@@ -24,7 +24,7 @@ def schedule(tenant: Tenant, **more: object) -> ReportSchedule:
 
 
 def payloads(world: World) -> list[dict[str, Any]]:
-    return [payload for (payload,) in world.sql("SELECT payload FROM slack_posts ORDER BY seq")]
+    return [payload for (payload,) in world.sql("SELECT payload FROM slack_posts ORDER BY created_at, seq")]
 
 
 def test_a_report_is_queued_once_for_its_slot_whoever_tries(world: World, tenant: Tenant) -> None:
@@ -113,7 +113,7 @@ def test_a_report_that_was_asked_for_is_queued_once_for_its_command(world: World
     assert "_The last: 24 h 0 min_" in text
 
 
-def test_pictures_are_queued_behind_the_report_and_in_its_thread_once_it_stands(
+def test_pictures_are_queued_for_the_thread_of_the_report_once_it_stands(
     world: World, tenant: Tenant, session: WahaSession
 ) -> None:
     world.route(tenant, REPORTS, RoutePurpose.REPORTS)
@@ -125,16 +125,17 @@ def test_pictures_are_queued_behind_the_report_and_in_its_thread_once_it_stands(
         reports.post_now(tenant.id, event_id=uuid7())
 
     [report] = relaying.lease(10, LEASE, LEASE)
-    assert relaying.lease(10, LEASE, LEASE) == []
     assert relaying.record_posted(report, "1700000000.000100")
     [picture] = relaying.lease(10, LEASE, LEASE)
 
     text, *pictures = payloads(world)
     assert "*Health report for Acme*" in text["text"]
     assert [one["drawing"]["kind"] for one in pictures] == ["timeline", "volume", "answers"]
-    assert all(one["alt_text"] and one["below"] == str(report.post_id) for one in pictures)
+    assert all(one["alt_text"] for one in pictures)
     assert picture.payload["drawing"]["kind"] == "timeline"
-    assert picture.thread_ts == "1700000000.000100"
+    assert world.sql("SELECT DISTINCT thread_ts FROM slack_posts WHERE payload ? 'drawing'") == [("1700000000.000100",)]
+    assert not relaying.record_posted(report, "1700000000.000100")
+    assert len(payloads(world)) == 4
 
 
 def test_schedules_of_living_tenants_are_read(world: World, tenant: Tenant) -> None:
