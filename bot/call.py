@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, Self
 from uuid import UUID, uuid5
 
+from operations.home import COMMAND_OF
 from operations.slack_events import Body
 from operations.slack_inbox import NewSlackEvent
 from operations.standing import Person
@@ -46,8 +47,9 @@ class Call:
     """A command, a click or a form, and how its person is reached.
 
     `slack_team_id` is where it was asked; the person may be of another workspace, whose channel it also is.
-    One of `typed`, `click` and `submission` is there, or none for what nobody handles. A form opens with the
-    `trigger_id` within 3 s, and once. After `respond_until`, on the
+    One of `typed`, `click` and `submission` is there, or none for what nobody handles. A button of a person's home
+    stands for what they could have typed, about the tenant `tenant_id`, which is the client's word. A form opens with
+    the `trigger_id` within 3 s, and once. After `respond_until`, on the
     clock of `time.monotonic`, the response_url is dead.
     """
 
@@ -59,6 +61,8 @@ class Call:
     respond_until: float
     trigger_id: str = ""
     typed: str | None = field(default=None, repr=False)
+    tenant_id: UUID | None = None
+    is_from_home: bool = False
     click: Click | None = None
     submission: Submission | None = None
 
@@ -75,7 +79,11 @@ class Call:
     @property
     def source(self) -> str:
         """Through which door it came, for the audit: `command:T1/C1`."""
-        door = "command" if self.typed is not None else "form" if self.submission is not None else "button"
+        door = "form" if self.submission is not None else "button"
+        if self.is_from_home:
+            door = "home"
+        elif self.typed is not None:
+            door = "command"
         return f"{door}:{self.person.team_id}/{self.channel_id}"
 
     def new_id(self, of: str) -> UUID:
@@ -86,6 +94,9 @@ class Call:
     def of(cls, row: NewSlackEvent, body: Body, age: timedelta = timedelta(0)) -> Self:
         # Somebody of another workspace may click in a shared channel: the person's own team counts.
         team_id = _mapping(body.get("user")).get("team_id") or row.slack_team_id
+        click = click_of(body) if body.get("type") == "block_actions" else None
+        is_from_home = click is not None and _mapping(body.get("view")).get("type") == "home"
+        asked = COMMAND_OF.get(click.action_id) if click is not None and is_from_home else None
         return cls(
             event_id=row.id,
             slack_team_id=row.slack_team_id,
@@ -94,8 +105,10 @@ class Call:
             response_url=str(body.get("response_url") or ""),
             respond_until=time.monotonic() + (RESPONSE_URL_LIVES - age).total_seconds(),
             trigger_id=str(body.get("trigger_id") or ""),
-            typed=str(body.get("text") or "") if "command" in body else None,
-            click=click_of(body) if body.get("type") == "block_actions" else None,
+            typed=str(body.get("text") or "") if "command" in body else asked,
+            tenant_id=_uuid(click.value) if click is not None and asked is not None else None,
+            is_from_home=is_from_home,
+            click=click if asked is None else None,
             submission=submission_of(body) if body.get("type") == "view_submission" else None,
         )
 
@@ -130,6 +143,13 @@ def _entered(fields: Any) -> str:
     chosen = _mapping(found.get("selected_option")).get("value")
     others = (found.get(f"selected_{what}") for what in ("user", "channel", "conversation"))
     return str(next((one for one in (found.get("value"), chosen, *others) if one), ""))
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def _mapping(found: Any) -> Mapping[str, Any]:

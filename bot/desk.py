@@ -13,14 +13,15 @@ from bot.call import Call
 from bot.commands import COMMANDS, Installation
 from bot.commands.questions import which_tenant
 from bot.interactions import NOTHING_TO_SAY, Work, form_is_open, with_origin
-from bot.outsiders import way_in
+from bot.outsiders import meet, way_in
 from bot.work import work_of
 from database import DatabaseUnavailable, in_database, transaction
-from operations import audit, slack_inbox
+from operations import audit, home_views, slack_inbox
 from operations.errors import AmbiguousTenant, NoRole, Refused
 from operations.posting import tell_person
 from operations.slack_events import incoming
 from operations.slack_inbox import Answer, Outcome, Teller, Unanswered
+from operations.standing import Person
 from operations.wording import with_root
 from settings.logs import get_logger
 from slack.blocks import Block, sections
@@ -89,6 +90,14 @@ class Desk:
         finally:
             self._at_work.discard(call.event_id)
             self._with_form.discard(call.event_id)
+
+    async def meet(self, person: Person) -> None:
+        """Find out about somebody who looks at their home, unless that was done lately. Raises nothing."""
+        try:
+            if await meet(person, self._client_of(person.team_id)):
+                await in_database(home_views.look_again, person)
+        except Exception:  # the edge of a task; the home shows what is known
+            log.exception("who opened their home could not be looked up")
 
     async def resume(self, call: Call) -> None:
         """Answer a call that is kept, unless it was answered or is being answered."""
@@ -189,9 +198,13 @@ class Desk:
         ):
             await in_database(slack_inbox.answered, call.event_id)
         else:
-            said = NOT_SHOWN if answer.is_secret else answer.text
-            text = f"About what you asked for earlier:\n{self._shown(said)}"
-            await in_database(_send_directly, call, text)
+            said = self._shown(NOT_SHOWN if answer.is_secret else answer.text)
+            # A home has no place for an answer: it comes at once, and stands where direct messages do.
+            if call.is_from_home and not answer.is_secret:
+                over = [self._shown_block(block) for block in answer.blocks] if answer.blocks else None
+                await in_database(_send_directly, call, said, over)
+            else:
+                await in_database(_send_directly, call, f"About what you asked for earlier:\n{said}")
 
     def _shown_block(self, block: Block) -> Block:
         text = block.get("text")
@@ -207,10 +220,11 @@ def new_error_id() -> str:
     return uuid.uuid4().hex[:8]
 
 
-def _send_directly(call: Call, text: str) -> None:
+def _send_directly(call: Call, text: str, blocks: Sequence[Block] | None = None) -> None:
     with transaction():
         slot = f"answer:{call.event_id}"
-        tell_person(call.person.team_id, call.person.user_id, text, tenant_id=None, slot=slot)
+        person = call.person
+        tell_person(person.team_id, person.user_id, text, tenant_id=None, slot=slot, blocks=blocks)
         slack_inbox.answered(call.event_id)
 
 

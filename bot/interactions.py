@@ -75,6 +75,7 @@ async def with_origin(call: Call) -> Call:
         channel_id=origin.channel_id,
         response_url=origin.response_url,
         respond_until=origin.respond_until,
+        is_from_home=origin.is_from_home,
     )
 
 

@@ -25,9 +25,9 @@ def manifest(root: str, *, request_url: str = "") -> dict[str, Any]:
             "background_color": "#0B5C3B",
         },
         "features": {
-            # The tab for direct messages belongs to App Home; without it the QR code could not be sent.
+            # The tab for direct messages belongs to it; without that the QR code could not be sent.
             "app_home": {
-                "home_tab_enabled": False,
+                "home_tab_enabled": True,
                 "messages_tab_enabled": True,
                 "messages_tab_read_only_enabled": True,
             },

@@ -65,12 +65,23 @@ async def look(call: Call, slack: SlackClient) -> bool:
     paused = _paused.setdefault(slack, _Paused())
     if kept is not None and (kept.is_fresh or person in paused):
         return True
+    return await _said(person, slack, event_id=call.event_id) or kept is not None
+
+
+async def meet(person: Person, slack: SlackClient) -> bool:
+    """The same for somebody who asks for nothing; whether Slack said something that was not known before."""
+    kept = await in_database(_known, person)
+    is_due = (kept is None or not kept.is_fresh) and person not in _paused.setdefault(slack, _Paused())
+    return is_due and await _said(person, slack)
+
+
+async def _said(person: Person, slack: SlackClient, **facts: object) -> bool:
     try:
         await ask(person, slack)
     except (SlackError, TimeoutError) as error:
-        paused.begin(person)
-        log_unsaid(error, event_id=call.event_id)
-        return kept is not None
+        _paused.setdefault(slack, _Paused()).begin(person)
+        log_unsaid(error, **facts)
+        return False
     return True
 
 

@@ -21,6 +21,7 @@ from models import SlackEventKind
 from operations import slack_inbox
 from operations.slack_events import incoming, team_of
 from operations.slack_inbox import NewSlackEvent
+from operations.standing import Person
 from settings.logs import get_logger
 
 # Slack waits 3 s. An event that is not acknowledged is sent again; a command is not, and its person is told.
@@ -40,6 +41,8 @@ NOT_SERVED = (
     "Nothing was done: this Slack workspace is not connected. Ask an operator of the installation to connect it: "
     "`{command} workspace add`."
 )
+
+HOME_OPENED = "app_home_opened"
 
 ACKNOWLEDGED = 200
 NOT_ACKNOWLEDGED = 503
@@ -86,8 +89,14 @@ class Reception:
         return None
 
     async def on_event(self, body: dict[str, Any]) -> None:
-        """The daemon handles events. Bolt acknowledges them by itself."""
-        log.debug("event kept", kind=body["event"].get("type"))
+        """The daemon handles events. Bolt acknowledges them by itself.
+
+        Who opens their home is looked up meanwhile: nothing of a tenant is shown to somebody of whom nothing is known.
+        """
+        event = body["event"]
+        log.debug("event kept", kind=event.get("type"))
+        if event.get("type") == HOME_OPENED:
+            self._in_flight.start(self._desk.meet(Person(team_of(body), str(event.get("user") or ""))))
 
     async def on_call(self, ack: AsyncAck, body: dict[str, Any], context: AsyncBoltContext) -> None:
         """Acknowledge a command, a click or a form, and answer it afterwards."""

@@ -52,7 +52,8 @@ async def asked_in(call: Call) -> tuple[Command, Asked]:
         Refused: it is not understood, or the button or form is somebody else's, or of long ago.
     """
     if call.typed is not None:
-        return parse(call.typed, Asked(call.event_id, call.person, call.channel_id), COMMANDS)
+        asked = Asked(call.event_id, call.person, call.channel_id, tenant_id=call.tenant_id)
+        return parse(call.typed, asked, COMMANDS)
     if call.submission is not None:
         return await _filled_in(call)
     return await _answered(call)
@@ -64,7 +65,7 @@ async def _filled_in(call: Call) -> tuple[Command, Asked]:
     command = command_of(origin[0].typed or "", COMMANDS) if origin is not None else None
     if submission is None or origin is None or command is None or submission.callback_id != f"{FORM}{command.name}":
         raise Refused(FORM_GONE)
-    asked = Asked(call.event_id, call.person, origin[0].channel_id)
+    asked = Asked(call.event_id, call.person, origin[0].channel_id, tenant_id=origin[0].tenant_id)
     return command, filled_in(command, asked, submission.values)
 
 

@@ -64,7 +64,7 @@ def _require_in_time(command: Command, call: Call) -> None:
 
 async def _form(command: Command, call: Call, slack: SlackClient, installation: Installation) -> Work:
     """Open the form of a command, for whoever may send it; where that fails, say how it is typed."""
-    asked = Asked(call.event_id, call.person, call.channel_id)
+    asked = Asked(call.event_id, call.person, call.channel_id, tenant_id=call.tenant_id)
     tenants: Tenants = ()
     try:
         await in_database(check, command, asked, installation)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Self
+from typing import Self, TypeVar
 
 import psycopg2
 import structlog
@@ -45,6 +45,9 @@ class Wakeup:
         return rang
 
 
+W = TypeVar("W", bound=Wakeup)
+
+
 class Listener:
     """Hears `notify(channel)` of every process; `async with` it for as long as anybody waits.
 
@@ -60,8 +63,12 @@ class Listener:
 
     def wake(self, channel: str) -> Wakeup:
         """A new alarm on one of our channels, for one worker."""
-        wakeup = Wakeup()
-        self._wakeups[channel].append(wakeup)
+        return self.join(Wakeup(), channel)
+
+    def join(self, wakeup: W, *channels: str) -> W:
+        """Let an alarm ring on these channels of ours as well."""
+        for channel in channels:
+            self._wakeups[channel].append(wakeup)
         return wakeup
 
     async def __aenter__(self) -> Self:

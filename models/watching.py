@@ -99,6 +99,7 @@ class HomeView(Model):
     slack_team_id = peewee.TextField()
     slack_user_id = peewee.TextField()
     opened_at = Stamp()
+    checked_at = Timestamp(null=True)
     published_at = Timestamp(null=True)
     fingerprint = peewee.TextField(default="")
 

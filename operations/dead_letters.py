@@ -57,10 +57,18 @@ def failed(
 
 
 def count(
-    tenant_id: UUID, *, session_id: UUID | None = None, since: datetime | None = None, until: datetime | None = None
+    tenant_id: UUID,
+    *,
+    session_id: UUID | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    written_by: str | None = None,
 ) -> int:
-    """How many there are, however many `failed` shows."""
-    return int(_waiting(tenant_id, session_id, since, until).count())
+    """How many there are, however many `failed` shows; `written_by` is a Slack user's id."""
+    chosen = _waiting(tenant_id, session_id, since, until)
+    if written_by is not None:
+        chosen = chosen.where(Message.metadata["slack_user_id"] == written_by)
+    return int(chosen.count())
 
 
 def replay(

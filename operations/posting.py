@@ -43,6 +43,11 @@ def person_lane(team_id: str, user_id: str) -> str:
     return f"person:{team_id}/{user_id}"
 
 
+def home_lane(team_id: str, user_id: str) -> str:
+    """A person's home waits behind nothing that is said to them."""
+    return f"home:{team_id}/{user_id}"
+
+
 def receipts_lane(team_id: str, channel_id: str) -> str:
     """Receipts wait behind each other, never behind or before what people write."""
     return f"receipts:{team_id}/{channel_id}"

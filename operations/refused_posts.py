@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 
 # What was to be changed is not there any more: there is nothing to say about it.
 _NOTHING_LEFT = frozenset({"message_not_found", "thread_not_found"})
+_TO_PERSONS = frozenset({PostKind.DIRECT, PostKind.PUBLISH})
 _ABOUT = {
     PostKind.POST: "Something for {place} could not be posted",
     PostKind.DIRECT: "A direct message to {place} could not be posted",
     PostKind.UPDATE: "A message in {place} could not be changed",
     PostKind.DELETE: "A message in {place} could not be taken away",
+    PostKind.PUBLISH: "The home of {place} cannot be shown",
     PostKind.REACT: "Receipts in {place} cannot be shown",
 }
 
@@ -55,7 +57,7 @@ def tell_of_refusal(post: LeasedPost, refusal: Refusal, operators: Collection[st
     elif post.kind == PostKind.POST and post.message_id is not None and post.conversation_id is not None:
         _miss_in_thread(post, why)
     elif refusal.reason not in _NOTHING_LEFT:
-        is_to_person = post.kind == PostKind.DIRECT or not post.payload.keys().isdisjoint({"of", "file_of"})
+        is_to_person = post.kind in _TO_PERSONS or not post.payload.keys().isdisjoint({"of", "file_of"})
         place = f"<@{post.slack_channel_id}>" if is_to_person else f"<#{post.slack_channel_id}>"
         about = _ABOUT.get(PostKind(post.kind), "Something for {place} could not be shown").format(place=place)
         slot = f"refused:{post.kind}:{post.slack_team_id}/{post.slack_channel_id}:{refusal.reason}"

@@ -14,7 +14,7 @@ from typing import Any, Self
 from uuid import UUID
 
 from database import notify, transaction
-from operations import app_removed, replies, slack_people, unreadable
+from operations import app_removed, home_views, replies, slack_people, unreadable
 from operations.encryption import CannotDecrypt
 from operations.envelopes import opened_body, opened_json, sealed_body, sealed_json
 from operations.lanes import Inbox, Kept
@@ -30,6 +30,7 @@ _HANDLERS: dict[str, Callable[..., UUID | None]] = {
     "user_change": slack_people.handle,
     "app_uninstalled": app_removed.handle,
     "tokens_revoked": app_removed.handle,
+    "app_home_opened": home_views.handle,
 }
 
 _CANNOT_BE_READ = "command cannot be read any more"

@@ -33,6 +33,7 @@ EVENTS = (
     "group_unarchive",
     "group_deleted",
     "user_change",
+    "app_home_opened",
     "app_uninstalled",
     "tokens_revoked",
 )
