@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
+from daemon.configuring import Setups
 from daemon.controls import Controls
 from daemon.deadlines import RESTLESS_TIMES, RESTLESS_WITHIN, Plan, observations, plan
 from daemon.loops import Crew
@@ -46,6 +47,7 @@ class Reconciler:
         self._poller = Poller(server)
         self._misplaced = Misplaced(server.name, operators)
         self._limits = LimitsHeard(server.name)
+        self._setups = Setups(server, operators)
         self._controls = Controls(server, wakeup)
         self.wakeup = wakeup
 
@@ -75,6 +77,7 @@ class Reconciler:
         wanted = await self._misplaced.look(wanted, poll)
         wanted = await self._compare(wanted, poll.sessions, poll.at)
         await self._limits.hear(poll.sessions.values())
+        await self._setups.look(wanted, poll.sessions, now)
         await self._act(wanted, poll.sessions, now)
 
     async def hand_over(self) -> None:
