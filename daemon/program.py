@@ -19,7 +19,6 @@ from daemon.catchup_channels import ChannelReader
 from daemon.doctor.worker import DoctorWorker
 from daemon.drawings import Drawings
 from daemon.homes import Homes, News
-from daemon.homes import Homes, News
 from daemon.inbox import InboxWorker
 from daemon.incidents import Incidents
 from daemon.intake import Intake
@@ -65,7 +64,6 @@ _CHANNELS = (
     "catch_ups",
     "workspaces",
     "incidents",
-    "homes",
     "doctor",
     "homes",
 )
@@ -75,7 +73,6 @@ _TOKEN_CHECK = timedelta(seconds=3)
 
 Worker: TypeAlias = (
     InboxWorker
-    | Homes
     | Homes
     | DoctorWorker
     | Reconciler
@@ -231,8 +228,6 @@ class Daemon:
             wakeup = self._listener.wake("posts")
             relay = Relay(self._outlets, delivery, wakeup, operators=slack.operators, of_receipts=of_receipts)
             self._repeat(name, relay)
-        news = self._listener.join(News(), "homes", "incidents", "sessions")
-        self._repeat("homes", Homes(news, slack.operators))
         news = self._listener.join(News(), "homes", "incidents", "sessions")
         self._repeat("homes", Homes(news, slack.operators))
         self._repeat("channel reader", self._channel_reader(client))
