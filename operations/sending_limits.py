@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import time
 from typing import Any, Final
@@ -56,8 +55,17 @@ def show(tenant_id: UUID, name: str) -> Limits:
     return Limits(session, SessionLimits.of(session.limits), tenant_settings.settings_of(tenant_id).time_zone)
 
 
-def put(tenant_id: UUID, name: str, typed: Mapping[str, str], *, actor: str) -> tuple[Limits, bool]:
-    """Set what was typed, by the names of the options; the second value says whether anything is new.
+def put(
+    tenant_id: UUID,
+    name: str,
+    *,
+    new_contacts: str | None = None,
+    quiet: str | None = None,
+    human: str | None = None,
+    canary: str | None = None,
+    actor: str,
+) -> tuple[Limits, bool]:
+    """Set what was typed, and leave the rest as it is; the second value says whether anything is new.
 
     What waits because of a limit is looked at again at once.
 
@@ -69,8 +77,8 @@ def put(tenant_id: UUID, name: str, typed: Mapping[str, str], *, actor: str) -> 
     session = locked(WahaSession.select().where(WahaSession.id == found.id, WahaSession.tenant_id == tenant_id)).get()
     before = SessionLimits.of(session.limits)
     stored = before.model_dump(mode="json")
-    for option, value in typed.items():
-        stored |= _SET[option](value.strip().lower())
+    for typed, read in ((new_contacts, _new_contacts), (quiet, _quiet), (human, _human), (canary, _canary)):
+        stored |= {} if typed is None else read(typed.strip().lower())
     try:
         after = SessionLimits.of(stored)
     except ValidationError as error:
@@ -151,6 +159,3 @@ def _human(typed: str) -> dict[str, Any]:
     if typed != DEFAULT and typed not in _SWITCH:
         raise BadInput(f"`{escape(typed)}` is neither; write `--human on`, `--human off` or `--human {DEFAULT}`.")
     return {"human_like": _SWITCH.get(typed)}
-
-
-_SET: Final = {"new-contacts": _new_contacts, "quiet": _quiet, "human": _human, "canary": _canary}

@@ -110,10 +110,17 @@ def _not_taken(figures: Figures) -> str:
 
 def limits(turn: Turn) -> Answer:
     tenant_id, name = turn.standing.tenant_id, turn.asked.word(0)
-    typed = {option: value for option in _OPTIONS if (value := turn.asked.option(option)) is not None}
-    if not typed:
+    if not turn.asked.options.keys() & _OPTIONS:
         return Answer(_limits(turn, sending_limits.show(tenant_id, name)))
-    found, is_new = sending_limits.put(tenant_id, name, typed, actor=turn.actor)
+    found, is_new = sending_limits.put(
+        tenant_id,
+        name,
+        new_contacts=turn.asked.option("new-contacts"),
+        quiet=turn.asked.option("quiet"),
+        human=turn.asked.option("human"),
+        canary=turn.asked.option("canary"),
+        actor=turn.actor,
+    )
     begin = "Changed, and it counts at once." if is_new else "Nothing was changed; it was so already."
     return Answer(f"{begin}\n{_limits(turn, found)}")
 
@@ -145,7 +152,7 @@ def _hours(limits: SessionLimits, time_zone: str) -> str:
     return f"{limits.quiet_from:%H:%M} to {limits.quiet_to:%H:%M}, {escape(time_zone)}"
 
 
-_OPTIONS = ("new-contacts", "quiet", "human", "canary")
+_OPTIONS = {"new-contacts", "quiet", "human", "canary"}
 
 COMMANDS = (
     Command(

@@ -7,6 +7,7 @@ import functools
 import importlib
 import inspect
 import pkgutil
+import random
 import types
 import typing
 from collections import OrderedDict
@@ -22,12 +23,13 @@ from models.requests import CreateTenant, CreateUser, CreateWahaSession, UpdateT
 from operations.audit_pages import Cursor, Filters
 from operations.routes import SlackChannel
 from operations.standing import Membership, Person, Standing
+from settings import NumberSettings
 from tests.operations.builders import ANA, TEAM
 from tests.operations.two_tenants import BEN, THEIR_CHANNEL, Ours, Theirs, fresh
 
 # Modules that look at no row: words, formats, times, and what carries SQL for the others.
 WITHOUT_ROWS = {
-    *("doctor_waha", "findings"),
+    *("doctor_waha", "findings", "number_verdict", "sending_pace"),
     *("__main__", "encryption", "envelopes", "errors", "keys", "outcomes", "passwords", "permissions", "sql", "store"),
     *("rhythms", "schedule_times", "schedule_words", "wording"),
 }
@@ -41,13 +43,14 @@ NOT_TRIED: dict[str, str] = {
             "relaying.lease restrictions.tell_held sending.lease catching_up.complete_channel "
             "catching_up.request_session silence.lease silent_sending.look learning.learn_some "
             "retention.all_keeping retention.next_run missed_replies.store missed_replies.threads_of "
-            "unacknowledged.lease reports.schedules"
+            "unacknowledged.lease reports.schedules number_health.measure number_health.record_told"
         ),
         "about a server, which is nobody's": (
             "noticing.notice_servers telling_operators.look_after_installation telling.of_operators outages.begin "
             "outages.end outages.to_tell outages.told outages.sentence observing.sessions_of "
             "observing.lease_server observing.release_server "
-            "observing.record_server observing.record_poll observing.restless controlling.claim controlling.settle "
+            "number_health.told_before observing.record_server "
+            "observing.record_poll observing.restless controlling.claim controlling.settle "
             "controlling.elsewhere controlling.run_by_another servers.webhook_key servers.views sessions.engine_of "
             "servers.hosts servers.place servers.sessions_on servers.drain servers.undrain"
         ),
@@ -226,6 +229,8 @@ def _of_type(name: str, hint: Any, ours: Ours, theirs: Theirs) -> list[Any]:
         CreateTenant: lambda: [CreateTenant(name="Betelgeuse"), CreateTenant(name="Gamma")],
         UpdateTenant: lambda: [UpdateTenant(name="Betelgeuse"), UpdateTenant(description="x")],
         Cursor: lambda: [Cursor(older, now_utc(), theirs.ids["audit_entries"][0]) for older in (True, False)],
+        NumberSettings: lambda: [NumberSettings()],
+        random.Random: lambda: [random.Random(1)],  # noqa: S311 - no secret
         Any: lambda: ["hello"],
     }
     if hint in made:

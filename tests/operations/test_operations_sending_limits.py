@@ -14,9 +14,8 @@ from tests.operations.builders import ANA, LEASE, World, ids
 
 
 def put(tenant: Tenant, **typed: str) -> tuple[SessionLimits, bool]:
-    options = {name.replace("_", "-"): value for name, value in typed.items()}
     with tenant_transaction(tenant.id):
-        found, is_new = sending_limits.put(tenant.id, "sales", options, actor=ANA.key)
+        found, is_new = sending_limits.put(tenant.id, "sales", actor=ANA.key, **typed)
     return found.limits, is_new
 
 
