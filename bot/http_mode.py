@@ -62,8 +62,10 @@ class HttpMode:
         port: int,
         missing: Callable[[], Awaitable[list[str]]],
         after_gap: Callable[[], object] = lambda: None,
+        metrics: Callable[[web.Request], Awaitable[web.Response]] | None = None,
     ) -> None:
         self._app = app
+        self._metrics = metrics
         self.signers = signers
         self._host, self._port = host, port
         self._missing = missing
@@ -87,6 +89,8 @@ class HttpMode:
         server.router.add_get(PATH, self._certificate_check)
         server.router.add_get("/healthz", self._healthz)
         server.router.add_get("/readyz", self._readyz)
+        if self._metrics is not None:
+            server.router.add_get("/metrics", self._metrics)
         self._runner = web.AppRunner(
             server, access_log=None, handle_signals=False, shutdown_timeout=FINISH_SECONDS, keepalive_timeout=75.0
         )

@@ -18,6 +18,7 @@ from bot.commands import Installation
 from bot.desk import Desk, unanswered
 from bot.http_mode import HttpMode
 from bot.in_flight import InFlight
+from bot.metrics import Metrics
 from bot.reception import Reception
 from bot.roll_call import RollCall
 from bot.sockets import Sockets
@@ -30,6 +31,7 @@ from operations.workspaces import Place
 from settings import Settings, SettingsError, SlackSettings
 from settings.keys import variable_of
 from settings.logs import get_logger
+from settings.meters import Meters
 from slack.addresses import is_loopback
 from slack.answers import Identity
 from slack.client import CALL_TIMEOUT, SlackClient
@@ -76,7 +78,9 @@ async def serving(settings: Settings) -> AsyncIterator[WayIn]:
     in_flight = InFlight()
     async with new_session(CALL_TIMEOUT) as session:
         table = settings.slack
-        async with SlackClient(table.bot_token.get_secret_value(), table.api_url, session) as slack:
+        meters = Meters("bot")
+        token = table.bot_token.get_secret_value()
+        async with SlackClient(token, table.api_url, session, observe=meters.slack_call) as slack:
             identity = await _identity(slack)
             teams = table.teams or (identity.team_id,)
 
@@ -94,20 +98,30 @@ async def serving(settings: Settings) -> AsyncIterator[WayIn]:
                 web.proxy = None  # the SDK takes HTTP_PROXY from the environment and knows no NO_PROXY
             app = _app(web, workspaces)
             Reception(desk, in_flight, workspaces.is_served).register(app)
-            way_in = _way_in(table, app, workspaces, ask_for_missed)
+            metrics = Metrics(meters)
+            way_in = _way_in(table, app, workspaces, ask_for_missed, metrics)
 
             async def sockets_up() -> int | None:
                 return await way_in.up() if isinstance(way_in, Sockets) else None
+
+            metrics.sockets_up = sockets_up
 
             await workspaces.refresh(app)
             left = await unanswered()
             in_flight.start(desk.answer_all(left))
             beside = [
                 asyncio.create_task(work)
-                for work in (desk.answer_leftovers(), workspaces.keep_up(app), roll_call.run(), beat(sockets_up))
+                for work in (
+                    desk.answer_leftovers(),
+                    workspaces.keep_up(app),
+                    roll_call.run(),
+                    beat(sockets_up),
+                    meters.watch_loop(),
+                )
             ]
             try:
                 await way_in.connect()
+                await metrics.listen(table)
                 ask_for_missed()
                 log.info("bot listens", team_id=identity.team_id, command=table.command, answered_late=len(left))
                 yield way_in
@@ -116,15 +130,30 @@ async def serving(settings: Settings) -> AsyncIterator[WayIn]:
                     task.cancel()
                 await asyncio.gather(*beside, return_exceptions=True)
                 await way_in.close()
+                await metrics.close()
                 await workspaces.close()
                 unfinished = await in_flight.finish(settings.daemon.shutdown_seconds)
                 log.info("bot stopped", left_for_the_next_start=unfinished)
 
 
-def _way_in(slack: SlackSettings, app: AsyncApp, workspaces: Workspaces, after_gap: Callable[[], object]) -> WayIn:
+def _way_in(
+    slack: SlackSettings,
+    app: AsyncApp,
+    workspaces: Workspaces,
+    after_gap: Callable[[], object],
+    metrics: Metrics,
+) -> WayIn:
     if slack.mode == "socket":
         return Sockets(app, slack.app_token.get_secret_value(), after_gap=after_gap)
-    return HttpMode(app, workspaces.signers, host=slack.host, port=slack.port, missing=_missing, after_gap=after_gap)
+    return HttpMode(
+        app,
+        workspaces.signers,
+        host=slack.host,
+        port=slack.port,
+        missing=_missing,
+        after_gap=after_gap,
+        metrics=metrics.show,
+    )
 
 
 async def _missing() -> list[str]:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from aiohttp import web
 
 from daemon.intake import Intake, Overloaded
+from daemon.metrics import Metrics
 from models import uuid7
 from operations.webhook_inbox import NewWebhook
 from settings.logs import get_logger
@@ -30,6 +31,7 @@ def application(
     ready: Callable[[], Awaitable[list[str]]],
     troubled: Callable[[], list[str]] = list,
     arrives_within: timedelta = ARRIVES_WITHIN,
+    metrics: Metrics | None = None,
 ) -> web.Application:
     """The daemon's web server.
 
@@ -40,6 +42,7 @@ def application(
         ready: what is missing before this daemon can work; nothing when it can.
         troubled: what is in trouble and stops nothing else, such as one Slack workspace of several.
         arrives_within: a body that takes longer is answered 408.
+        metrics: counts what arrives, and is shown at /metrics.
     """
 
     async def webhook(request: web.Request) -> web.Response:
@@ -61,7 +64,7 @@ def application(
         row = _as_row(server, raw)
         if row.event_name == PROBE:
             # The doctor's: it wants to know whether this is us, and whether the key is ours.
-            return web.json_response({"status": "probe", "probe": row.event_id})
+            return web.json_response({"status": "probe", "probe": row.event_id}, status=202)
         return await _keep(intake, row)
 
     async def healthz(_: web.Request) -> web.Response:
@@ -72,7 +75,9 @@ def application(
         told = {"status": "not ready" if missing else "ready", "missing": missing}
         return web.json_response(told | ({"trouble": trouble} if trouble else {}), status=503 if missing else 200)
 
-    app = web.Application(client_max_size=max_body_bytes)
+    app = web.Application(client_max_size=max_body_bytes, middlewares=[metrics.count] if metrics is not None else [])
+    if metrics is not None:
+        app.router.add_get("/metrics", metrics.show)
     app.router.add_post("/webhooks/waha/{server}", webhook)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)

@@ -35,6 +35,8 @@ class Intake:
         self._most_bytes = most_bytes
         self._bytes_waiting = 0
         self._noted: dict[str, float] = {}
+        # Since the start: WAHA posts again whatever it did not hear back from in time.
+        self.repeated = 0
 
     async def keep(self, webhook: NewWebhook) -> None:
         """Return when the webhook is committed.
@@ -81,7 +83,7 @@ class Intake:
 
     async def _store(self, batch: list[tuple[NewWebhook, asyncio.Future[None]]]) -> None:
         try:
-            await in_database(webhook_inbox.store, [webhook for webhook, _ in batch])
+            stored = await in_database(webhook_inbox.store, [webhook for webhook, _ in batch])
         except Exception as error:  # noqa: BLE001 - every waiting request is told
             if len(batch) == 1 or isinstance(error, DatabaseUnavailable):
                 _settle(batch, error)
@@ -90,6 +92,7 @@ class Intake:
             for one in batch:
                 await self._store([one])
         else:
+            self.repeated += len(batch) - stored
             _settle(batch, None)
 
 

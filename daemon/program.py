@@ -23,6 +23,7 @@ from daemon.inbox import InboxWorker
 from daemon.incidents import Incidents
 from daemon.intake import Intake
 from daemon.loops import LOOK_EVERY_SECONDS, repeat
+from daemon.metrics import Metrics
 from daemon.numbers import MEASURE_EVERY_SECONDS, NumberWatch
 from daemon.outages import Outages
 from daemon.page_guard import Addresses
@@ -48,6 +49,7 @@ from operations.sql import value
 from settings import Settings, SettingsError
 from settings.keys import variable_of
 from settings.logs import get_logger
+from settings.meters import Meters
 from slack.client import SlackClient
 from slack.errors import SlackError, SlackTokenRefused
 from slack.pacing import Pacing
@@ -100,6 +102,7 @@ class Daemon:
         self._workers: list[asyncio.Task[None]] = []
         self._reconcilers: list[Reconciler] = []
         self._intake = Intake()
+        self._meters = Meters("daemon")
         self._token_refused = ""
         self._own_teams: frozenset[str] = frozenset()
         self._outlets: Outlets | None = None
@@ -129,7 +132,9 @@ class Daemon:
         if "relay" not in self._settings.daemon.roles:
             return
         table = self._settings.slack
-        async with SlackClient(table.bot_token.get_secret_value(), table.api_url, timeout=_TOKEN_CHECK) as client:
+        observe = self._meters.slack_call
+        token = table.bot_token.get_secret_value()
+        async with SlackClient(token, table.api_url, timeout=_TOKEN_CHECK, observe=observe) as client:
             try:
                 identity = await client.auth_test()
                 self._own_teams = frozenset({identity.team_id, *table.teams})
@@ -167,7 +172,7 @@ class Daemon:
         for name, server in configured.items():
             own = server.webhook_hmac_key.get_secret_value()
             keys[name] = own or await self._kept_key(name, ring)
-        return await open_servers(configured, keys, self._settings.delivery, stack)
+        return await open_servers(configured, keys, self._settings.delivery, stack, observe=self._meters.waha_call)
 
     @staticmethod
     async def _kept_key(server: str, ring: KeyRing) -> str:
@@ -198,7 +203,9 @@ class Daemon:
         timeout = timedelta(seconds=delivery.slack_timeout_seconds)
 
         async def open_client(token: str) -> SlackClient:
-            return await stack.enter_async_context(SlackClient(token, slack.api_url, timeout=timeout))
+            return await stack.enter_async_context(
+                SlackClient(token, slack.api_url, timeout=timeout, observe=self._meters.slack_call)
+            )
 
         drawings = Drawings()  # one at a time, whatever the workspace
 
@@ -250,7 +257,10 @@ class Daemon:
             self._reconcilers.append(reconciler)
             self._repeat(f"reconciler {server.name}", reconciler, every_seconds=daemon.poll_seconds)
         self._repeat("doctor", DoctorWorker(self._settings, ring, self._listener.wake("doctor")))
-        self._repeat("actions", ActionWorker(servers, ring, self._listener.wake("actions")))
+        self._repeat(
+            "actions",
+            ActionWorker(servers, ring, self._listener.wake("actions"), operators=self._settings.slack.operators),
+        )
         every = timedelta(minutes=daemon.catch_up_minutes)
         reader = SessionReader(
             servers,
@@ -275,12 +285,14 @@ class Daemon:
 
     async def _listen(self, servers: dict[str, Server]) -> web.AppRunner:
         self._begin(self._intake.write())
+        self._begin(self._meters.watch_loop())
         app = ingress.application(
             intake=self._intake,
             keys={name: server.webhook_key for name, server in servers.items()},
             max_body_bytes=self._settings.daemon.max_body_bytes,
             ready=self._missing,
             troubled=lambda: self._outlets.refusals() if self._outlets is not None else [],
+            metrics=Metrics(self._meters, self._intake),
         )
         PasswordPage(
             address=address_of(self._settings),

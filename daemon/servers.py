@@ -72,6 +72,8 @@ def session_config(session: Configured, server: Server) -> dict[str, Any]:
         "webhooks": [our_webhook(server)],
         # Stories, channels and broadcasts are nobody's conversation, and their media fills disks.
         "ignore": {"status": True, "channels": True, "broadcast": True},
+        # Without it the browser's engine tells no receipts of groups.
+        "webjs": {"tagsEventsOn": True},
         **_STORES,
         **({"proxy": own["proxy"]} if "proxy" in own else {}),
     }

@@ -47,6 +47,11 @@ def stop_threads() -> None:
         threads.shutdown(wait=True, cancel_futures=True)
 
 
+def waiting() -> int:
+    """How many operations wait for a thread, and with it for a connection."""
+    return _threads._work_queue.qsize() if _threads is not None else 0  # noqa: SLF001 - it tells it nowhere else
+
+
 async def in_database(operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run an operation in a thread that has a connection, and give back what it returns.
 

@@ -75,6 +75,7 @@ class SlackSettings(Table):
     signing_secret: SecretStr = SecretStr("")
     host: str = "127.0.0.1"
     port: int = Field(default=3001, ge=0, le=65535)
+    metrics_port: int = Field(default=0, ge=0, le=65535)
     api_url: ApiAddress = "https://slack.com/api/"
     command: SlashCommand = "/wa"
     teams: Annotated[tuple[TeamId, ...], LENIENT] = ()
