@@ -166,7 +166,7 @@ class Act:
         await self.until_status(session, status)
         changed = "status_changed_at = status_changed_at - interval '1 min'"
         self.scene.rows(f"UPDATE waha_sessions SET {changed} WHERE name = '{session}'")  # noqa: S608
-        await self.until_row(f"SELECT announced_status = status FROM waha_sessions WHERE name = '{session}'", "news")  # noqa: S608
+        await self.until_row("SELECT count(*) = 0 FROM incidents WHERE ended_at IS NULL", "no trouble")
 
     async def at_rest(self, session: str) -> None:
         """It is stopped, whatever an earlier row left of it."""

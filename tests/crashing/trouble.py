@@ -203,7 +203,7 @@ async def a_private_word_is_lost(act: Act) -> None:
 
 
 async def a_session_is_in_trouble(act: Act) -> None:
-    name, words = act.cast.unpaired, "waits for its phone"
+    name, words = act.cast.unpaired, "waits for its phone to be linked again"
     await act.at_rest(name)
     await act.scene.ask("ana", f"session start {name}")
     await act.until_told(name, "scan_qr")
@@ -212,26 +212,32 @@ async def a_session_is_in_trouble(act: Act) -> None:
 
     act.begin()
     act.scene.rows(
-        "UPDATE waha_sessions SET metadata = metadata - 'told', announced_status = 'working', "  # noqa: S608
+        'UPDATE waha_sessions SET metadata = metadata || \'{"me_id": "4930901822@c.us"}\', wanted_since = NULL, '  # noqa: S608
         f"status_changed_at = clock_timestamp() - interval '1 min' WHERE name = '{name}'"
     )
     await act.until(lambda: len(act.scene.in_channel("alerts", words)) > before, "the news")
     await act.over()
 
     assert len(act.scene.in_channel("alerts", words)) == before + 1
+    act.scene.rows(f"UPDATE waha_sessions SET metadata = metadata - 'me_id' WHERE name = '{name}'")  # noqa: S608
     await act.scene.ask("ana", f"session stop {name}")
     await act.until_told(name, "stopped")
 
 
 async def a_server_was_away(act: Act) -> None:
-    words = "is back"
+    words = "is away"
     before = len(act.scene.in_channel("alerts", words))
 
     act.begin()
+    # Nobody polls it for a while, so that it stays as it is said to be.
     act.scene.rows(
-        "UPDATE waha_servers SET announced_state = 'down', state_changed_at = clock_timestamp() - interval '1 min'"
+        "UPDATE waha_servers SET state = 'down', state_changed_at = clock_timestamp() - interval '1 min', "
+        "poll_lease_token = gen_random_uuid(), poll_lease_expires_at = clock_timestamp() + interval '5 s'"
     )
     await act.until(lambda: len(act.scene.in_channel("alerts", words)) > before, "the news")
     await act.over()
 
     assert len(act.scene.in_channel("alerts", words)) == before + 1
+    await act.until_row("SELECT bool_and(state = 'up') FROM waha_servers", "the server's return")
+    act.scene.rows("UPDATE waha_servers SET state_changed_at = state_changed_at - interval '1 min'")
+    await act.until_row("SELECT count(*) = 0 FROM incidents WHERE ended_at IS NULL", "no trouble")
