@@ -97,4 +97,6 @@ class SilenceWatch:
             except WahaError as error:
                 log.info("canary not sent", session_id=watched.session_id, reason=error.sentence)
                 await in_database(canaries.not_sent, watched, canary_id)
+            else:
+                await in_database(canaries.taken, watched, canary_id)
         return word

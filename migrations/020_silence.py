@@ -12,6 +12,7 @@ ALTER TABLE session_watches
     ADD COLUMN missed_from timestamptz,       -- when the oldest message was written that WAHA knew and did not tell
     ADD COLUMN named_at timestamptz,          -- since when people are told
     ADD COLUMN given_up_at timestamptz,       -- the restart has not helped, and a person was asked to look
+    ADD COLUMN canary_taken_at timestamptz,   -- when WAHA answered that it has the canary; of one that it may not have nothing is concluded
     ADD COLUMN lease_token uuid,
     ADD COLUMN lease_expires_at timestamptz,
     ADD CONSTRAINT session_watches_suspicion_check CHECK (suspicion IN ('unheard', 'canary', 'unacknowledged', 'refused'));
@@ -238,6 +239,6 @@ DROP FUNCTION due_silence_checks(text, interval, interval, timestamptz);
 DROP FUNCTION lease_silence_checks(text, integer, double precision, interval, interval, interval, timestamptz);
 DROP INDEX messages_told_idx;
 ALTER TABLE waha_servers DROP COLUMN checks_from;
-ALTER TABLE session_watches DROP COLUMN lease_expires_at, DROP COLUMN lease_token, DROP COLUMN given_up_at, DROP COLUMN named_at,
+ALTER TABLE session_watches DROP COLUMN lease_expires_at, DROP COLUMN lease_token, DROP COLUMN canary_taken_at, DROP COLUMN given_up_at, DROP COLUMN named_at,
     DROP COLUMN missed_from, DROP COLUMN suspicion, DROP COLUMN next_check_at, DROP COLUMN heard_at;
 """

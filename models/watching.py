@@ -63,6 +63,7 @@ class SessionWatch(Model):
     missed_from = Timestamp(null=True)
     named_at = Timestamp(null=True)
     given_up_at = Timestamp(null=True)
+    canary_taken_at = Timestamp(null=True)
     lease_token = peewee.UUIDField(null=True)
     lease_expires_at = Timestamp(null=True)
 

@@ -16,8 +16,16 @@ def begin(watched: Watched) -> str:
         if watch is None or watched.account is None or watch.canary_id is not None:
             return ""
         canary_id = new_message_id()
-        silence.keep(watch, canary_id=canary_id, canary_sent_at=watched.now)
+        silence.keep(watch, canary_id=canary_id, canary_sent_at=watched.now, canary_taken_at=None)
         return canary_id
+
+
+def taken(watched: Watched, canary_id: str) -> None:
+    """WAHA has it: from now on it should be heard. What a crash or a time-out leaves open proves nothing."""
+    with tenant_transaction(watched.tenant_id):
+        watch = silence.mine(watched)
+        if watch is not None and watch.canary_id == canary_id:
+            silence.keep(watch, canary_taken_at=watched.now)
 
 
 def not_sent(watched: Watched, canary_id: str) -> None:
@@ -32,9 +40,11 @@ def look(watched: Watched) -> str:
     """Draw the conclusion where a canary should have been heard by now; a word for the log."""
     with tenant_transaction(watched.tenant_id):
         watch = silence.mine(watched)
-        if watch is None or not _is_missed(watched, watch):
+        if watch is None or not _is_over(watched, watch):
             return ""
         silence.keep(watch, canary_id=None)
+        if watch.canary_taken_at is None:
+            return ""
         if watch.suspected_at is None:
             return _suspect(watched, watch)
         if watch.suspicion is Suspicion.CANARY and watch.restarted_at and watch.canary_sent_at > watch.restarted_at:
@@ -52,5 +62,5 @@ def _suspect(watched: Watched, watch: SessionWatch) -> str:
     return course.word
 
 
-def _is_missed(watched: Watched, watch: SessionWatch) -> bool:
+def _is_over(watched: Watched, watch: SessionWatch) -> bool:
     return watch.canary_id is not None and watched.now - watch.canary_sent_at >= silence.ANSWERED_WITHIN

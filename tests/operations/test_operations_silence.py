@@ -10,7 +10,16 @@ import pytest
 
 from database import tenant_transaction
 from models import Conversation, DesiredState, Direction, IncidentKind, SessionStatus, Tenant, WahaSession
-from operations import hearing, incidents, learning, missed_messages, silence, silence_recovered, silent_sending
+from operations import (
+    canaries,
+    hearing,
+    incidents,
+    learning,
+    missed_messages,
+    silence,
+    silence_recovered,
+    silent_sending,
+)
 from operations.missed_messages import Missed
 from operations.unacknowledged import UNCONFIRMED
 from tests.operations.builders import World, said, take, together, webhook
@@ -205,6 +214,24 @@ def test_a_canary_that_is_told_is_heard_and_becomes_nobodys_message(world: World
     assert world.value("SELECT count(*) FROM messages") == 0
     assert world.value("SELECT count(*) FROM slack_posts") == 0
     assert world.value("SELECT count(*) FROM webhook_events WHERE parked_at IS NOT NULL") == 0
+
+
+@pytest.mark.parametrize(("is_taken", "incidents_begun"), [(True, 1), (False, 0)])
+def test_a_canary_that_waha_may_not_have_proves_nothing(
+    world: World, session: WahaSession, *, is_taken: bool, incidents_begun: int
+) -> None:
+    world.sql("UPDATE waha_sessions SET limits = '{\"canary_minutes\": 30}' WHERE id = %s", session.id)
+    [watched] = silence.lease("main", 1, now=NOW)
+    canary_id = canaries.begin(watched)
+    if is_taken:
+        canaries.taken(watched, canary_id)
+
+    # As after a crash: the lease ends, and whoever is next looks.
+    [watched] = silence.lease("main", 1, now=NOW + 61 * SECOND)
+    canaries.look(watched)
+
+    assert world.value("SELECT count(*) FROM incidents") == incidents_begun
+    assert world.value("SELECT canary_id FROM session_watches") is None
 
 
 @pytest.mark.usefixtures("session")
