@@ -67,7 +67,7 @@ def ask_repairs(drifted: Sequence[tuple[UUID, UUID]], *, operators: Collection[s
     asked = 0
     for tenant_id, session_id in drifted[:_REPAIRS_AT_ONCE]:
         with tenant_transaction(tenant_id):
-            session = WahaSession.find(session_id)
+            session = WahaSession.live().where(WahaSession.id == session_id, WahaSession.tenant_id == tenant_id).first()
             if session is None or is_under_way(session, ActionKind.CONFIGURE, ActionKind.ADOPT, ActionKind.REMOVE):
                 continue
             if _repairs_since(session, now - _DAY) >= _REPAIRS_A_DAY:

@@ -213,7 +213,8 @@ def order(
 
 def _of_id(tenant_id: UUID, session_id: UUID) -> WahaSession:
     set_tenant(tenant_id)
-    found = WahaSession.find(session_id)
+    theirs = WahaSession.live().where(WahaSession.id == session_id, WahaSession.tenant_id == tenant_id)
+    found: WahaSession | None = theirs.first()
     if found is None:
         raise NotFound("This session was removed. See `session list`.")
     return found
@@ -242,7 +243,8 @@ def ask_code(
         restart_id, reason = uuid5(action_id, "restart"), "a code was asked for"
         ask_restart(tenant_id, session.id, action_id=restart_id, asker=None, actor=actor, reason=reason)
     if order(session, kind, action_id=action_id, asker=asker, payload=payload):
-        audit.record(actor, f"session.{kind.value}", session, tenant_id=tenant_id)
+        asked_for = "session.pair" if kind is ActionKind.PAIR else "session.qr"
+        audit.record(actor, asked_for, session, tenant_id=tenant_id)
     return session
 
 

@@ -41,7 +41,7 @@ NOT_TRIED: dict[str, str] = {
             "actions.lease catching_up.request catching_up.lease_sessions catching_up.lease_channel outdated.give_up "
             "telling.due telling.look_after noticing.notice noticing.unsettled grouping.group "
             "relaying.lease restrictions.tell_held sending.lease catching_up.complete_channel "
-            "catching_up.request_session silence.lease silent_sending.look learning.learn_some "
+            "catching_up.request_session configuring.ask_repairs silence.lease silent_sending.look learning.learn_some "
             "retention.all_keeping retention.next_run missed_replies.store missed_replies.threads_of "
             "unacknowledged.lease reports.schedules number_health.measure number_health.record_told"
         ),
@@ -102,7 +102,7 @@ NOT_TRIED: dict[str, str] = {
             "session_config.opened_config session_config.sealed_config audit_export.content "
             "private_fields.stored customer_export.promised slack_people.not_asked_for "
             "unreadable.say unreadable.forget report_schedules.zone_of silence.sessions_within_promise "
-            "hearing.canary_text hearing.is_canary"
+            "hearing.canary_text hearing.is_canary passkeys.is_asked_for passkeys.sentence"
         ),
     }.items()
     for name in names.split()
