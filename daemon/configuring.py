@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
@@ -38,19 +39,22 @@ class Setups:
 
     async def look(self, wanted: Sequence[Wanted], seen: Mapping[str, SessionInfo], now: datetime | None) -> None:
         """Nothing is asked of WAHA, and nothing written where all is right."""
-        drifted: list[tuple[UUID, UUID]] = [
-            (one.tenant_id, one.session_id)
-            for one in wanted
-            if not one.is_deleted
-            and (info := seen.get(one.external_session_id)) is not None
-            and drift(info.config, one.session_id, self._server)
-        ]
+        drifted = await asyncio.to_thread(self._drifted, wanted, seen)
         if not drifted:
             return
         at = now or datetime.now(UTC)
         asked = await in_database(configuring.ask_repairs, drifted, operators=self._operators, now=at)
         if asked:
             log.warning("configurations are put right", server=self._server.name, sessions=asked)
+
+    def _drifted(self, wanted: Sequence[Wanted], seen: Mapping[str, SessionInfo]) -> list[tuple[UUID, UUID]]:
+        return [
+            (one.tenant_id, one.session_id)
+            for one in wanted
+            if not one.is_deleted
+            and (info := seen.get(one.external_session_id)) is not None
+            and drift(info.config, one.session_id, self._server)
+        ]
 
 
 async def configure(action: LeasedAction, server: Server, operators: Collection[str], *, now: datetime) -> None:

@@ -96,7 +96,7 @@ class Reconciler:
 
     async def _compare(self, wanted: list[Wanted], seen: Mapping[str, SessionInfo], at: datetime) -> list[Wanted]:
         """Write what differs from what is known, and give the sessions as they are known then."""
-        fresh = observations(wanted, seen)
+        fresh = await asyncio.to_thread(observations, wanted, seen)
         if not fresh:
             return wanted
         moved = await in_database(observing.record_poll, self._server.name, fresh, at=at)
@@ -113,7 +113,7 @@ class Reconciler:
     async def _act(self, wanted: list[Wanted], seen: Mapping[str, SessionInfo], now: datetime | None) -> None:
         since = (now or datetime.now(UTC)) - RESTLESS_WITHIN
         restless = await in_database(observing.restless, self._server.name, since=since, times=RESTLESS_TIMES)
-        found = plan(wanted, seen, restless)
+        found = await asyncio.to_thread(plan, wanted, seen, restless)
         await self._note(found, now)
         await self._controls.begin(found.steps, on_trial=found.failing_together, now=now)
 

@@ -96,13 +96,7 @@ class WahaCalls:
         Raises:
             WahaError: its subclasses say what happened and whether to send again.
         """
-        answer = await self._answer(method, path, seconds=seconds, query=query, body=body, headers=JSON_HEADERS)
-        if not answer.content:
-            return None
-        try:
-            return parse(answer.content)
-        except NotJson as error:
-            raise WahaUnreadable("WAHA's answer is not JSON.", http_status=answer.http_status) from error
+        return json_of(await self._answer(method, path, seconds=seconds, query=query, body=body, headers=JSON_HEADERS))
 
     async def _answer(
         self,
@@ -130,6 +124,20 @@ class WahaCalls:
             if self._observe is not None:
                 self._observe(route_of(method, path), outcome, time.monotonic() - began)
         return answer
+
+
+def json_of(answer: Answer) -> Any:
+    """What an answer says; None for an empty body, as WAHA writes null.
+
+    Raises:
+        WahaUnreadable: it is no JSON.
+    """
+    if not answer.content:
+        return None
+    try:
+        return parse(answer.content)
+    except NotJson as error:
+        raise WahaUnreadable("WAHA's answer is not JSON.", http_status=answer.http_status) from error
 
 
 def in_path(name: str) -> str:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any
 
-from waha.calls import WahaCalls, expected, in_path
+from waha.calls import JSON_HEADERS, WahaCalls, expected, in_path, json_of
 from waha.errors import SessionStarted, SessionUnknown, WahaUnreadable
 from waha.loose_json import mapping, rows, text
 from waha.payloads import ServerStatus, ServerVersion, SessionInfo
+from waha.transport import Answer
 
 Config = dict[str, Any]
 
@@ -32,10 +34,10 @@ class SessionCalls(WahaCalls):
     async def list_sessions(self, *, include_stopped: bool = True) -> list[SessionInfo]:
         """Every session in one call that asks no engine, so it is the one to poll; without `engine` in its rows."""
         query = {"all": "true"} if include_stopped else None
-        answer = await self.call("GET", "/api/sessions", query=query, seconds=self.timeouts.listing)
-        if not isinstance(answer, list):
-            raise WahaUnreadable("WAHA's answer is not a list of sessions.")
-        return [info for row in rows(answer) if (info := SessionInfo.parse(row))]
+        seconds = self.timeouts.listing
+        answer = await self._answer("GET", "/api/sessions", query=query, headers=JSON_HEADERS, seconds=seconds)
+        # Reading thousands of sessions takes longer than whoever waits for this event loop should notice.
+        return await asyncio.to_thread(_sessions_in, answer)
 
     async def get_session(self, session: str) -> SessionInfo:
         """Raises `SessionUnknown` where there is none."""
@@ -110,6 +112,13 @@ class SessionCalls(WahaCalls):
     async def _control(self, session: str, verb: str) -> SessionInfo | None:
         answer = await self.call("POST", f"{_session(session)}/{verb}", seconds=self.timeouts.control)
         return SessionInfo.parse(answer)
+
+
+def _sessions_in(answer: Answer) -> list[SessionInfo]:
+    listed = json_of(answer)
+    if not isinstance(listed, list):
+        raise WahaUnreadable("WAHA's answer is not a list of sessions.")
+    return [info for row in rows(listed) if (info := SessionInfo.parse(row))]
 
 
 def _session(session: str) -> str:
