@@ -117,7 +117,7 @@ def filled_in(command: Command, asked: Asked, values: Mapping[str, str]) -> Aske
         | _tenant(entered),
         # A form's text is plain: what is typed after a command has Slack's entities.
         text=entities(entered.get(TEXT, "")),
-        tenant_id=_uuid(entered.get(TENANT, "")),
+        tenant_id=_uuid(entered.get(TENANT, "")) or asked.tenant_id,
     )
 
 

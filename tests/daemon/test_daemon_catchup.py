@@ -97,6 +97,7 @@ async def test_every_engine_tells_what_was_missed(engine: str, session: UUID, ro
         assert await rows("SELECT caught_up_to IS NOT NULL FROM waha_sessions") == [(True,)]
 
 
+@pytest.mark.timeline("complaint/22")
 async def test_an_engine_without_a_common_history_is_asked_only_for_chats_that_changed(
     session: UUID, rows: Rows
 ) -> None:
@@ -111,6 +112,7 @@ async def test_an_engine_without_a_common_history_is_asked_only_for_chats_that_c
         assert await rows(STORED) == [(1,)]
 
 
+@pytest.mark.timeline("complaint/22")
 async def test_pages_are_read_to_the_last_also_past_empty_ones(session: UUID, rows: Rows) -> None:
     async with opened("GOWS") as place:
         await place.written(CARLA, *(f"Message {number}" for number in range(250)), minutes_ago=30)
@@ -290,6 +292,7 @@ async def test_no_more_is_held_in_memory_than_a_few_bytes_of_budget_allow(sessio
         assert (stored, await rows(STORED)) == ([(100,)], [(150,)])
 
 
+@pytest.mark.timeline("complaint/22")
 async def test_a_server_that_hangs_keeps_no_other_waiting(session: UUID, rows: Rows) -> None:
     async with opened("GOWS") as place:
         [(tenant_id,)] = await rows("SELECT id FROM tenants")

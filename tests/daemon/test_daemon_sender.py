@@ -169,6 +169,7 @@ async def test_what_no_retry_mends_holds_the_session_and_costs_no_attempt(
     assert received(talk) == [("held", 1), ("behind", 1)]
 
 
+@pytest.mark.timeline("complaint/15")
 @pytest.mark.parametrize("is_carried_out", [True, False], ids=["WAHA sent it", "WAHA did not send it"])
 @pytest.mark.parametrize("how", ["cut", "502"])
 async def test_an_unknown_outcome_is_looked_up_after_the_lease_and_sent_once(
@@ -215,6 +216,7 @@ async def test_a_look_up_that_fails_sends_nothing(waha: SandboxWaha, talk: Talk,
     assert received(talk) == [("once", 1)]
 
 
+@pytest.mark.timeline("complaint/15")
 async def test_where_ids_are_not_trusted_a_person_decides_and_nothing_is_sent_again(
     waha: SandboxWaha, talk: Talk, sender: None, rows: Rows
 ) -> None:

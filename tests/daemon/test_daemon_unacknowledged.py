@@ -114,6 +114,7 @@ def sends(waha: SandboxWaha) -> int:
     return len([entry for entry in waha.journal.requests if entry.path == SEND])
 
 
+@pytest.mark.timeline("complaint/9")
 async def test_what_waha_kept_back_is_sent_once_more_and_arrives(
     waha: SandboxWaha, looking_after: None, rows: Rows
 ) -> None:

@@ -207,6 +207,7 @@ def begun(world: World, conversation: Conversation, body: str) -> Message:
     return message
 
 
+@pytest.mark.timeline("complaint/15")
 def test_a_look_up_that_fails_for_too_long_is_put_to_people_and_later_ones_go_on(
     world: World, conversation: Conversation
 ) -> None:
@@ -249,6 +250,7 @@ def test_a_shorter_pause_does_not_end_a_longer_one(world: World, session: WahaSe
     assert world.value("SELECT hold_until > now() + interval '9 minutes' FROM waha_sessions")
 
 
+@pytest.mark.timeline("complaint/15")
 def test_an_outcome_that_nobody_can_know_is_put_to_people_once_and_later_ones_go_on(
     world: World, conversation: Conversation
 ) -> None:

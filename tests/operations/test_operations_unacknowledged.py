@@ -73,6 +73,7 @@ def test_an_acknowledgement_ends_the_waiting(
     assert not unacknowledged.record_unconfirmed(leased)
 
 
+@pytest.mark.timeline("complaint/9")
 def test_it_is_sent_again_once_whatever_crashes(world: World, pending: Message) -> None:
     [first] = lease()
     assert unacknowledged.begin_again(first, CALL)
@@ -118,6 +119,7 @@ def test_what_the_look_up_tells_is_shown(world: World, pending: Message, receipt
     assert lease() == []
 
 
+@pytest.mark.timeline("complaint/9")
 def test_what_stays_unconfirmed_is_shown_as_failed_and_a_late_word_puts_it_right(
     world: World, session: WahaSession, pending: Message
 ) -> None:
