@@ -257,6 +257,7 @@ class Daemon:
             self._reconcilers.append(reconciler)
             self._repeat(f"reconciler {server.name}", reconciler, every_seconds=daemon.poll_seconds)
         self._repeat("doctor", DoctorWorker(self._settings, ring, self._listener.wake("doctor")))
+        self._repeat("incidents", Incidents(self._listener.wake("incidents"), operators=self._settings.slack.operators))
         self._repeat(
             "actions",
             ActionWorker(servers, ring, self._listener.wake("actions"), operators=self._settings.slack.operators),
