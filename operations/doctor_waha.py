@@ -11,9 +11,8 @@ from operations.findings import Finding, bad, ok, warn
 from operations.observing import Wanted
 from operations.wording import counted
 from settings.keys import variable_of
-from waha.examining import Disk
 from waha.loose_json import Object, mapping, rows, text
-from waha.payloads import ServerVersion, SessionInfo
+from waha.payloads import Disk, ServerVersion, SessionInfo
 from waha.versions import FIRST_WITH_IDS, parse_version
 from waha.webhooks import SUBSCRIBED_EVENTS
 
@@ -96,7 +95,7 @@ def sessions(server: str, seen: Mapping[str, SessionInfo], wanted: Collection[Wa
     if missing:
         fix = "they are made again within a poll, and their phones have to scan; see `session list`, then `session qr`"
         return warn(check, f"{said} WAHA does not know {_names(missing)}.", fix)
-    foreign = f" Not ours: {_names(others)}; `session adopt` takes one over." if others else ""
+    foreign = f" Not ours: {_names(others)}; `session adopt WAHA_NAME` takes one over." if others else ""
     return ok(check, said + foreign)
 
 
@@ -149,7 +148,8 @@ def _fault(config: Object, expected: Expected) -> str:
 
 def _mend(server: str, expected: Expected) -> str:
     return (
-        f"`session adopt NAME` sets the webhook as it has to be, without a new scan; by hand: {expected.url}, events "
+        "a daemon with role `reconciler` puts it right at its next poll, three times a day; if it comes back, find who "
+        f"else writes this configuration. By hand, in WAHA's dashboard: {expected.url}, events "
         f"{', '.join(SUBSCRIBED_EVENTS)}, hmac.key that of {variable(server, 'webhook_hmac_key')}"
     )
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
@@ -9,31 +8,12 @@ from waha.answers import error_in
 from waha.calls import JSON_HEADERS, WahaCalls, expected
 from waha.errors import NotImplementedByEngine, NotWaha, WahaKeyRefused
 from waha.loose_json import NotJson, mapping, parse
-from waha.payloads import ServerVersion
+from waha.payloads import Disk, Introduction, ServerVersion
 from waha.transport import exchange
 
 _FORBIDDEN = 403
 _HEALTHY, _UNHEALTHY = 200, 503
 _LONGEST_ANSWER = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Introduction:
-    """What a server says of itself, how long that took, and its clock (None where no header tells it)."""
-
-    version: ServerVersion
-    seconds: float
-    clock: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Disk:
-    """A disk that WAHA watches: bytes that are free, and below how many it calls itself ill."""
-
-    name: str
-    is_up: bool
-    free: int | None
-    threshold: int | None
 
 
 class ExaminingCalls(WahaCalls):

@@ -126,6 +126,25 @@ class ServerVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class Introduction:
+    """What a server says of itself, how long that took, and its clock (None where no header tells it)."""
+
+    version: ServerVersion
+    seconds: float
+    clock: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A disk that WAHA watches: bytes that are free, and below how many it calls itself ill."""
+
+    name: str
+    is_up: bool
+    free: int | None
+    threshold: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class ServerStatus:
     """A changed `started_at` means that WAHA restarted, and that webhooks it had yet to repeat are lost."""
 

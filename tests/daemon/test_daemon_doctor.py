@@ -194,7 +194,7 @@ BREAKS: list[tuple[Break, str, Level, str]] = [
     (webhook_unsigned, "waha.main.webhook", Level.BAD, "hmac.key"),
     (webhook_of_another_key, "waha.main.webhook", Level.BAD, "hmac.key"),
     (webhook_leaves_out, "waha.main.webhook", Level.BAD, "session.status"),
-    (no_webhook, "waha.main.webhook", Level.BAD, "session adopt"),
+    (no_webhook, "waha.main.webhook", Level.BAD, "puts it right at its next poll"),
     (nobody_polls, "waha.main.polled", Level.BAD, "reconciler"),
     (webhooks_pile_up, "queue.webhooks", Level.BAD, "role `inbox`"),
     (messages_set_aside, "parked.messages", Level.WARN, "message failed"),

@@ -85,7 +85,7 @@ async def test_a_session_whose_webhooks_stop_arriving_is_named_hours_later(well:
 
     assert set(troubles) == {"waha.main.webhook", "waha.main.arrival"}
     assert f"goes to http://127.0.0.1:1/webhooks/waha/main, not to {target}" in troubles["waha.main.webhook"].found
-    assert "session adopt" in troubles["waha.main.webhook"].fix
+    assert "puts it right at its next poll" in troubles["waha.main.webhook"].fix
     assert "3 h ago, though WAHA saw something happen 60 min ago" in troubles["waha.main.arrival"].found
     assert f"curl -si -X POST {target}" in troubles["waha.main.arrival"].fix
 
