@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from operations.report_facts import Period, Responses, Unanswered, Waiting
-from operations.sql import rows, value
+from operations.sql import rows
 
 SLOWEST = 5
 _LOOKS_BACK = timedelta(days=30)
@@ -84,22 +84,42 @@ _TURNS = """
 """
 
 
-_SECONDS = f"{_TURNS} SELECT array_agg(extract(epoch FROM waited)::double precision) FROM answered"  # noqa: S608 - ours
-_SLOWEST = f"""{_TURNS}
-    SELECT s.name AS session, a.waited, c.slack_channel_id, c.slack_thread_ts FROM answered a
-    JOIN conversations c ON c.id = a.conversation_id AND c.tenant_id = %(tenant)s
+@dataclass(frozen=True)
+class _Answered:
+    conversation_id: UUID
+    seconds: float
+
+
+# One reading of the messages, which costs far more than to hand over what it found.
+_ANSWERED = f"{_TURNS} SELECT conversation_id, extract(epoch FROM waited)::double precision AS seconds FROM answered"  # noqa: S608 - ours
+_THREADS = """
+    SELECT c.id AS conversation_id, s.name AS session, c.slack_channel_id, c.slack_thread_ts FROM conversations c
     JOIN waha_sessions s ON s.id = c.session_id AND s.tenant_id = c.tenant_id
-    ORDER BY a.waited DESC LIMIT %(limit)s
-"""  # noqa: S608 - ours
+    WHERE c.tenant_id = %(tenant)s AND c.id = ANY (%(conversations)s)
+"""
+
+
+@dataclass(frozen=True)
+class _Thread:
+    conversation_id: UUID
+    session: str
+    slack_channel_id: str | None
+    slack_thread_ts: str | None
 
 
 def responses(tenant_id: UUID, period: Period) -> Responses:
-    about = _about(tenant_id, period)
-    seconds = value(_SECONDS, about)
-    if not seconds:
-        return Responses()
-    slowest = rows(_Turn, _SLOWEST, about)
-    return Responses(tuple(seconds), tuple(one.shown() for one in slowest))
+    """From a customer's first word to our first answer, of those who were answered in this time."""
+    answered = rows(_Answered, _ANSWERED, _about(tenant_id, period))
+    slowest = sorted(answered, key=lambda one: one.seconds, reverse=True)[:SLOWEST]
+    parameters = {"tenant": tenant_id, "conversations": [one.conversation_id for one in slowest]}
+    threads = {one.conversation_id: one for one in rows(_Thread, _THREADS, parameters)}
+    shown = (_waited(threads[one.conversation_id], one.seconds) for one in slowest if one.conversation_id in threads)
+    return Responses(tuple(one.seconds for one in answered), tuple(shown))
+
+
+def _waited(thread: _Thread, seconds: float) -> Waiting:
+    waited = timedelta(seconds=seconds)
+    return _Turn(thread.session, waited, thread.slack_channel_id, thread.slack_thread_ts).shown()
 
 
 def _about(tenant_id: UUID, period: Period) -> dict[str, Any]:
