@@ -217,8 +217,9 @@ async def _opened(stage: Stage, session: str, number: int) -> Phone:
     await _ask(stage, "ana", f"/wa session add {session}", session, channel=session)
     await _ask(stage, "ana", f"/wa channel link --session {session}", "conversations", channel=session)
     await stage.until(lambda: len(stage.waha.sessions.all()) == number + 1, "the session on WAHA")
+    before = _pictures(stage)
     await _ask(stage, "ana", f"/wa session qr {session}", "direct message", channel=session)
-    await stage.until(lambda: len(_pictures(stage)) == number + 1, "the QR code")
+    await stage.until(lambda: [one for one in _pictures(stage) if one not in before], "the QR code")
     with tempfile.NamedTemporaryFile(suffix=".png") as picture:
         picture.write(_pictures(stage)[-1])
         picture.flush()
@@ -234,8 +235,7 @@ async def _ask(stage: Stage, user: str, line: str, expect: str, *, channel: str 
 
 
 def _pictures(stage: Stage) -> list[bytes]:
-    messages = stage.slack.direct_messages("ana")
-    return [file.content for message in messages for file in message.files if file.content is not None]
+    return stage.slack.pictures("ana")
 
 
 def _thread(stage: Stage, talk: Talk) -> str:

@@ -225,12 +225,7 @@ async def play(stage: Stage, story: tuple[tuple[str, Step], ...], *, began: floa
 
 
 def _pictures(scene: Scene) -> list[bytes]:
-    return [
-        file.content
-        for message in scene.stage.slack.direct_messages("ana")
-        for file in message.files
-        if file.content is not None
-    ]
+    return scene.stage.slack.pictures("ana")
 
 
 def _root_of(scene: Scene, text: str) -> Message | None:

@@ -80,12 +80,12 @@ async def _open_session(house: House, server: str, session: str, shop: Phone) ->
     waha = house.wahas[server]
     engine = waha.environment.engine
     house.slack.add_channel(session)
-    known, pictures = len(waha.sessions.all()), len(_pictures(house))
+    known, before = len(waha.sessions.all()), _pictures(house)
     await _ask(house, "ana", session, f"/wa session add {session} --server {server} --engine {engine}", session)
     await _ask(house, "ana", session, f"/wa channel link --session {session}", "conversations")
     await house.until(lambda: len(waha.sessions.all()) > known, f"{session} on WAHA", 30)
     await _ask(house, "ana", session, f"/wa session qr {session}", "direct message")
-    await house.until(lambda: len(_pictures(house)) > pictures, f"the QR code of {session}", 30)
+    await house.until(lambda: _newer(house, before), f"the QR code of {session}", 30)
     await _scan_newest(house, shop)
     paired = waha.sessions.all()[-1]
     await house.until(lambda: paired.status is Status.WORKING, f"{session} to work", 30)
@@ -95,20 +95,25 @@ async def _scan_newest(house: House, shop: Phone) -> None:
     """A code lives for seconds, and in here, where waits are short, for much less: the newest may be too old."""
     while True:
         with tempfile.NamedTemporaryFile(suffix=".png") as picture:
-            picture.write(_pictures(house)[-1])
+            shown = _pictures(house)
+            picture.write(shown[-1])
             picture.flush()
             try:
                 await shop.scan(qr_value(picture.name))
             except PhoneError:
-                shown = len(_pictures(house))
-                await house.until(lambda: len(_pictures(house)) > shown, "a newer QR code", 30)  # noqa: B023 - awaited here
+                await house.until(lambda: _newer(house, shown), "a newer QR code", 30)  # noqa: B023 - awaited here
             else:
                 return
 
 
+def _newer(house: House, before: list[bytes]) -> list[bytes]:
+    """What is shown now and was not: a code takes the place of the one before it."""
+    return [picture for picture in _pictures(house) if picture not in before]
+
+
 def _pictures(house: House) -> list[bytes]:
-    messages = house.slack.direct_messages("ana")
-    return [file.content for message in messages for file in message.files if file.content is not None]
+    """Of the codes that were not taken away yet."""
+    return house.slack.pictures("ana")
 
 
 def _conversation(house: House, number: int, server: str, session: str, shops: dict[str, Phone]) -> Conversation:

@@ -54,6 +54,11 @@ class Seeing:
         """What the app and this person wrote to each other."""
         return self.messages(f"@{user}")
 
+    def pictures(self, user: str) -> list[bytes]:
+        """What stands in direct messages to this person as a picture or a file, and was not deleted, oldest first."""
+        ids = [file_id for shown in self.direct_messages(user) for file_id in _files_in(shown)]
+        return [content for file_id in ids if (content := self.file(file_id).content) is not None]
+
     def modal(self, user: str) -> View | None:
         """The form that this person has open."""
         return self.state.views.top(self.state.workspace.person(user).id)
@@ -98,3 +103,9 @@ class Seeing:
             TimeoutError: it did not.
         """
         return await self.state.changes.until(condition, seconds)
+
+
+def _files_in(shown: Message) -> list[str]:
+    """Shared with a message, or shown by one of its blocks."""
+    in_blocks = [str(block.get("slack_file", {}).get("id", "")) for block in shown.blocks]
+    return [*(file.id for file in shown.files), *filter(None, in_blocks)]

@@ -123,7 +123,7 @@ async def link_phone(journey: Journey) -> Team:
     session = await stage.until(lambda: stage.waha.sessions.get(name), "the session on WAHA")
     await scene.until_rows("SELECT status FROM waha_sessions", [("scan_qr",)])
     await scene.ask("ana", "session qr sales", channel="support", expect="direct message")
-    await stage.until(lambda: [one for one in stage.slack.direct_messages("ana") if one.files], "the QR code", 30)
+    await stage.until(lambda: stage.slack.pictures("ana"), "the QR code", 30)
     journey.canaries["QR value"] = str(session.qr_value or journey.canaries["QR value of a webhook"])
     phone = stage.whatsapp.phone("+4930901820", name="Acme")
     await stage.waha.pair(name, phone)
