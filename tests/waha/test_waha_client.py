@@ -16,7 +16,7 @@ from waha.errors import (
     WahaRejected,
     WahaUnreadable,
 )
-from waha.payloads import SentMessage
+from waha.payloads import Capping, SentMessage
 
 Answer = Callable[..., None]
 CHAT = "4915123456789@c.us"
@@ -272,6 +272,37 @@ async def test_edits_deletions_reactions_and_read_marks_go_where_waha_expects_th
         ("PUT", "/api/reaction", {"session": "acme-1", "messageId": written, "reaction": "👍"}),
         ("POST", "/api/sendSeen", {"session": "acme-1", "chatId": CHAT, "messageIds": [written]}),
     ]
+
+
+async def test_typing_begins_and_ends_in_a_chat(waha: WahaClient, answer: Answer, asked: list[Any]) -> None:
+    answer(201, {"result": True})
+
+    await waha.start_typing("acme-1", CHAT)
+    await waha.stop_typing("acme-1", CHAT)
+
+    assert [(request.method, request.path, request.body) for request in asked] == [
+        ("POST", "/api/startTyping", {"session": "acme-1", "chatId": CHAT}),
+        ("POST", "/api/stopTyping", {"session": "acme-1", "chatId": CHAT}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("told", "share", "is_told"),
+    [
+        ({"cappingStatus": "FIRST_WARNING", "totalQuota": 1000, "usedQuota": 640, "cycleEnd": 1784477333}, 0.64, True),
+        ({"cappingStatus": "NONE", "totalQuota": -1, "usedQuota": 5}, 0.0, True),
+        ({"cappingStatus": "NONE", "totalQuota": "many", "usedQuota": None, "cycleEnd": "soon"}, 0.0, True),
+        ({"totalQuota": 5}, 0.0, False),
+        (None, 0.0, False),
+    ],
+)
+def test_a_quota_of_new_chats_is_read_and_written_as_waha_has_it(told: Any, share: float, *, is_told: bool) -> None:
+    quota = Capping.parse(told)
+
+    assert (quota is not None) == is_told
+    if quota is not None:
+        assert quota.share == share
+        assert Capping.parse(quota.as_told()) == quota
 
 
 @pytest.mark.parametrize(

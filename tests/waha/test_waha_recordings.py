@@ -40,6 +40,7 @@ CALLS: list[tuple[str, Call]] = [
     (r"POST /api/\w+/auth/request-code", lambda waha: waha.request_code("default", "12132132130")),
     (r"POST /api/sendText", lambda waha: waha.send_text("default", CHAT, "hi")),
     (r"POST /api/sendSeen", lambda waha: waha.send_seen("default", CHAT)),
+    (r"POST /api/startTyping", lambda waha: waha.start_typing("default", CHAT)),
     (r"GET /api/contacts/check-exists.*", lambda waha: waha.check_exists("default", "11111111111")),
     (r"GET /api/\w+/chats/overview", lambda waha: waha.chats_overview("default")),
     (r"GET /api/\w+/chats/[^/]+/messages\?.*", lambda waha: waha.messages("default")),
