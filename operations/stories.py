@@ -15,7 +15,10 @@ from slack.mrkdwn import foreign
 
 _PARTS = """
     SELECT i.id, s.name, i.kind, i.began_at, i.ended_at, i.done, i.blind_from, i.blind_to, i.recovered,
-        s.metadata ? 'me_id' AS has_account
+        s.metadata ? 'me_id' AS has_account,
+        CASE WHEN s.wanted_since > i.ended_at + interval '1 minute' THEN 'working'
+            WHEN s.deleted_at IS NOT NULL THEN 'deleted' WHEN s.desired_state = 'stopped' THEN 'stopped'
+            WHEN s.status_changed_at <= i.ended_at THEN s.status ELSE 'working' END AS was_then
     FROM incidents i
     JOIN waha_sessions s ON s.id = i.session_id AND s.tenant_id = i.tenant_id
     WHERE i.tenant_id = %(tenant)s AND (i.id = %(id)s OR i.part_of = %(id)s)
@@ -35,6 +38,7 @@ class _Part:
     blind_to: datetime | None
     recovered: int
     has_account: bool
+    was_then: str
 
 
 def story_of(incident: Incident) -> Story:
@@ -54,6 +58,7 @@ def story_of(incident: Incident) -> Story:
         tells_of_it=_label(parent) if parent is not None else "",
         is_told_elsewhere_too=parent is not None and parent.tenant_id is None,
         has_account=any(part.has_account for part in parts),
+        was_then=parts[-1].was_then if parts and incident.session_id is not None else "working",
     )
 
 

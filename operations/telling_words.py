@@ -41,7 +41,7 @@ _NEXT = {
         "what was missed is read from WAHA's history, and the session is restarted once. If it stays so, compare "
         "`session show {name}` with the phone."
     ),
-    IncidentKind.NUMBER: "sending slows down by itself; write to new contacts later. See `session show {name}`.",
+    IncidentKind.NUMBER: "sending slows down by itself; write to new contacts later. See `session health {name}`.",
 }
 _NEVER_LINKED = "ask for a new code: `session qr {name}`."
 # By the code of the likely cause of many.
@@ -78,7 +78,8 @@ class Story:
     """An incident with what is part of it, the first to begin in front; `recovered` and what was blind is of all.
 
     `tells_of_it` names the incident that it is part of, "" where people read it by itself; what only operators are told
-    besides `is_told_elsewhere_too`.
+    besides `is_told_elsewhere_too`. `was_then` is the session's status at the end, or `stopped` or `deleted` where people
+    wanted that; what becomes of it later is another story.
     """
 
     incident: Incident
@@ -91,6 +92,7 @@ class Story:
     tells_of_it: str = ""
     is_told_elsewhere_too: bool = False
     has_account: bool = True
+    was_then: str = "working"
 
     def by_itself(self) -> Self:
         """The same, told as if it were part of nothing."""
@@ -247,7 +249,8 @@ def _over(story: Story) -> str:
     incident, ended_at = story.incident, story.ended_at or story.incident.began_at
     span = f"from {local_time(incident.began_at)} to {local_time(ended_at)}"
     after = lasted(ended_at - incident.began_at)
-    if why := _ENDED.get(str(incident.details.get("ended"))):
+    gone = story.was_then if incident.session_id is not None else ""
+    if why := _ENDED.get(str(incident.details.get("ended", gone))):
         return f"⚪ *{_subject(story)} {why}.* Nothing more is told of it: it {_was(story)} {span}."
     match incident.kind:
         case IncidentKind.SEVERAL_SESSIONS:
@@ -264,5 +267,8 @@ def _over(story: Story) -> str:
         case IncidentKind.NUMBER:
             return f"🟢 *{_subject(story)} sends as usual again, after {after}.*"
         case _:
+            it_was = _IS[incident.kind][2]
+            if story.was_then != "working":
+                return f"⚪ *{_subject(story)}: over after {after}.* It {it_was} {span}, and was {story.was_then} then."
             again = f"🟢 *{_subject(story)} works again, after {after}.*"
-            return f"{again} What was queued is sent. It {_IS[incident.kind][2]} {span}."
+            return f"{again} What was queued is sent. It {it_was} {span}."

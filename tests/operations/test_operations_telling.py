@@ -192,6 +192,32 @@ def test_what_people_end_is_said_to_nobody_anew(
     assert world.value("SELECT count(*) FROM incidents WHERE closed_at IS NULL") == 0
 
 
+@pytest.mark.parametrize(
+    ("arrange", "words"),
+    [
+        ("UPDATE waha_sessions SET status = 'scan_qr'", "⚪ *Session `sales`: over after 40 s.* It had failed"),
+        ("UPDATE waha_sessions SET status = 'stopped', desired_state = 'stopped'", "was stopped by somebody here"),
+        ("UPDATE waha_sessions SET deleted_at = now()", "was removed"),
+    ],
+    ids=["logged out", "stopped", "removed"],
+)
+def test_nothing_is_said_to_work_because_somebody_ended_what_was_the_matter(
+    alerts: Alerts, world: World, session: WahaSession, arrange: str, words: str
+) -> None:
+    observe(session, "FAILED", 0)
+    look(session, 10)
+    alerts.settle()
+    with tenant_transaction(session.tenant_id):
+        incidents.end(session.tenant_id, session.id, at=after(40))
+    world.sql(arrange)
+    world.sql("UPDATE waha_sessions SET status_changed_at = %s, wanted_since = %s", after(40), after(40))
+    look(session, 41)
+
+    [changed] = alerts.updates()
+    assert words in changed
+    assert "works again" not in changed
+
+
 def test_a_deleted_tenant_is_told_nothing(alerts: Alerts, world: World, session: WahaSession) -> None:
     observe(session, "FAILED", 0)
     world.sql("UPDATE tenants SET deleted_at = now()")
