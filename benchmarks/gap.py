@@ -27,9 +27,6 @@ import psycopg2
 from sandbox.slack import Message
 from sandbox.stage import Stage
 from sandbox.tour import (
-    CUSTOMER,
-    SHOP,
-    Scene,
     channels_linked,
     code_scanned,
     session_added,
@@ -37,6 +34,7 @@ from sandbox.tour import (
     tenant_created,
     user_added,
 )
+from sandbox.tour_scene import CUSTOMER, SHOP, Scene
 from sandbox.whatsapp import Phone
 
 THREADS = (20, 200)

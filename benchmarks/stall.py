@@ -26,9 +26,6 @@ from sandbox.slack import Answer, Wait
 from sandbox.slack.delivery import Ack, Envelope, Undelivered
 from sandbox.stage import Stage
 from sandbox.tour import (
-    CUSTOMER,
-    SHOP,
-    Scene,
     channels_linked,
     code_scanned,
     customer_writes,
@@ -37,6 +34,7 @@ from sandbox.tour import (
     tenant_created,
     user_added,
 )
+from sandbox.tour_scene import CUSTOMER, SHOP, Scene
 
 STALLS = (2.0, 10.0)
 # What people and customers do meanwhile, a second.

@@ -17,6 +17,7 @@ from sandbox import tour as story
 from sandbox.commands import main
 from sandbox.processes import ProcessFailed
 from sandbox.running import STATE_FILE
+from sandbox.tour_scene import TourFailed
 from sandbox.waha import EngineName
 
 with_engine = click.option(
@@ -69,6 +70,6 @@ def roles(engine: EngineName, database_url: str) -> None:
 def _play(story_of: Coroutine[Any, Any, None]) -> None:
     try:
         asyncio.run(story_of)
-    except (story.TourFailed, ProcessFailed) as failure:
+    except (TourFailed, ProcessFailed) as failure:
         click.echo(f"  ✗ {failure}", err=True)
         sys.exit(1)

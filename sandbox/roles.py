@@ -15,7 +15,7 @@ import click
 from sandbox import tour
 from sandbox.slack import Wait
 from sandbox.stage import OPERATOR, Stage
-from sandbox.tour import CUSTOMER, Scene, TourFailed
+from sandbox.tour_scene import CUSTOMER, Scene, Step, TourFailed
 from sandbox.waha import EngineName
 
 # Seen by whoever is kept out of something.
@@ -125,7 +125,7 @@ def _show(asker: Asker, text: str, *, refused: bool) -> None:
     click.echo(f"        {'✗' if refused else '✓'} {asker.user:5} {asker.role:16} {short}")
 
 
-STORY: Sequence[tuple[str, tour.Step]] = (
+STORY: Sequence[Step] = (
     *tour.STORY[:7],
     ("Ben becomes an agent and Dora an auditor; a guest and two strangers are about", everybody_enters),
     ("each asks for the same", each_asks),
