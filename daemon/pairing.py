@@ -27,6 +27,8 @@ CODES_LAST = timedelta(seconds=160)
 _CONNECTS_WITHIN = timedelta(seconds=30)
 _PASSKEY_LASTS = timedelta(minutes=15)
 _FIRST_CODE_WITHIN = timedelta(minutes=2)
+# What failed and is still so had its codes for nobody, while no daemon ran say.
+_COMES_UP_WITHIN = timedelta(seconds=5)
 _LOOK_AGAIN_AFTER = timedelta(seconds=1)
 # An account is told a moment after its phone was linked.
 _ACCOUNT_KNOWN_WITHIN = timedelta(seconds=10)
@@ -37,6 +39,7 @@ class Step(StrEnum):
 
     WAIT = "wait"
     FETCH = "fetch"
+    RESTART = "restart"
     PASSKEY = "passkey"
     PAIRED = "paired"
     UNSCANNED = "unscanned"
@@ -80,6 +83,8 @@ def _before_the_first(facts: Facts, waited: timedelta) -> Step:
         return Step.PASSKEY
     if waited >= _FIRST_CODE_WITHIN:
         return Step.NEVER_CAME
+    if facts.status is SessionStatus.FAILED and waited >= _COMES_UP_WITHIN:
+        return Step.RESTART
     return Step.FETCH if facts.status is SessionStatus.SCAN_QR else Step.WAIT
 
 
@@ -95,6 +100,9 @@ async def look(action: LeasedAction, server: Server, ring: KeyRing, *, now: date
     match step_of(facts, Progress.of(action), action.created_at, now):
         case Step.WAIT:
             await in_database(actions.later, action, _LOOK_AGAIN_AFTER, f"The session is {session.status.value}.")
+        case Step.RESTART:
+            await in_database(pairing.restart_for_code, action)
+            await in_database(actions.later, action, _LOOK_AGAIN_AFTER, "The session failed and is restarted.")
         case Step.FETCH:
             await _fetch(action, server, ring, now)
         case Step.PASSKEY:

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from database import notify, tenant_transaction
 from models import ActionKind, DesiredState, PostKind, WahaSession
@@ -19,6 +19,7 @@ from operations import audit
 from operations.actions import LeasedAction, close
 from operations.encryption import KeyRing
 from operations.posting import queue_post
+from operations.sessions import ask_restart
 from operations.sql import changed, value
 from slack.mrkdwn import foreign
 
@@ -116,6 +117,15 @@ def is_replaced(action: LeasedAction) -> bool:
                     action.created_at,
                 ),
             )
+        )
+
+
+def restart_for_code(action: LeasedAction) -> bool:
+    """Have a session that failed before it showed a code restarted for it, once; False where it was."""
+    again, reason = uuid5(action.action_id, "again"), "a code was asked for"
+    with tenant_transaction(action.tenant_id):
+        return ask_restart(
+            action.tenant_id, action.session_id, action_id=again, asker=None, actor=SYSTEM, reason=reason
         )
 
 

@@ -84,26 +84,74 @@ async def a_session_is_stopped(act: Act) -> None:
 
 
 async def a_code_is_asked_for(act: Act) -> None:
-    """Before there is one: it follows when there is."""
-    slack, name = act.scene.stage.slack, act.cast.unpaired
+    """Before there is one: it follows when there is, and is taken away when the session is stopped."""
+    slack, name, end = act.scene.stage.slack, act.cast.unpaired, "so its code is gone"
+    if not act.on_waha(name):
+        await act.scene.ask("ana", f"session start {name}")
+        await act.until_status(name, "scan_qr")
     await act.at_rest(name)
-    before, answered = _pictures(act), act.told("ana", "direct message")
+    before, answered = act.told("ana", end), act.told("ana", "comes to you by direct message")
 
-    def code_has_come() -> bool:
+    def has_come() -> bool:
         _end_leases_of_nobody(act)
-        return _pictures(act) > before
+        return bool(slack.pictures("ana"))
+
+    def has_gone() -> bool:
+        _end_leases_of_nobody(act)
+        return act.told("ana", end) > before and not slack.pictures("ana")
 
     act.begin()
-    await act.scene.ask("ana", f"session start {name}")
-    await act.ask("ana", f"session qr {name}", "direct message")
-    await act.until(code_has_come, "the code in a direct message")
+    await act.ask("ana", f"session qr {name}", "comes to you by direct message")
+    await act.until(has_come, "the code in a direct message")
+    await act.ask("ana", f"session stop {name}", "Messages to its customers wait until")
+    await act.until(has_gone, "the end of the code")
     await act.over()
 
-    assert _pictures(act) == before + 1
+    assert act.told("ana", end) == before + 1
     assert not [one for one in slack.messages("support") if one.files]
-    act.see_answered("ana", "direct message", answered)
-    await act.scene.ask("ana", f"session stop {name}")
+    act.see_answered("ana", "comes to you by direct message", answered)
     await act.until_told(name, "stopped")
+
+
+async def a_session_is_restarted(act: Act) -> None:
+    name = act.cast.acme.session
+    before, answered = act.told("ana", "was restarted and works"), act.told("ana", "is being restarted")
+
+    def has_ended() -> bool:
+        _end_leases_of_nobody(act)
+        return act.told("ana", "was restarted and works") > before
+
+    act.begin()
+    await act.ask("ana", f"session restart {name}", "is being restarted")
+    await act.until(has_ended, "the end of the restart")
+    await act.over()
+
+    assert act.told("ana", "was restarted and works") == before + 1
+    act.see_answered("ana", "is being restarted", answered)
+    await act.until_status(name, "working")
+
+
+async def a_session_is_removed(act: Act) -> None:
+    """From its people at once, and from WAHA when it was told."""
+    name, end = f"gone-{act.number}", "has forgotten session"
+    await act.scene.ask("ana", f"session add {name}", expect=name)
+    await act.until_status(name, "scan_qr")
+    question = await _asked_back(act, "ana", f"session remove {name}", "Remove")
+
+    def has_ended() -> bool:
+        _end_leases_of_nobody(act)
+        return act.told("ana", f"{end} `{name}`") > 0
+
+    act.begin()
+    await act.click("ana", question, "Remove")
+    await act.until(has_ended, "the end of the session on WAHA")
+    await act.over()
+
+    assert act.told("ana", f"{end} `{name}`") == 1
+    assert act.on_waha(name) == []
+    assert act.scene.rows(f"SELECT count(*) FROM waha_sessions WHERE name = '{name}' AND deleted_at IS NULL") == [(0,)]  # noqa: S608
+    removed = "SELECT count(*) FROM audit_entries WHERE action = 'session.remove' AND subject_name"
+    assert act.scene.rows(f"{removed} = '{name}'") == [(1,)]
 
 
 async def an_answer_is_taken_over(act: Act) -> None:
@@ -243,7 +291,3 @@ def _end_leases_of_nobody(act: Act) -> None:
     """Whoever lost the answer to its COMMIT leaves one of 75 s, and a session waits less long for its phone."""
     soon = "clock_timestamp() + interval '3 s'"
     act.scene.rows(f"UPDATE waha_actions SET lease_expires_at = {soon} WHERE lease_expires_at > {soon}")  # noqa: S608
-
-
-def _pictures(act: Act) -> int:
-    return sum(len(one.files) for one in act.scene.stage.slack.direct_messages("ana"))

@@ -23,6 +23,8 @@ JOURNEYS: tuple[Journey, ...] = (
     asking.a_session_is_added,
     asking.a_session_is_stopped,
     asking.a_code_is_asked_for,
+    asking.a_session_is_restarted,
+    asking.a_session_is_removed,
     asking.an_answer_is_taken_over,
     asking.a_report_is_asked_for,
     asking.a_channel_is_linked_late,

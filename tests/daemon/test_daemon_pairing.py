@@ -283,6 +283,20 @@ async def test_a_code_that_never_comes_is_given_up(slack: SandboxSlack, rig: Rig
     assert told.startswith("Session `sales` had no code within two minutes; it is starting.")
 
 
+async def test_a_session_that_failed_before_it_showed_a_code_is_restarted_for_it_once(
+    slack: SandboxSlack, rig: Rig, rows: Rows
+) -> None:
+    """Nobody looked while it made its codes: no daemon ran."""
+    await rows("UPDATE waha_sessions SET status = 'failed'")
+    await rig.order(ActionKind.QR, ana(slack))
+
+    await rig.turn(after=5 * SECOND + SECOND)
+    await rig.turn(after=SECOND)
+
+    assert await rows("SELECT slack_user_id FROM waha_actions WHERE kind = 'restart'") == [("",)]
+    assert len(rig.waha.journal.requests_to("/api/sessions/s1/restart")) == 1
+
+
 async def test_what_was_shown_before_a_crash_is_taken_away_by_the_next_daemon(
     slack: SandboxSlack, rig: Rig, relay: None, rows: Rows
 ) -> None:
