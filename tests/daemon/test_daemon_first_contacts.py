@@ -172,6 +172,23 @@ async def test_a_customer_who_has_a_conversation_under_the_other_number_is_writt
     assert await rows("SELECT DISTINCT conversation_id FROM conversation_chats") == [(older.id,)]
 
 
+@pytest.mark.timeline("complaint/20")
+async def test_the_sender_keeps_what_is_too_many_for_a_day_and_answers_who_wrote(
+    waha: SandboxWaha, world: World, session: WahaSession, sending: Sending, rows: Rows
+) -> None:
+    carla = waha.whatsapp.phone(CARLA, name="Carla")
+    waha.whatsapp.phone(BRAZIL, name="Berta")
+    await queue(world, session, f"{BRAZIL[1:]}@c.us", "Unasked")
+    await queue(world, session, f"{CARLA[1:]}@c.us", "Asked", heard=True)
+
+    async with sending(NumberSettings(human_like=False, new_contacts_per_day=0)):
+        found = "SELECT status, hold_reason FROM messages ORDER BY body DESC"
+        await becomes(rows, found, [("queued", "new contacts of the day"), ("sent", None)])
+
+    assert received(carla) == ["Asked"]
+    assert calls(waha, "sendText", "check-exists") == ["sendText"]
+
+
 @pytest.mark.parametrize("status", [501, 500, 404])
 async def test_where_waha_cannot_tell_the_message_goes_as_it_was_written(
     waha: SandboxWaha, world: World, session: WahaSession, sending: Sending, rows: Rows, status: int
