@@ -78,8 +78,8 @@ class Story:
     """An incident with what is part of it, the first to begin in front; `recovered` and what was blind is of all.
 
     `tells_of_it` names the incident that it is part of, "" where people read it by itself; what only operators are told
-    besides `is_told_elsewhere_too`. `was_then` is the session's status at the end, or `stopped` or `deleted` where people
-    wanted that; what becomes of it later is another story.
+    besides `is_told_elsewhere_too`. `was_then` is the session's status at the end, or `stopped` or `deleted` where
+    people wanted that; what becomes of it later is another story.
     """
 
     incident: Incident

@@ -105,7 +105,8 @@ def test_since_when_a_session_is_wanted_is_kept_by_the_table(world: World, sessi
 
 
 def test_two_who_tell_at_once_tell_once(alerts: Alerts, session: WahaSession) -> None:
-    observe(session, "FAILED", 0)
+    with tenant_transaction(session.tenant_id):
+        incidents.begin(session.tenant_id, session.id, IncidentKind.SILENT, at=after(0))
     at_once = partial(telling.look_after, session.tenant_id, operators=OPERATORS, now=after(10))
 
     told = together(*[at_once] * 4)
