@@ -85,7 +85,7 @@ def _to_do(facts: ReportFacts) -> str:
 def _sessions(facts: ReportFacts) -> str:
     if not facts.sessions:
         return "No sessions yet: add one with `session add NAME`."
-    ordered = sorted(facts.sessions, key=lambda one: (not one.is_troubled, one.status == "stopped", _quiet(one)))
+    ordered = sorted(facts.sessions, key=lambda one: (not one.is_troubled, _quiet(one)))
     shown, left = ordered[:MOST_SESSIONS], ordered[MOST_SESSIONS:]
     known = [one.uptime for one in facts.sessions if one.is_wanted and one.uptime is not None]
     together = f" · up {_percent(sum(known) / len(known))}" if len(known) > 1 else ""

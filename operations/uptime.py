@@ -36,9 +36,7 @@ def spans(changes: Sequence[Change], away: Sequence[Window], begin: datetime, en
     `changes` are in the order of their times; the last one before `begin` says what was so at the beginning.
     """
     known = [
-        Span(max(at, begin), min(until, end), status)
-        for (at, status), (until, _) in pairwise([*changes, (end, "")])
-        if max(at, begin) < min(until, end)
+        Span(max(at, begin), min(until, end), status) for (at, status), (until, _) in pairwise([*changes, (end, "")])
     ]
     covered = [piece for span in known for piece in _with_away(span, away)]
     return list(_joined(covered))
