@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -236,7 +236,7 @@ class KnownServer:
     """`heard_at` is when a webhook of it last arrived."""
 
     id: UUID
-    webhook_hmac_key: str | None
+    webhook_hmac_key: str | None = field(repr=False)
     heard_at: datetime | None
 
 

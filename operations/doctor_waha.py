@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from operations.doctor import spoken
@@ -104,7 +104,7 @@ class Expected:
     """How the webhook of every session of ours has to be. Without a key, that is not compared."""
 
     url: str
-    key: str
+    key: str = field(repr=False)
 
 
 def webhooks(
