@@ -10,7 +10,7 @@ from uuid import UUID
 
 from psycopg2.extras import Json
 
-from database import notify, set_tenant, transaction
+from database import notify, transaction
 from models import ServerState, SessionCheck, SessionStatus, WahaServer, WahaSession, now_utc, uuid7
 from operations.sql import changed, clean, first, rows
 from waha.status import status_of
@@ -232,12 +232,3 @@ def record_server(
         start_timestamp is not None and known.start_timestamp is not None and known.start_timestamp != start_timestamp
     )
     return known.state, restarted
-
-
-def announced(tenant_id: UUID, session_id: UUID, status: str) -> None:
-    """People were told of this status; inside the transaction that queues the words."""
-    set_tenant(tenant_id)
-    changed(
-        "UPDATE waha_sessions SET announced_status = %s WHERE id = %s AND tenant_id = %s",
-        (status, session_id, tenant_id),
-    )
