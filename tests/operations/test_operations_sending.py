@@ -4,6 +4,7 @@ from datetime import timedelta
 from functools import partial
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
