@@ -38,6 +38,7 @@ NOUNS = (
     "message",
     "report",
     "send",
+    "server",
     "session",
     "tenant",
     "user",
