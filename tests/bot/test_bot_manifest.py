@@ -54,6 +54,7 @@ SCOPE_OF_EVENT = {
     "group_archive": "groups:read",
     "group_unarchive": "groups:read",
     "group_deleted": "groups:read",
+    "app_home_opened": "",
     "app_uninstalled": "",
     "tokens_revoked": "",
 }
