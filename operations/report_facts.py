@@ -71,13 +71,14 @@ class SessionFacts:
 
 @dataclass(frozen=True)
 class IncidentFacts:
-    """Trouble that was open in this time; without an end it still is."""
+    """Trouble that was open in this time; without an end it still is. Of a server, or several, `session` is ""."""
 
     kind: str
-    where: str
+    session: str
     began: datetime
     ended: datetime | None = None
     cause: str = ""
+    server: str = ""
 
     def length(self, now: datetime) -> timedelta:
         return (self.ended or now) - self.began

@@ -156,16 +156,14 @@ def _numbers(tenant_id: UUID) -> dict[UUID, NumberFacts]:
 def _incidents(tenant_id: UUID, names: dict[UUID, str], period: Period) -> tuple[IncidentFacts, ...]:
     """What people were told of: what is part of another incident is told by that one."""
     return tuple(
-        IncidentFacts(one.kind.value, _place(one, names), one.began_at, one.ended_at, one.cause)
+        IncidentFacts(one.kind.value, _session(one, names), one.began_at, one.ended_at, one.cause, one.server or "")
         for one in incidents.of_tenant(tenant_id, since=period.since)
         if one.part_of is None
     )
 
 
-def _place(incident: Incident, names: dict[UUID, str]) -> str:
-    if incident.session_id is not None:
-        return names.get(incident.session_id, "a removed session")
-    return f"server {incident.server}" if incident.server else "several sessions"
+def _session(incident: Incident, names: dict[UUID, str]) -> str:
+    return names.get(incident.session_id, "removed since") if incident.session_id is not None else ""
 
 
 def _letters(tenant_id: UUID) -> DeadLetters:

@@ -8,7 +8,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from operations.buttons import RETRY_ALL
-from operations.report_facts import NumberFacts, Queue, ReportFacts, SessionFacts, Traffic, Waiting
+from operations.report_facts import IncidentFacts, NumberFacts, Queue, ReportFacts, SessionFacts, Traffic, Waiting
 from operations.report_steps import steps
 from operations.telling_words import lasted
 from operations.wording import counted
@@ -124,12 +124,20 @@ def _incidents(facts: ReportFacts) -> str:
         over = "over" if one.ended is not None else "*not over*"
         cause = f": {_reason(one.cause)}" if one.cause else ""
         lines.append(
-            f"• `{foreign(one.where)}` {_INCIDENTS[one.kind]}, {local_time(one.began)}, for "
+            f"• {_subject(one)} {_INCIDENTS[one.kind]}, {local_time(one.began)}, for "
             f"{lasted(one.length(facts.until))}, {over}{cause}"
         )
     if left := len(facts.incidents) - len(lines) + 1:
         lines.append(f"and {left} before these.")
     return "\n".join(lines)
+
+
+def _subject(one: IncidentFacts) -> str:
+    if one.session:
+        return f"`{foreign(one.session)}`"
+    if one.kind == "several_sessions":
+        return "several sessions"
+    return f"server `{foreign(one.server)}`"
 
 
 def _messages(facts: ReportFacts) -> str:

@@ -204,7 +204,7 @@ def test_incidents_are_those_that_people_were_told_of(world: World, tenant: Tena
         Incident.create(**of_session, kind=IncidentKind.STOPPED, began_at=at(-9), ended_at=at(-8))
 
     assert read(tenant).incidents == (
-        IncidentFacts("several_sessions", "server main", at(9)),
+        IncidentFacts("several_sessions", "", at(9), server="main"),
         IncidentFacts("failed", "sales", at(3), at(4), "It crashed."),
     )
 

@@ -171,14 +171,16 @@ def test_incidents_are_told_with_their_length() -> None:
     told = report(
         incidents=(
             IncidentFacts("failed", "sales", UNTIL - HOUR),
-            IncidentFacts("server_away", "server main", SINCE, SINCE + timedelta(minutes=12), "It was restarted."),
+            IncidentFacts("server_away", "", SINCE, SINCE + timedelta(minutes=12), "It was restarted.", "main"),
+            IncidentFacts("several_sessions", "", SINCE, UNTIL),
         )
     )
 
-    assert "*2 incidents*\n• `sales` failed, <!date^" in told
+    assert "*3 incidents*\n• `sales` failed, <!date^" in told
     assert "for 60 min, *not over*\n" in told
-    assert "• `server main` did not answer, " in told
+    assert "• server `main` did not answer, " in told
     assert "for 12 min, over: It was restarted." in told
+    assert "• several sessions failed together, " in told
 
 
 def test_answers_are_told_by_the_middle_the_ninetieth_and_the_slowest() -> None:
