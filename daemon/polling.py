@@ -52,12 +52,12 @@ class Poller:
                 f"{error.sentence} A WAHA without a strong key of its own makes a new one at every start: "
                 f"compare its WAHA_API_KEY with waha.servers.{name}.api_key."
             )
-            await self._record(ServerState.KEY_REFUSED, error_message=sentence)
+            await self._record(ServerState.KEY_REFUSED, at, error_message=sentence)
             return None
         except WahaError as error:
-            await self._record(ServerState.DOWN, error_message=error.sentence)
+            await self._record(ServerState.DOWN, at, error_message=error.sentence)
             return None
-        await self._record(ServerState.UP, version=version, started_at=status.started_at)
+        await self._record(ServerState.UP, at, version=version, started_at=status.started_at)
         return _sorted(at, sessions, version.worker)
 
     async def _version_since(self, started_at: datetime) -> ServerVersion:
@@ -68,6 +68,7 @@ class Poller:
     async def _record(
         self,
         state: ServerState,
+        at: datetime,
         *,
         error_message: str | None = None,
         version: ServerVersion | None = None,
@@ -82,6 +83,7 @@ class Poller:
             engine=version.engine if version else None,
             start_timestamp=int(started_at.timestamp() * 1000) if started_at else None,
             worker_id=version.worker if version else None,
+            at=at,
         )
         if before != state:
             say = log.info if state is ServerState.UP else log.error

@@ -210,6 +210,7 @@ def record_server(
     engine: str | None = None,
     start_timestamp: int | None = None,
     worker_id: str | None = None,
+    at: datetime | None = None,
 ) -> tuple[ServerState, bool]:
     """Write what a server is, where that is new.
 
@@ -224,7 +225,7 @@ def record_server(
         fresh |= {} if start_timestamp is None else {"start_timestamp": start_timestamp}
         fresh |= {} if worker_id is None else {"worker_id": worker_id}
         if known.state != state:
-            fresh |= {"state": state, "state_changed_at": now_utc()}
+            fresh |= {"state": state, "state_changed_at": at or now_utc()}
         different = {name: value for name, value in fresh.items() if getattr(known, name) != value}
         if different:
             WahaServer.update(different | {"observed_at": now_utc()}).where(WahaServer.id == known.id).execute()

@@ -101,12 +101,13 @@ async def fleet_of(
     engine: EngineWord = "GOWS",
     on_waha: str | None = "WORKING",
     worker_id: str = "waha1",
+    pace: float = 0.001,
     **fields: Any,
 ) -> AsyncIterator[Fleet]:
     """These sessions, or `s1`, as they are on WAHA (None: not there), known to work unless `fields` say otherwise."""
     names = names or ("s1",)
     async with (
-        SandboxWaha(WhatsApp(), pace=0.001, engine=engine, worker_id=worker_id) as waha,
+        SandboxWaha(WhatsApp(), pace=pace, engine=engine, worker_id=worker_id) as waha,
         WahaClient(waha.url, waha.api_key, timeouts=TIMEOUTS) as client,
     ):
         if on_waha is not None:

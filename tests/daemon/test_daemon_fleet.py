@@ -27,7 +27,8 @@ def early_on_a_day(fleet: Fleet) -> None:
 @pytest.mark.timeline("status/started")
 async def test_a_session_that_somebody_asked_for_is_created_and_nobody_is_told(rows: Rows) -> None:
     new: dict[str, Any] = {"metadata": {}, "status_changed_at": None, "status_observed_at": None}
-    async with fleet_of(rows, on_waha=None, status=SessionStatus.STOPPED, **new) as fleet:
+    # Long enough that nobody has to scan within this test.
+    async with fleet_of(rows, on_waha=None, pace=0.2, status=SessionStatus.STOPPED, **new) as fleet:
         created = await fleet.look()
         await fleet.becomes("SCAN_QR_CODE")
         later = [await fleet.look(after=POLL), await fleet.look(after=POLL)]
