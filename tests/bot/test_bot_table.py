@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -154,15 +155,21 @@ def test_the_words_of_others_are_no_commands_of_ours(command: Command, theirs: s
         assert "/hook" not in with_root(f"Session `{shown}`, *{shown}* {shown}", "/hook", names)
 
 
-def test_nobody_is_shown_how_to_type_a_secret() -> None:
-    [command] = [one for one in COMMANDS if one.takes_secrets]
-
+@pytest.mark.parametrize("command", [one for one in COMMANDS if one.takes_secrets], ids=lambda command: command.name)
+def test_nobody_is_shown_how_to_type_a_secret(command: Command) -> None:
     with pytest.raises(BadInput) as refusal:
         parse(command.noun, asked(), COMMANDS)
     shown = [refusal.value.sentence, reference(COMMANDS, "/wa"), _help_about(command)]
 
+    typed = re.compile(rf"(?:[`/]|/wa ){command.name}[^`\n]")
+    assert typed.search(f"`{command.example}`")
     assert not [text for text in shown if "BOT_TOKEN" in text or "xoxb" in text or "signing-secret" in text]
-    assert all("workspace add" in text for text in shown)
+    assert not [text for text in shown if "PASSWORD" in text or "--password" in text or typed.search(text)]
+    assert all(command.name in text for text in shown)
+
+
+def test_two_commands_take_secrets() -> None:
+    assert [one.name for one in COMMANDS if one.takes_secrets] == ["session proxy", "workspace add"]
 
 
 def _help_about(command: Command) -> str:
