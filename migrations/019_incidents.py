@@ -5,7 +5,7 @@ UP = r"""
 ALTER TABLE waha_sessions ADD COLUMN wanted_since timestamptz;
 
 CREATE FUNCTION note_wanted_since() RETURNS trigger
-LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     NEW.wanted_since := clock_timestamp();
     RETURN NEW;
@@ -23,7 +23,7 @@ CREATE INDEX incidents_unclosed_idx ON incidents (tenant_id) WHERE closed_at IS 
 -- Slack could not be reached: told by another way than Slack when it begins and when it is over, once however many daemons notice.
 CREATE TABLE outages (
     id uuid PRIMARY KEY,
-    kind text NOT NULL,
+    kind text NOT NULL,  -- what was away
     reason text NOT NULL,
     began_at timestamptz NOT NULL,
     ended_at timestamptz,
@@ -32,8 +32,7 @@ CREATE TABLE outages (
     end_told_at timestamptz,
     tries integer NOT NULL DEFAULT 0,
     next_try_at timestamptz NOT NULL DEFAULT now(),
-    created_at timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT outages_kind_check CHECK (kind IN ('slack'))
+    created_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE UNIQUE INDEX outages_open_key ON outages (kind) WHERE ended_at IS NULL;
 CREATE INDEX outages_untold_idx ON outages (next_try_at) WHERE told_at IS NULL OR end_told_at IS NULL;
@@ -106,9 +105,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 
 REVOKE ALL ON FUNCTION sessions_in_trouble(timestamptz, uuid), incident_work(timestamptz, interval), troubles_of_all(),
-    tenant_of_incident(uuid), last_posted(), posts_that_waited(timestamptz) FROM PUBLIC;
+    tenant_of_incident(uuid), last_posted(), posts_that_waited(timestamptz), note_wanted_since() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION sessions_in_trouble(timestamptz, uuid), incident_work(timestamptz, interval), troubles_of_all(),
-    last_posted(), posts_that_waited(timestamptz) TO switchboard_daemon;
+    last_posted(), posts_that_waited(timestamptz), note_wanted_since() TO switchboard_daemon;
 GRANT EXECUTE ON FUNCTION tenant_of_incident(uuid) TO switchboard_bot, switchboard_daemon;
 """
 

@@ -225,7 +225,7 @@ REVOKE ALL ON FUNCTION lease_silence_checks(text, integer, double precision, int
     due_silence_checks(text, interval, interval, timestamptz), rhythm_samples(integer, interval, timestamptz),
     sessions_that_do_not_send(text[], text, text, integer, timestamptz), silence_of_server(text, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION lease_silence_checks(text, integer, double precision, interval, interval, interval, timestamptz),
-    rhythm_samples(integer, interval, timestamptz),
+    due_silence_checks(text, interval, interval, timestamptz), rhythm_samples(integer, interval, timestamptz),
     sessions_that_do_not_send(text[], text, text, integer, timestamptz), silence_of_server(text, timestamptz) TO switchboard_daemon;
 """
 

@@ -25,6 +25,7 @@ BOTH_MAY_CALL = {
     "list_tenants",
     "deleted_tenants",
     "unchoose_tenant",
+    "tenant_of_incident",
     "tenant_of_message",
     "request_catch_ups",
     "choose_tenant",

@@ -87,6 +87,7 @@ RUNS_AS_OWNER = {
     "note_waiting_message": "trigger: the conversation of the message itself",
     "reasons_to_wait": "reads no row",
     "note_answer": "trigger: the messages of the conversation itself",
+    "note_wanted_since": "trigger: of the row itself",
     "refuse_audit_change": "trigger: reads no row",
     "refuse_plain_json": "trigger: reads no row",
     "is_new_contact": "of the conversation that it is given",

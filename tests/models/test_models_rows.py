@@ -155,6 +155,7 @@ def test_erasing_a_tenant_erases_all_of_it_but_the_audit(assigned: cursor) -> No
         "slack_people",
         "slack_workspaces",
         "home_views",
+        "outages",
         "processes",
         "doctor_runs",
         "keys_in_use",
