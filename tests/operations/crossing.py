@@ -56,18 +56,22 @@ NOT_TRIED: dict[str, str] = {
             "servers.hosts servers.place servers.sessions_on servers.drain servers.undrain"
         ),
         "about the installation as a whole, for its operators and the metrics": (
-            "doctor.postgres doctor.connections doctor.transactions doctor.clock doctor.clock_of doctor.now_of_database "
-            "doctor.keys doctor.who_runs doctor.queues doctor.looked_after doctor.linked_channels doctor.known_server "
-            "doctor.kept_webhook_key doctor.who_and_how_much doctor.spoken doctor_slack.scopes doctor_slack.arrivals "
-            "doctor_slack.channel doctor_slack.refused_channel doctor_runs.ask doctor_runs.progress doctor_runs.take "
-            "doctor_runs.finish processes.beat processes.running processes.end measuring.measure arrivals.note"
+            "doctor.postgres doctor.connections doctor.transactions doctor.clock doctor.clock_of "
+            "doctor.now_of_database doctor.keys doctor.who_runs doctor.queues doctor.looked_after "
+            "doctor.linked_channels doctor.known_server doctor.kept_webhook_key doctor.who_and_how_much doctor.spoken "
+            "doctor_slack.scopes doctor_slack.arrivals doctor_slack.channel doctor_slack.refused_channel "
+            "doctor_runs.ask doctor_runs.progress doctor_runs.take doctor_runs.finish processes.beat "
+            "processes.running processes.end measuring.measure arrivals.note"
         ),
         "an inbox, whose rows say whose they are when they are handled": (
             "slack_inbox.store slack_inbox.arrive_in_turn slack_inbox.answer slack_inbox.refuse slack_inbox.take_over "
             "slack_inbox.kept slack_inbox.settle slack_inbox.answered slack_inbox.unanswered slack_inbox.due_lanes "
             "slack_inbox.process_head webhook_inbox.store webhook_inbox.due_lanes webhook_inbox.process_head "
             "webhook_inbox.process inbound.waits_for replies.handle replies.say_lost slack_people.handle "
-            "app_removed.handle inbound.handle inbound.empty"
+            "app_removed.handle inbound.handle inbound.empty home_views.handle"
+        ),
+        "of one person's home, for whom it finds the tenants; tried by itself, for each of the two": (
+            "home_facts.of home.blocks home_views.claim home_views.refresh home_views.look_again"
         ),
         "finds the tenant, before there is one; the person is asked for in it afterwards": (
             "deciding.tenant_of standing.memberships standing.routes_of standing.stand clicked.stand_before "
@@ -88,10 +92,10 @@ NOT_TRIED: dict[str, str] = {
         ),
         "only the name of a queue, a channel or an id": (
             "posting.channel_lane posting.conversation_lane posting.person_lane posting.receipts_lane "
-            "posting.failures_lane posting.updates_lane posting.next_place posting.waiting_in routes.claim_of "
-            "sessions.new_external_session_id slack_events.incoming slack_events.team_of slack_events.event_id_of "
-            "telling_posts.in_channel telling_posts.to_person page_links.address_of page_links.fingerprint "
-            "erasing.slot_of"
+            "posting.home_lane posting.failures_lane posting.updates_lane posting.next_place posting.waiting_in "
+            "routes.claim_of sessions.new_external_session_id slack_events.incoming slack_events.team_of "
+            "slack_events.event_id_of telling_posts.in_channel telling_posts.to_person page_links.address_of "
+            "page_links.fingerprint erasing.slot_of"
         ),
         "looks at what it is given and at no row": (
             "causes.likely telling_words.lasted audit.coming_from audit_export.promised "

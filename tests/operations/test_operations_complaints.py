@@ -31,7 +31,8 @@ WRITTEN = datetime(2026, 11, 22, 9, tzinfo=UTC)
 
 
 def written(at: datetime, body: str = "Where is my order?", message_id: str = "3A01", **more: Any) -> dict[str, Any]:
-    return said(body, message_id, **more) | {"timestamp": int(at.timestamp())}
+    payload: dict[str, Any] = said(body, message_id, **more)
+    return payload | {"timestamp": int(at.timestamp())}
 
 
 @pytest.mark.timeline("complaint/6")

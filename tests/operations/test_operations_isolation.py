@@ -15,12 +15,14 @@ import peewee
 import pytest
 
 from database import database, set_tenant, tenant_transaction, transaction
-from models import Message
+from models import Message, now_utc
+from operations import home, home_facts, home_views, slack_people
 from operations.errors import Refused
 from operations.sql import changed
-from tests.operations.builders import World
+from operations.standing import Person
+from tests.operations.builders import ANA, World
 from tests.operations.crossing import NOT_TRIED, attempts, call, operations_by_name, takes_a_row, takes_a_tenant
-from tests.operations.two_tenants import Ours, Theirs, Watch, leaks, ours, theirs, told
+from tests.operations.two_tenants import BEN, Ours, Theirs, Watch, leaks, ours, theirs, told
 
 pytestmark = pytest.mark.database_role("switchboard_bot")
 
@@ -132,6 +134,46 @@ def test_no_operation_needs_row_security_to_keep_tenants_apart(world: World, acm
 
     print(shown("the same with row security switched off", tallies))  # noqa: T201 - what this shows
     assert found_in(tallies) == []
+
+
+@pytest.mark.parametrize("guard", ["guarded", "bare"])
+def test_a_home_shows_and_touches_nothing_of_a_tenant_that_its_person_is_not_in(
+    world: World, acme: Ours, beta: Theirs, guard: str, request: pytest.FixtureRequest
+) -> None:
+    for person in (ANA, BEN):
+        slack_people.remember(person, None)
+        world.sql(
+            "INSERT INTO home_views (id, slack_team_id, slack_user_id, opened_at) "
+            "VALUES (gen_random_uuid(), %s, %s, now())",
+            person.team_id,
+            person.user_id,
+        )
+    watch = Watch.over(world, beta.tenant.id)
+    if guard == "bare":
+        request.getfixturevalue("without_row_security")
+
+    seen = {person: home_of(person) for person in (ANA, BEN)}
+    home_views.look_again(ANA)
+    assert [home_views.refresh(view, operators=[], now=now_utc()) for view in claimed()] == [True, True]
+    with transaction():
+        touched = watch.changes()
+
+    assert "Acme" in seen[ANA]
+    assert leaks(seen[ANA], "", beta) == set()
+    assert {"bellatrix", "bedlam", "bruised"} <= leaks(seen[BEN], "", beta)
+    assert touched == []
+    homes = dict(world.sql("SELECT slack_channel_id, payload::text FROM slack_posts WHERE kind = 'publish'"))
+    assert leaks(homes[ANA.user_id], "", beta) == set()
+    assert "bedlam" in homes[BEN.user_id]
+
+
+def home_of(person: Person) -> str:
+    with transaction():
+        return told(home.blocks(home_facts.of(person, operators=[], now=now_utc())))
+
+
+def claimed() -> list[home_views.View]:
+    return home_views.claim(20, has_news=True, now=now_utc())
 
 
 def forgets_to_filter(tenant_id: UUID) -> list[Message]:

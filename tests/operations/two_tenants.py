@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from tests.operations.builders import ANA, TEAM, World
 
 BEN = Person(TEAM, "UBERTRAM")
 THEIR_CHANNEL, THEIR_THREAD, THEIR_CHAT = "CBETELGEUSE", "1700009999.000001", "4915199999999@c.us"
-# In the order of their foreign keys; `{}` is the tenant, `[]` its user.
+# In the order of their foreign keys; `{}` is the tenant, `[]` its user, `<>` its session.
 THEIRS_BY_HAND = """
 INSERT INTO invitations (id, tenant_id, slack_team_id, slack_user_id, email, role, invited_by, expires_at)
     VALUES (gen_random_uuid(), {}, 'T1', 'UBARNABY', 'barnaby@beta.example', 'AGENT', 'T1/UBERTRAM', now() + '1 day');
@@ -38,6 +39,18 @@ INSERT INTO logins (id, tenant_id, user_id, slack_team_id, slack_user_id, expire
     VALUES (gen_random_uuid(), {}, [], 'T1', 'UBERTRAM', now() + '1 day');
 INSERT INTO audit_entries (id, tenant_id, actor, action, subject_table, subject_id)
     VALUES (gen_random_uuid(), {}, 'T1/UBERTRAM', 'user.bewitched', 'users', []);
+INSERT INTO incidents (id, tenant_id, session_id, kind, cause, began_at)
+    VALUES (gen_random_uuid(), {}, <>, 'failed', 'bedlam', now() - interval '2 hours');
+INSERT INTO incidents (id, tenant_id, session_id, kind, cause, began_at, ended_at, said)
+    VALUES (gen_random_uuid(), {}, <>, 'silent', 'blackout', now() - interval '9 hours', now(), 'blustery');
+INSERT INTO number_healths (id, tenant_id, session_id, level, reasons)
+    VALUES (gen_random_uuid(), {}, <>, 'slow', '["bruised"]');
+INSERT INTO session_watches (id, tenant_id, session_id, canary_id, suspicion)
+    VALUES (gen_random_uuid(), {}, <>, 'bullfinch', 'canary');
+INSERT INTO session_checks (id, tenant_id, session_id, status, raw_status, source, observed_at)
+    VALUES (gen_random_uuid(), {}, <>, 'failed', 'BROKEN', 'poll', now() - interval '2 hours');
+INSERT INTO waha_actions (id, tenant_id, session_id, kind, payload, slack_team_id, slack_user_id)
+    VALUES (gen_random_uuid(), {}, <>, 'restart', '{"why": "boredom"}', 'T1', 'UBERTRAM');
 """
 
 
@@ -92,21 +105,23 @@ def theirs(world: World) -> Theirs:
         world.message(conversation, "bicycle parked", **waiting),
         world.message(conversation, "bicycle failed", status="failed", error_message="berserk"),
     )
-    _beside(world, tenant, user.id)
+    _beside(world, tenant, user.id, session.id)
     ids = _ids(world, tenant)
     words = {word for row in dump(world, tenant.id) for word in _words(json.loads(row))}
     known = {"Betelgeuse", "bellatrix", "bewildered", "berserk", "barnaby@beta.example", "beetroot", "Bathilda"}
+    known |= {"bedlam", "blustery", "bruised", "bullfinch", "BROKEN", "boredom"}
     assert known <= words
     return Theirs(tenant, session, messages, ids, frozenset(word for word in words if word[:1].lower() == "b"))
 
 
-def _beside(world: World, tenant: Tenant, user_id: UUID) -> None:
+def _beside(world: World, tenant: Tenant, user_id: UUID, session_id: UUID) -> None:
     fields = {"tenant_id": tenant.id}
     with world.migrated.owner():
         Contact.create(**fields, name="Bathilda", msisdn="4915199999999")
         Template.create(**fields, name="boilerplate", body="bonjour")
         ReportSchedule.create(**fields, name="bimonthly", cron="0 8 * * *")
-    world.sql(THEIRS_BY_HAND.replace("{}", f"'{tenant.id}'").replace("[]", f"'{user_id}'"))
+    ids = {"{}": tenant.id, "[]": user_id, "<>": session_id}
+    world.sql(functools.reduce(lambda sql, mark: sql.replace(mark, f"'{ids[mark]}'"), ids, THEIRS_BY_HAND))
 
 
 def _ids(world: World, tenant: Tenant) -> dict[str, tuple[UUID, ...]]:
