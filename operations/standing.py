@@ -132,7 +132,7 @@ class Standing:
             # They have a role: giving it to them again would take a higher one away.
             return self.closed_because
         if not self.is_operator:
-            return "Ask one of its administrators."
+            return "Ask one of its administrators." if ROLES_OF[permission] else "Ask an operator of this installation."
         least = [role for role in UserRole if role in ROLES_OF[permission]][-1]
         tenant = quoted(escape(self.tenant_name))
         return f"Give yourself the role: `user add <@{self.person.user_id}> {least} --tenant {tenant}`."

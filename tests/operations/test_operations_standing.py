@@ -185,6 +185,13 @@ def test_a_refusal_says_who_may_and_what_the_person_is(world: World) -> None:
         ask().require(Permission.SESSION_CONTROL)
 
 
+def test_whoever_lacks_what_only_operators_may_is_sent_to_one(world: World) -> None:
+    world.user(world.tenant(), role=UserRole.TENANT_ADMIN)
+
+    with pytest.raises(NotAllowed, match=r"needs operator in .* Ask an operator of this installation\.$"):
+        ask().require(Permission.SESSION_ADOPT)
+
+
 def test_many_tenants_are_not_all_named(world: World) -> None:
     for number in range(22):
         world.user(world.tenant(f"Tenant {number:02}"))
