@@ -65,10 +65,10 @@ class Scene:
         await self.until_rows(f"SELECT status FROM waha_sessions WHERE name = '{session}'", [("working",)])  # noqa: S608
         return Team(tenant, admin, channel, session, waha_session, phone)
 
-    async def written(self, team: Team, customer: Phone, text: str) -> Message:
+    async def written(self, team: Team, customer: Phone, text: str, seconds: float = 20.0) -> Message:
         """A customer writes; the root of the thread in which it appears."""
         await customer.write(text, to=team.phone)
-        return await self.stage.until(lambda: self.root_of(team, text), f"{text!r} in #{team.channel}")
+        return await self.stage.until(lambda: self.root_of(team, text), f"{text!r} in #{team.channel}", seconds)
 
     def root_of(self, team: Team, text: str) -> Message | None:
         slack = self.stage.slack

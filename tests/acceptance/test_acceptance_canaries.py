@@ -147,7 +147,8 @@ async def talk(journey: Journey, acme: Team) -> None:
 async def let_slack_and_waha_fail(journey: Journey, acme: Team) -> None:
     scene, stage = journey.scene, journey.stage
     stage.slack.fail("chat.postMessage", status=500, times=2)
-    root = await scene.written(acme, customer(journey), "And now?")
+    # Both failures may meet this post, and each is looked up when its lease of 11 s ends.
+    root = await scene.written(acme, customer(journey), "And now?", seconds=60)
     stage.waha.refuse_key()
     await scene.until_rows("SELECT state FROM waha_servers", [("key_refused",)])
     stage.waha.accept_key()
