@@ -20,7 +20,7 @@ from settings.logs import get_logger
 
 log = get_logger(__name__)
 
-_READ_SCHEDULES_EVERY_SECONDS = 30.0
+READ_EVERY_SECONDS = 30.0
 # Not on the hour, when reports are due.
 _CLEAN_UP_AT = trigger("17 3 * * *", "UTC")
 _DELETE_AT = trigger(f"{retention.AT.minute} {retention.AT.hour} * * *", "UTC")
@@ -29,9 +29,12 @@ _DELETE_AT = trigger(f"{retention.AT.minute} {retention.AT.hour} * * *", "UTC")
 class Scheduler:
     """The clock of the installation."""
 
-    def __init__(self, stopping: asyncio.Event, *, keep: timedelta) -> None:
+    def __init__(
+        self, stopping: asyncio.Event, *, keep: timedelta, read_every_seconds: float = READ_EVERY_SECONDS
+    ) -> None:
         self._stopping = stopping
         self._keep = keep
+        self._read_every_seconds = read_every_seconds
         self._known: dict[str, Schedule] = {}
 
     async def run(self) -> None:
@@ -52,7 +55,7 @@ class Scheduler:
         try:
             while leadership.is_leading and not self._stopping.is_set():
                 await self._read_schedules(clock)
-                await until(self._stopping, _READ_SCHEDULES_EVERY_SECONDS)
+                await until(self._stopping, self._read_every_seconds)
         finally:
             clock.shutdown(wait=False)
 
@@ -69,9 +72,12 @@ class Scheduler:
         for job_id, schedule in schedules.items():
             if self._known.get(job_id) != schedule:
                 self._known[job_id] = schedule
-                await self._plan(clock, job_id, schedule)
+                self._plan(clock, job_id, schedule)
+            if clock.get_job(job_id) is not None:
+                # What came due while nobody led, and what APScheduler skips in a night in which the clock is moved.
+                await self._run_report(schedule)
 
-    async def _plan(self, clock: AsyncIOScheduler, job_id: str, schedule: Schedule) -> None:
+    def _plan(self, clock: AsyncIOScheduler, job_id: str, schedule: Schedule) -> None:
         try:
             fires = trigger(schedule.cron, schedule.time_zone)
         except BadSchedule as error:
@@ -86,14 +92,12 @@ class Scheduler:
             coalesce=True,
             misfire_grace_time=None,
         )
-        await self._run_report(schedule)  # what came due while nobody led
 
     async def _run_report(self, schedule: Schedule) -> None:
         try:
             await self._queue_report(schedule)
-        except Exception:  # the edge of a job: it is planned again when the schedules are read
+        except Exception:  # the edge of a job: it is tried again when the schedules are read
             log.exception("report not queued, trying again", schedule_id=schedule.schedule_id)
-            self._known.pop(str(schedule.schedule_id), None)
 
     async def _queue_report(self, schedule: Schedule) -> None:
         slot = due_slot(schedule, datetime.now(UTC))

@@ -8,7 +8,8 @@ from models.base import Json, Model, OwnedByTenant, Timestamp, owned_by_tenant
 class ReportSchedule(OwnedByTenant):
     """When a tenant's health report is posted: five-field cron in the schedule's own time zone.
 
-    `said_as` is how a person put it; `last_slot` is the newest time that was posted for, or passed over.
+    `said_as` is how a person put it; `last_slot` is the newest time that was posted for, or passed over;
+    `last_until` is up to when the last report tells.
     """
 
     name = peewee.CharField(max_length=40)
@@ -16,6 +17,7 @@ class ReportSchedule(OwnedByTenant):
     time_zone = peewee.TextField(default="UTC")
     is_paused = peewee.BooleanField(default=False)
     last_slot = Timestamp(null=True)
+    last_until = Timestamp(null=True)
     unanswered_hours = peewee.IntegerField(default=4)
     said_as = peewee.TextField(default="")
 

@@ -71,7 +71,7 @@ def _head(facts: ReportFacts) -> str:
     lines = [title, f"_{begins}{since}: {lasted(facts.until - facts.since)}_"]
     if facts.late is not None:
         due, made = (_clock(time, facts.time_zone) for time in (facts.late.due, facts.late.made))
-        lines.append(f"⏰ Due {due}, posted {made}: Switchboard was not running.")
+        lines.append(f"⏰ Due {due}, posted {made}: it could not be made then.")
     return "\n".join(lines)
 
 

@@ -52,6 +52,8 @@ def schedules() -> list[Schedule]:
 def post_scheduled(tenant_id: UUID, schedule_id: UUID, slot: datetime, *, now: datetime | None = None) -> bool:
     """Queue the report of one slot, once however many daemons try; False when it is there or has nowhere to go.
 
+    Nothing is posted for a tenant that was deactivated since the schedules were read.
+
     A slot that comes before one which was posted or passed over is passed over itself. Without a channel it is so too:
     one that is linked later begins with the next report.
     """
@@ -61,13 +63,17 @@ def post_scheduled(tenant_id: UUID, schedule_id: UUID, slot: datetime, *, now: d
         if schedule is None or not changed(_TAKE_SLOT, {"slot": slot, "schedule": schedule_id, "tenant": tenant_id}):
             return False
         period = _period_of(schedule, slot, now or now_utc())
-        return _queue(tenant_id, period, slot=f"report:{schedule_id}:{slot:%Y-%m-%dT%H:%MZ}") is not None
+        if _queue(tenant_id, period, slot=f"report:{schedule_id}:{slot:%Y-%m-%dT%H:%MZ}") is None:
+            return False
+        ReportSchedule.update(last_until=period.until).where(ReportSchedule.id == schedule_id).execute()
+        return True
 
 
 _TAKE_SLOT = """
     UPDATE report_schedules SET last_slot = %(slot)s
     WHERE id = %(schedule)s AND tenant_id = %(tenant)s AND deleted_at IS NULL AND NOT is_paused
         AND updated_at <= %(slot)s AND coalesce(last_slot < %(slot)s, true)
+        AND EXISTS (SELECT FROM tenants WHERE id = %(tenant)s AND status = 'active' AND deleted_at IS NULL)
 """
 
 
@@ -89,7 +95,7 @@ def last_day(tenant_id: UUID, *, now: datetime | None = None) -> Period:
 
 def _period_of(schedule: ReportSchedule, slot: datetime, now: datetime) -> Period:
     """Since the last report, as far as that is known; to the present, also where that is later than the slot."""
-    last: datetime | None = schedule.last_slot
+    last: datetime | None = schedule.last_until
     since = max(last, now - _LONGEST) if last is not None else now - _A_DAY
     late = Late(slot, now) if now - slot > GRACE else None
     return Period(since, now, schedule.unanswered_hours, schedule.time_zone, last is not None, late)

@@ -4,8 +4,10 @@ what `operations.schedule_times` does, which asks nothing of it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import takewhile
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,12 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.cron import BadSchedule, trigger
+from daemon.scheduler import READ_EVERY_SECONDS, due_slot
+from operations import reports
 from operations.errors import BadInput
 from operations.schedule_times import Schedule, following, latest
 
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 MONDAY = date(2026, 3, 2)
 AN_HOUR = timedelta(hours=1)
+A_READING = timedelta(seconds=READ_EVERY_SECONDS)
 BERLIN = "Europe/Berlin"
 
 
@@ -32,6 +37,33 @@ def fired(cron: str, time_zone: str, begin: datetime, end: datetime) -> list[dat
             break
         found.add(time.replace(fold=0).astimezone(UTC))
     return sorted(slot for slot in found if begin < slot <= end)
+
+
+def woken(cron: str, time_zone: str, begin: datetime, end: datetime) -> set[datetime]:
+    """When APScheduler calls: each time by its own reckoning from the one before, which leaves some out."""
+    fires, found, at = trigger(cron, time_zone), set(), begin
+    before: datetime | None = None
+    while (time := fires.get_next_fire_time(before, at)) is not None and (at := time.astimezone(UTC)) <= end:
+        if at in found:
+            break
+        before = time
+        found.add(at)
+    return found
+
+
+def posted(cron: str, time_zone: str, begin: datetime, end: datetime) -> list[datetime]:
+    """What a scheduler posts for that APScheduler calls and that reads the schedules half a minute after each time."""
+    schedule = reports.Schedule(uuid4(), uuid4(), cron, time_zone, begin + timedelta(microseconds=1))
+    readings = {slot + A_READING for slot in following_until(cron, time_zone, begin, end)}
+    found: list[datetime] = []
+    for now in sorted(woken(cron, time_zone, begin, end) | readings):
+        slot = due_slot(replace(schedule, last_slot=max(found, default=None)), now)
+        found += [slot] if slot is not None else []
+    return found
+
+
+def following_until(cron: str, time_zone: str, begin: datetime, end: datetime) -> list[datetime]:
+    return list(takewhile(lambda time: time <= end, following(cron, time_zone, begin)))
 
 
 def weekdays_that_fire(field: str) -> set[str]:
@@ -168,11 +200,40 @@ def test_times_are_those_at_which_apscheduler_fires(cron: str, time_zone: str, d
     begin = datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(minutes=minutes)
     end = begin + timedelta(days=2)
 
-    times = list(takewhile(lambda time: time <= end, following(cron, time_zone, begin)))
+    times = following_until(cron, time_zone, begin, end)
 
     # It names a skipped hour's times once the clock has come to them, which may be after the end: seen from outside.
     slots = fired(cron, time_zone, begin - timedelta(days=1), end + timedelta(days=1))
     assert times == [slot for slot in slots if begin < slot <= end]
+
+
+@settings(deadline=None, max_examples=60)
+@given(crons, zones, days, st.integers(0, 24 * 60))
+def test_every_time_is_posted_for_once(cron: str, time_zone: str, day: date, minutes: int) -> None:
+    begin = datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(minutes=minutes)
+    end = begin + timedelta(days=2)
+
+    assert posted(cron, time_zone, begin, end) == following_until(cron, time_zone, begin, end)
+
+
+@pytest.mark.parametrize(
+    ("cron", "time_zone", "night"),
+    [
+        ("0 0 * * *", "America/Santiago", date(2026, 9, 6)),
+        ("30 0 * * *", "America/Santiago", date(2026, 9, 6)),
+        ("30 0 * * *", "Africa/Cairo", date(2027, 4, 30)),
+        ("15 0 * * *", "Asia/Beirut", date(2027, 3, 28)),
+    ],
+)
+def test_a_day_that_apscheduler_leaves_out_is_found_by_reading(cron: str, time_zone: str, night: date) -> None:
+    begin = datetime(night.year, night.month, night.day, tzinfo=UTC) - timedelta(days=1, hours=12)
+    end = begin + timedelta(days=3)
+
+    times = following_until(cron, time_zone, begin, end)
+
+    assert len(times) == 3
+    assert len(woken(cron, time_zone, begin, end)) == 2
+    assert posted(cron, time_zone, begin, end) == times
 
 
 @settings(deadline=None)

@@ -65,7 +65,7 @@ def test_a_report_that_comes_late_says_when_it_was_due_by_the_clock_of_its_sched
     told = lines(late=late, time_zone="Europe/Berlin", is_since_last=True)
 
     assert told[1] == "_Since the last report (Sun 22 Nov 09:00): 24 h 0 min_"
-    assert told[2] == "⏰ Due Mon 23 Nov 09:00, posted Mon 23 Nov 11:20: Switchboard was not running."
+    assert told[2] == "⏰ Due Mon 23 Nov 09:00, posted Mon 23 Nov 11:20: it could not be made then."
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_a_report_goes_to_the_channel_for_reports_else_alerts_else_conversations
     [
         (timedelta(seconds=5), ""),
         (timedelta(minutes=9), ""),
-        (timedelta(minutes=140), "⏰ Due Sun 22 Nov 10:00, posted Sun 22 Nov 12:20: Switchboard was not running."),
+        (timedelta(minutes=140), "⏰ Due Sun 22 Nov 10:00, posted Sun 22 Nov 12:20: it could not be made then."),
     ],
 )
 def test_a_report_that_comes_late_says_so(world: World, tenant: Tenant, after: timedelta, said: str) -> None:
@@ -91,11 +91,46 @@ def test_a_report_is_about_the_time_since_the_last(
     world: World, tenant: Tenant, last: datetime | None, said: str
 ) -> None:
     world.route(tenant, REPORTS, RoutePurpose.REPORTS)
-    due = schedule(tenant, last_slot=last)
+    due = schedule(tenant, last_until=last)
 
     reports.post_scheduled(tenant.id, due.id, SLOT, now=SLOT)
 
     assert said in world.texts(REPORTS)[0]
+
+
+def test_what_a_late_report_told_is_not_told_again(world: World, tenant: Tenant) -> None:
+    world.route(tenant, REPORTS, RoutePurpose.REPORTS)
+    due = schedule(tenant)
+
+    for slot, late in ((SLOT, timedelta(hours=6)), (SLOT + timedelta(days=1), timedelta(0))):
+        reports.post_scheduled(tenant.id, due.id, slot, now=slot + late)
+
+    assert "_Since the last report (Sun 22 Nov 16:00): 18 h 0 min_" in world.texts(REPORTS)[1]
+
+
+def test_a_time_without_a_channel_is_told_by_the_next_report(world: World, tenant: Tenant) -> None:
+    due = schedule(tenant, last_until=SLOT - timedelta(days=1))
+
+    passed_over = reports.post_scheduled(tenant.id, due.id, SLOT, now=SLOT)
+    world.route(tenant, REPORTS, RoutePurpose.REPORTS)
+    reports.post_scheduled(tenant.id, due.id, SLOT + timedelta(days=1), now=SLOT + timedelta(days=1))
+
+    assert not passed_over
+    assert "_Since the last report (Sat 21 Nov 10:00): 2 days 0 h_" in world.texts(REPORTS)[0]
+
+
+@pytest.mark.parametrize("change", ["status = 'inactive'", "deleted_at = now()"])
+def test_nothing_is_posted_for_a_tenant_that_was_deactivated_since_schedules_were_read(
+    world: World, tenant: Tenant, change: str
+) -> None:
+    world.route(tenant, REPORTS, RoutePurpose.REPORTS)
+    due = schedule(tenant)
+    world.sql(f"UPDATE tenants SET {change}")  # noqa: S608 - words of ours
+
+    queued = reports.post_scheduled(tenant.id, due.id, SLOT)
+
+    assert not queued
+    assert world.sql("SELECT count(*) FROM slack_posts") == [(0,)]
 
 
 @pytest.mark.database_role("switchboard_bot")
