@@ -56,6 +56,8 @@ class Sender:
         self._calls = {name: asyncio.Semaphore(_AT_ONCE) for name in servers}
         self._call = timedelta(seconds=delivery.send_timeout_seconds)
         self._lease = self._call + timedelta(seconds=delivery.lease_margin_seconds)
+        # Of the margin one half is what may come before the call, the other what a call may begin later than it said.
+        self._slack = (self._lease - self._call) / 2
         self._give_up_after = timedelta(hours=delivery.give_up_after_hours)
         self._ask_after = timedelta(minutes=delivery.ask_before_sending_after_minutes)
         self._blocks_for = timedelta(minutes=delivery.head_blocks_for_minutes)
@@ -102,8 +104,8 @@ class Sender:
         elif self._numbers is None:
             await self._send(message, server)
         elif admission.is_free(message) or await in_database(admission.admit, message, self._numbers):
-            # What comes before the call takes what the lease has for it, and not of the call's own time.
-            spare = MOST if message.is_human_like else (self._lease - self._call) / 2
+            # What comes before the call takes what the lease has for it, and leaves time to wait for one of the calls.
+            spare = MOST if message.is_human_like else self._slack / 2
             await self._send_with_care(message, server, until=asked_at + spare.total_seconds())
         else:
             log.info("message waits for its number's sake", message_id=message.message_id)
@@ -189,9 +191,9 @@ class Sender:
 
     async def _call_waha(self, message: Leased, server: Server, chat_id: str) -> None:
         asked_at = time.monotonic()
-        if not await in_database(sending.begin, message, self._call, chat_id=chat_id):
+        if not await in_database(sending.begin, message, self._call + self._slack, chat_id=chat_id):
             return  # what is left of the lease is too short for the call
-        if time.monotonic() - asked_at > (self._lease - self._call).total_seconds():
+        if time.monotonic() - asked_at > self._slack.total_seconds():
             log.warning("this process stood still, a message is left to the look-up", message_id=message.message_id)
             return
         try:

@@ -99,10 +99,11 @@ def lease(
         return rows(Leased, "SELECT * FROM lease_messages(%s, %s, %s, %s, %s, %s, %s)", asked)
 
 
-def begin(leased: Leased, call: timedelta, *, chat_id: str | None = None) -> bool:
-    """Mark the call as begun; False when it would not fit into what is left of the lease, and must not be made.
+def begin(leased: Leased, needed: timedelta, *, chat_id: str | None = None) -> bool:
+    """Mark the call as begun; False when less than `needed` is left of the lease, and it must not be made.
 
-    `chat_id` is where it goes, if that is another than it was written to.
+    `needed` is the call itself and what may go by before it is made. `chat_id` is where it goes, if that is another than
+    it was written to.
     """
     with tenant_transaction(leased.tenant_id):
         return bool(
@@ -110,7 +111,7 @@ def begin(leased: Leased, call: timedelta, *, chat_id: str | None = None) -> boo
                 "UPDATE messages SET send_started_at = clock_timestamp(), chat_id = %s "
                 "WHERE id = %s AND tenant_id = %s AND lease_token = %s AND status = 'queued' AND parked_at IS NULL "
                 "AND lease_expires_at > clock_timestamp() + %s",
-                (chat_id or leased.chat_id, leased.message_id, leased.tenant_id, leased.lease_token, call),
+                (chat_id or leased.chat_id, leased.message_id, leased.tenant_id, leased.lease_token, needed),
             )
         )
 

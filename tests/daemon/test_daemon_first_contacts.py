@@ -66,11 +66,14 @@ def sending(waha: SandboxWaha, rows: Rows) -> Sending:
     """A sender at work, for as long as it is needed."""
 
     @asynccontextmanager
-    async def run(numbers: NumberSettings = AT_ONCE, manners: Manners | None = None) -> AsyncIterator[None]:
+    async def run(
+        numbers: NumberSettings = AT_ONCE, manners: Manners | None = None, margin_seconds: float = 30
+    ) -> AsyncIterator[None]:
+        delivery = DeliverySettings(send_timeout_seconds=5, lease_margin_seconds=margin_seconds)
         stopping, wakeup = asyncio.Event(), Wakeup()
         async with WahaClient(waha.url, waha.api_key, timeouts=Timeouts(send=5)) as client:
             servers = {"main": Server("main", client, "http://127.0.0.1:1", "key")}
-            sender = Sender(servers, DeliverySettings(send_timeout_seconds=5), wakeup, numbers, manners)
+            sender = Sender(servers, delivery, wakeup, numbers, manners)
             step = repeat("sender", sender.step, wakeup=wakeup, stopping=stopping, every_seconds=0.02)
             working = asyncio.create_task(step)
             try:
@@ -279,6 +282,45 @@ async def test_manners_that_take_longer_than_their_time_are_left_out(
         await Manners(random.Random(3), sleep).show(client, leased, leased.chat_id, until=until)  # noqa: S311 - no secret
 
     assert calls(waha, "startTyping", "sendSeen") == []
+
+
+async def test_what_came_before_a_call_takes_nothing_of_the_time_that_the_call_may_be_late(
+    waha: SandboxWaha, world: World, session: WahaSession, sending: Sending, rows: Rows
+) -> None:
+    await queue(world, session, f"{CARLA[1:]}@c.us", "Hello", heard=True)
+    # The call takes 5 s at most, and a process that stands still afterwards may begin it 15 s later.
+    left = "UPDATE messages SET lease_expires_at = clock_timestamp() + interval '19 seconds' WHERE lease_token IS NOT NULL"
+    shortened = asyncio.Event()
+
+    async def sleep(_: float) -> None:
+        await rows(left)
+        shortened.set()
+
+    async with sending(LIKE_A_PERSON, Manners(random.Random(3), sleep)):  # noqa: S311 - no secret
+        await shortened.wait()
+
+    assert calls(waha, "sendText") == []
+    assert await rows("SELECT status, send_started_at FROM messages") == [("queued", None)]
+
+
+async def test_a_call_that_would_begin_too_late_is_left_to_the_look_up(
+    waha: SandboxWaha, world: World, session: WahaSession, sending: Sending, rows: Rows
+) -> None:
+    await queue(world, session, f"{CARLA[1:]}@c.us", "Hello", heard=True)
+    await rows(
+        "CREATE FUNCTION stand_still() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN PERFORM pg_sleep(0.6); RETURN NEW; END $$; "
+        "CREATE TRIGGER stand_still BEFORE UPDATE ON messages FOR EACH ROW "
+        "WHEN (OLD.send_started_at IS NULL AND NEW.send_started_at IS NOT NULL) EXECUTE FUNCTION stand_still()"
+    )
+
+    try:
+        async with sending(margin_seconds=1):
+            await becomes(rows, "SELECT send_started_at IS NOT NULL FROM messages", [(True,)])
+    finally:
+        await rows("DROP FUNCTION stand_still CASCADE")
+
+    assert calls(waha, "sendText") == []
 
 
 @pytest.mark.timeline("complaint/13")
