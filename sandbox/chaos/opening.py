@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sandbox.chaos.house import OPERATOR, House
@@ -80,30 +81,46 @@ async def _open_session(house: House, server: str, session: str, shop: Phone) ->
     waha = house.wahas[server]
     engine = waha.environment.engine
     house.slack.add_channel(session)
-    known, before = len(waha.sessions.all()), _pictures(house)
+    known = len(waha.sessions.all())
     await _ask(house, "ana", session, f"/wa session add {session} --server {server} --engine {engine}", session)
     await _ask(house, "ana", session, f"/wa channel link --session {session}", "conversations")
     await house.until(lambda: len(waha.sessions.all()) > known, f"{session} on WAHA", 30)
-    await _ask(house, "ana", session, f"/wa session qr {session}", "direct message")
-    await house.until(lambda: _newer(house, before), f"the QR code of {session}", 30)
-    await _scan_newest(house, shop)
+    while not await _link(house, session, shop):
+        pass
     paired = waha.sessions.all()[-1]
     await house.until(lambda: paired.status is Status.WORKING, f"{session} to work", 30)
 
 
-async def _scan_newest(house: House, shop: Phone) -> None:
-    """A code lives for seconds, and in here, where waits are short, for much less: the newest may be too old."""
+async def _link(house: House, session: str, shop: Phone) -> bool:
+    """Ask for a code and scan it; False where all codes were over before.
+
+    They live for seconds, and in here, where waits are short, for much less: the newest may be too old, and on a busy
+    machine even the last. Then the session is stopped, as one that nobody scans is, and a person asks again.
+    """
+    shown, gone = _pictures(house), _times_gone(house, session)
+    await _ask(house, "ana", session, f"/wa session qr {session}", "direct message")
     while True:
+        before = shown
+        await house.until(
+            lambda: _newer(house, before) or _times_gone(house, session) > gone,  # noqa: B023 - awaited here
+            f"the QR code of {session}",
+            30,
+        )
+        if not _newer(house, before):
+            return False
+        shown = _pictures(house)
         with tempfile.NamedTemporaryFile(suffix=".png") as picture:
-            shown = _pictures(house)
             picture.write(shown[-1])
             picture.flush()
-            try:
+            with suppress(PhoneError):
                 await shop.scan(qr_value(picture.name))
-            except PhoneError:
-                await house.until(lambda: _newer(house, shown), "a newer QR code", 30)  # noqa: B023 - awaited here
-            else:
-                return
+                return True
+
+
+def _times_gone(house: House, session: str) -> int:
+    """How often the person read that nobody scanned a code of this session."""
+    words = f"Nobody scanned the code of session `{session}`"
+    return sum(words in shown.text for shown in house.slack.direct_messages("ana"))
 
 
 def _newer(house: House, before: list[bytes]) -> list[bytes]:
