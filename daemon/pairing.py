@@ -23,6 +23,10 @@ log = get_logger(__name__)
 
 # WhatsApp shows the first code for a minute and five more for 20 s each, then gives up.
 CODES_LAST = timedelta(seconds=160)
+# Codes that end so soon began long before somebody asked for them, who is promised more than what was left.
+_ASKED_LATE = CODES_LAST / 2
+# A restart leads from failed by way of these to the next code, a scanned code on one engine to working.
+_ON_THE_WAY = frozenset({SessionStatus.STARTING, SessionStatus.STOPPED})
 # One that is scanned in the last second still has to connect.
 _CONNECTS_WITHIN = timedelta(seconds=30)
 _PASSKEY_LASTS = timedelta(minutes=15)
@@ -30,6 +34,7 @@ _FIRST_CODE_WITHIN = timedelta(minutes=2)
 # What failed and is still so had its codes for nobody, while no daemon ran say.
 _COMES_UP_WITHIN = timedelta(seconds=5)
 _LOOK_AGAIN_AFTER = timedelta(seconds=1)
+_RESTARTED = "restarted"
 # An account is told a moment after its phone was linked.
 _ACCOUNT_KNOWN_WITHIN = timedelta(seconds=10)
 
@@ -50,12 +55,16 @@ class Step(StrEnum):
 
 @dataclass(frozen=True)
 class Facts:
-    """What decides about the next step."""
+    """What decides about the next step.
+
+    `has_failed_again`: it was restarted for this order, and made its codes for nobody once more.
+    """
 
     status: SessionStatus
     raw_status: str
     should_run: bool
     is_replaced: bool
+    has_failed_again: bool = False
 
 
 def step_of(facts: Facts, progress: Progress, asked_at: datetime, now: datetime) -> Step:
@@ -71,8 +80,10 @@ def step_of(facts: Facts, progress: Progress, asked_at: datetime, now: datetime)
     shown_for = now - progress.first_at
     if passkeys.is_asked_for(facts.raw_status):
         return Step.PASSKEY if shown_for < _PASSKEY_LASTS else Step.UNSCANNED
-    if facts.status is SessionStatus.STARTING:
+    if facts.status in _ON_THE_WAY:
         return Step.WAIT if shown_for < CODES_LAST + _CONNECTS_WITHIN else Step.UNSCANNED
+    if facts.status is SessionStatus.FAILED and shown_for < _ASKED_LATE and not facts.has_failed_again:
+        return Step.RESTART
     if facts.status is not SessionStatus.SCAN_QR or shown_for >= CODES_LAST:
         return Step.UNSCANNED
     return Step.FETCH
@@ -96,13 +107,13 @@ async def look(action: LeasedAction, server: Server, ring: KeyRing, *, now: date
         str(session.metadata.get("raw_status") or ""),
         session.desired_state is DesiredState.RUNNING and session.deleted_at is None,
         await in_database(pairing.is_replaced, action),
+        await in_database(pairing.has_failed_again, action),
     )
     match step_of(facts, Progress.of(action), action.created_at, now):
         case Step.WAIT:
             await in_database(actions.later, action, _LOOK_AGAIN_AFTER, f"The session is {session.status.value}.")
         case Step.RESTART:
-            await in_database(pairing.restart_for_code, action)
-            await in_database(actions.later, action, _LOOK_AGAIN_AFTER, "The session failed and is restarted.")
+            await _restart(action, now)
         case Step.FETCH:
             await _fetch(action, server, ring, now)
         case Step.PASSKEY:
@@ -113,6 +124,18 @@ async def look(action: LeasedAction, server: Server, ring: KeyRing, *, now: date
             await in_database(pairing.end, action, _unscanned(action), post_id=uuid7(), stops_unpaired=True)
         case step:
             await in_database(pairing.end, action, _LAST_WORDS[step](action, session), post_id=uuid7())
+
+
+async def _restart(action: LeasedAction, now: datetime) -> None:
+    """What is shown is worth nothing any more, so it goes; the next code takes its place."""
+    await in_database(pairing.restart_for_code, action)
+    before = Progress.of(action)
+    if before.first_at is None or before.says == _RESTARTED:
+        await in_database(actions.later, action, _LOOK_AGAIN_AFTER, "The session failed and is restarted.")
+        return
+    name = foreign(action.session_name)
+    text = f"⚪ The codes of session `{name}` ran out. It is restarted: a new code comes here in a moment."
+    await in_database(pairing.say, action, text, says=_RESTARTED, post_id=uuid7(), now=now)
 
 
 async def _fetch(action: LeasedAction, server: Server, ring: KeyRing, now: datetime) -> None:

@@ -121,12 +121,29 @@ def is_replaced(action: LeasedAction) -> bool:
 
 
 def restart_for_code(action: LeasedAction) -> bool:
-    """Have a session that failed before it showed a code restarted for it, once; False where it was."""
-    again, reason = uuid5(action.action_id, "again"), "a code was asked for"
+    """Have a session that failed before its code could be scanned restarted for it, once; False where it was."""
+    again, reason = _again(action), "a code was asked for"
     with tenant_transaction(action.tenant_id):
         return ask_restart(
             action.tenant_id, action.session_id, action_id=again, asker=None, actor=SYSTEM, reason=reason
         )
+
+
+def has_failed_again(action: LeasedAction) -> bool:
+    """Whether the session failed once more since it was restarted for this order."""
+    with tenant_transaction(action.tenant_id):
+        return bool(
+            value(
+                "SELECT EXISTS (SELECT 1 FROM waha_actions a JOIN waha_sessions s ON s.id = a.session_id "
+                "AND s.tenant_id = a.tenant_id WHERE a.id = %s AND a.tenant_id = %s AND s.status = 'failed' "
+                "AND s.status_changed_at > coalesce(a.done_at, a.parked_at))",
+                (_again(action), action.tenant_id),
+            )
+        )
+
+
+def _again(action: LeasedAction) -> UUID:
+    return uuid5(action.action_id, "again")
 
 
 def _next(action: LeasedAction, payload: dict[str, Any], *, says: str, post_id: UUID, now: datetime) -> None:

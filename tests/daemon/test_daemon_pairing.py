@@ -255,7 +255,10 @@ async def test_no_qr_code_is_in_any_row(slack: SandboxSlack, rig: Rig, relay: No
     [
         ("scan_qr", "SCAN_QR_CODE", 159, Step.FETCH),
         ("scan_qr", "SCAN_QR_CODE", 160, Step.UNSCANNED),
-        ("failed", "FAILED", 10, Step.UNSCANNED),
+        # Whoever asked late is promised more than what was left of the codes.
+        ("failed", "FAILED", 79, Step.RESTART),
+        ("failed", "FAILED", 80, Step.UNSCANNED),
+        ("stopped", "STOPPED", 79, Step.WAIT),
         # On one engine a scanned code leads to working by way of starting.
         ("starting", "STARTING", 165, Step.WAIT),
         ("starting", "STARTING", 190, Step.UNSCANNED),
@@ -295,6 +298,60 @@ async def test_a_session_that_failed_before_it_showed_a_code_is_restarted_for_it
 
     assert await rows("SELECT slack_user_id FROM waha_actions WHERE kind = 'restart'") == [("",)]
     assert len(rig.waha.journal.requests_to("/api/sessions/s1/restart")) == 1
+
+
+async def test_whoever_asks_when_the_codes_are_nearly_over_gets_new_ones(
+    slack: SandboxSlack, rig: Rig, relay: None, rows: Rows
+) -> None:
+    """Both the code to be scanned and the one to be typed."""
+    for kind, payload in ((ActionKind.QR, {}), (ActionKind.PAIR, {"number": SHOP.removeprefix("+")})):
+        order_id = await rig.order(kind, ana(slack), payload)
+        await rig.turn(after=SECOND)
+        await becomes(rows, ALL_POSTED, [(0,)])
+        before = slack.direct_messages("ana")[-1]
+        code = before.text
+
+        await fail(rig)
+        await rig.turn(after=SECOND)
+        await rig.turn(after=SECOND)
+
+        await becomes(rows, ALL_POSTED, [(0,)])
+        assert before.text == (
+            "⚪ The codes of session `sales` ran out. It is restarted: a new code comes here in a moment."
+        )
+        assert files_left(slack) == 0
+        await rig.until_on_waha("SCAN_QR_CODE")
+        rotate(rig)
+        await rig.see("SCAN_QR_CODE")
+        await rig.turn(after=SECOND)
+        await becomes(rows, ALL_POSTED, [(0,)])
+        if kind is ActionKind.QR:
+            assert decoded(slack, before) == rotate_value(rig)
+        else:
+            assert "on the phone with" in before.text
+            assert before.text != code
+        await over(rig)
+        await fail(rig)
+        await rig.turn(after=SECOND)
+        await becomes(rows, ALL_POSTED, [(0,)])
+        assert before.text.startswith("⚪ Nobody ")
+        assert await rows(f"SELECT done_at IS NOT NULL FROM waha_actions WHERE id = '{order_id}'") == [(True,)]  # noqa: S608
+        await rows("UPDATE waha_sessions SET desired_state = 'running', status = 'scan_qr'")
+        rotate(rig)
+
+    assert len(rig.waha.journal.requests_to("/api/sessions/s1/restart")) == 2
+
+
+async def fail(rig: Rig) -> None:
+    """Its codes are over, and nobody scanned one."""
+    rig.waha.set_status(["s1"], "FAILED", told=False)
+    rig.now += SECOND
+    await rig.see("FAILED")
+
+
+async def over(rig: Rig) -> None:
+    """The restart has ended, earlier than what comes next."""
+    await rig.rows(f"UPDATE waha_actions SET done_at = '{rig.now}' WHERE kind = 'restart'")  # noqa: S608 - a time of ours
 
 
 async def test_what_was_shown_before_a_crash_is_taken_away_by_the_next_daemon(
