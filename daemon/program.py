@@ -215,10 +215,9 @@ class Daemon:
         client = await open_client(slack.bot_token.get_secret_value())
         self._outlets = Outlets(outlet(client, ""), self._own_teams)
         if self._token_refused:
-            self._outlets.health.failed(f"{self._token_refused}.", datetime.now(UTC))
-        self._repeat(
-            "outages", Outages(self._outlets.health, SecondChannel(self._settings.alerts.webhook_url), Wakeup())
-        )
+            self._outlets.own.health.failed(f"{self._token_refused}.", datetime.now(UTC))
+        outlets, other_way = self._outlets, SecondChannel(self._settings.alerts.webhook_url)
+        self._repeat("outages", Outages(lambda: outlets.health, other_way, Wakeup(), ask_slack=client.auth_test))
         self._workspaces = Workspaces(
             self._outlets,
             slack,

@@ -145,14 +145,16 @@ class Relay:
             await self._park(post, Refusal(type(error).__name__, f"{type(error).__name__}: {error}"[:500]))
             log.exception("post cannot be made", post_id=post.post_id, kind=post.kind)
 
-    def _note_health(self, error: SlackError) -> None:
-        if isinstance(error, SlackNotSent | SlackUncertain | SlackTokenRefused):
-            self._outlets.health.failed(error.sentence, datetime.now(UTC))
+    def _note_health(self, error: SlackError, outlet: Outlet) -> None:
+        """A token that is refused, where there are others, is its workspace's trouble and no outage of Slack."""
+        is_refused = isinstance(error, SlackTokenRefused) and not self._outlets.added
+        if is_refused or isinstance(error, SlackNotSent | SlackUncertain):
+            outlet.health.failed(error.sentence, datetime.now(UTC))
         else:
-            self._outlets.health.answered()
+            outlet.health.answered()
 
     async def _failed(self, post: LeasedPost, error: SlackError, outlet: Outlet) -> None:
-        self._note_health(error)
+        self._note_health(error, outlet)
         match error:
             case SlackRateLimited():
                 now = datetime.now(UTC)
@@ -196,6 +198,7 @@ class Relay:
         found = await self._found(post, outlet)
         if found is not None:
             log.info("unknown outcome looked up", post_id=post.post_id, was_posted=True)
+            outlet.health.answered()
             await in_database(relaying.record_posted, post, found)
             return
         if post.failures >= _MOST_FAILURES:
@@ -217,7 +220,7 @@ class Relay:
             return
         made = await self._made(post, outlet.poster)
         outlet.refused = ""
-        self._outlets.health.answered()
+        outlet.health.answered()
         self._took_at[post.slack_team_id, _budget_of(post)] = asyncio.get_running_loop().time()
         if post.kind == "react":
             await in_database(relaying.record_shown, post, str(made))
@@ -270,7 +273,7 @@ class Relay:
         try:
             return await outlet.poster.look_up(post)
         except SlackTokenRefused as error:
-            self._note_health(error)
+            self._note_health(error, outlet)
             await self._note_refusal(post, error, outlet)
             raise _CannotLookUp(error.sentence) from error
         except SlackRateLimited as error:
@@ -281,7 +284,7 @@ class Relay:
                 return None
             raise _LookUpRefused(error) from error
         except SlackError as error:
-            self._note_health(error)
+            self._note_health(error, outlet)
             raise _CannotLookUp(error.sentence) from error
 
     async def _has_turn(self, post: LeasedPost, pacing: Pacing) -> bool:

@@ -30,7 +30,7 @@ GONE = frozenset({"account_inactive", "token_revoked"})
 class Outlet:
     """One workspace on the way to Slack: Slack counts its limits there.
 
-    `since` is when its token was given, `refused` is Slack's word for that token.
+    `since` is when its token was given, `refused` is Slack's word for that token, `health` whether Slack answers here.
     """
 
     poster: Poster
@@ -38,6 +38,7 @@ class Outlet:
     team_id: str = ""
     since: datetime | None = None
     refused: str = ""
+    health: SlackHealth = field(default_factory=SlackHealth)
 
 
 @dataclass
@@ -52,7 +53,6 @@ class Outlets:
     own_teams: frozenset[str] = frozenset()
     added: dict[str, Outlet] = field(default_factory=dict)
     known_elsewhere: frozenset[str] = frozenset()
-    health: SlackHealth = field(default_factory=SlackHealth)
 
     def of(self, team_id: str) -> Outlet | None:
         """None where the app is not, or where its token is not known here yet."""
@@ -63,6 +63,18 @@ class Outlets:
     def __iter__(self) -> Iterator[Outlet]:
         yield self.own
         yield from self.added.values()
+
+    @property
+    def health(self) -> SlackHealth:
+        """Whether Slack is reached: not where the workspace of the settings fails, or every other one does.
+
+        One workspace of several that fails is that workspace's trouble.
+        """
+        others = [outlet.health for outlet in self.added.values()]
+        since = [health.failing_since for health in others if health.failing_since is not None]
+        if self.own.health.failing_since is not None or not others or len(since) < len(others):
+            return self.own.health
+        return next(health for health in others if health.failing_since == max(since))
 
     def refusals(self) -> list[str]:
         """Where nothing can be posted, for whoever asks how this daemon is."""

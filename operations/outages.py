@@ -32,11 +32,15 @@ class Untold:
 
 
 def begin(reason: str, *, since: datetime, now: datetime | None = None) -> bool:
-    """Slack cannot be reached from here; False where another daemon still posts, or it is known."""
+    """Slack cannot be reached from here; False where another daemon posted in the last minute, or it is known.
+
+    Since the end of an outage is what Slack takes after its beginning, it begins after what Slack took last.
+    """
     with transaction():
         moment = now or database_now()
         posted_at = value("SELECT last_posted()")
-        if posted_at is not None and posted_at > max(since, moment - LASTS):
+        since = max(since, posted_at) if posted_at is not None else since
+        if moment - since < LASTS:
             return False
         return bool(
             changed(
@@ -45,6 +49,19 @@ def begin(reason: str, *, since: datetime, now: datetime | None = None) -> bool:
                 (uuid7(), clean(reason), since),
             )
         )
+
+
+def last_posted() -> datetime | None:
+    """When Slack last took something from whichever daemon; None where that is longer ago than an hour."""
+    with transaction():
+        posted_at: datetime | None = value("SELECT last_posted()")
+    return posted_at
+
+
+def do_posts_wait(*, now: datetime | None = None) -> bool:
+    """Whether anything waits for Slack, so that it is tried again."""
+    with transaction():
+        return bool(value("SELECT posts_that_waited(%s)", (now or database_now(),)))
 
 
 def end() -> bool:

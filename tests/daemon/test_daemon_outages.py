@@ -18,6 +18,7 @@ from database import close_database, open_database
 from database.notifications import Wakeup
 from models import now_utc
 from sandbox.slack import SandboxSlack
+from slack.errors import SlackNotSent
 from slack.pacing import Pacing
 from tests.conftest import MigratedDatabase
 from tests.daemon.conftest import DEADLINE_SECONDS, Rows, becomes
@@ -63,6 +64,7 @@ class Watched:
     outages: Outages
     health: SlackHealth
     at: list[float]
+    asked: list[str] = field(default_factory=list)
 
     async def step(self, seconds: float) -> None:
         self.at[0] = seconds
@@ -70,10 +72,23 @@ class Watched:
             pass
 
 
-def a_watch(chat: OtherChat | None) -> Watched:
-    health, at = SlackHealth(), [0.0]
-    channel = SecondChannel(SecretStr(chat.url if chat is not None else ""))
-    return Watched(Outages(health, channel, Wakeup(), clock=lambda: START + timedelta(seconds=at[0])), health, at)
+def a_watch(chat: OtherChat | None, *, answers: bool = False) -> Watched:
+    """With `answers` Slack answers whoever asks it how it is, else nothing does."""
+    health, asked, at = SlackHealth(), list[str](), [0.0]
+
+    async def ask_slack() -> None:
+        asked.append("auth.test")
+        if not answers:
+            raise SlackNotSent("auth.test", "The connection was refused.")
+
+    watch = Outages(
+        lambda: health,
+        SecondChannel(SecretStr(chat.url if chat is not None else "")),
+        Wakeup(),
+        ask_slack=ask_slack,
+        clock=lambda: START + timedelta(seconds=at[0]),
+    )
+    return Watched(watch, health, at, asked)
 
 
 POSTED = """
@@ -120,12 +135,74 @@ async def test_as_long_as_another_daemon_posts_there_is_no_outage(
     watch = a_watch(chat)
     watch.health.failed("The connection was refused.", START)
     await rows(POSTED, after(50), after(50))
+    watch.health.failed("The connection was refused.", START + timedelta(seconds=65))
 
     await watch.step(70)
 
     assert chat.told == []
     assert await rows("SELECT count(*) FROM outages") == [(0,)]
     assert watch.health.away(START + timedelta(seconds=70)).startswith("Slack cannot be reached since ")
+
+
+async def test_one_call_that_failed_is_no_outage_once_another_daemon_made_its_post(
+    migrated_database: MigratedDatabase, chat: OtherChat, rows: Rows
+) -> None:
+    watch = a_watch(chat)
+    watch.health.failed("The connection was refused.", START)
+    await rows(POSTED, START, after(10))
+
+    for seconds in range(100, 120, 2):
+        await watch.step(seconds)
+
+    assert chat.told == []
+    assert await rows("SELECT count(*) FROM outages") == [(0,)]
+    assert watch.health.away(START + timedelta(seconds=120)) == ""
+    assert watch.asked == []
+
+
+async def test_one_call_that_failed_and_is_not_tried_again_is_no_outage_of_a_slack_that_answers(
+    migrated_database: MigratedDatabase, chat: OtherChat, rows: Rows
+) -> None:
+    watch = a_watch(chat, answers=True)
+    watch.health.failed("The connection was refused.", START)
+
+    for seconds in range(0, 120, 2):
+        await watch.step(seconds)
+
+    assert chat.told == []
+    assert await rows("SELECT count(*) FROM outages") == [(0,)]
+    assert watch.asked == ["auth.test"]
+    assert watch.health.failing_since is None
+
+
+async def test_what_is_tried_again_is_no_question_to_slack(
+    migrated_database: MigratedDatabase, chat: OtherChat, rows: Rows
+) -> None:
+    watch = a_watch(chat, answers=True)
+    watch.health.failed("Slack failed.", START)
+    await rows(POSTED, START, None)
+
+    for seconds in range(0, 120, 2):
+        await watch.step(seconds)
+
+    assert len(chat.told) == 1
+    assert watch.asked == []
+
+
+async def test_a_post_that_another_daemon_takes_a_while_later_ends_an_outage_once(
+    migrated_database: MigratedDatabase, chat: OtherChat, rows: Rows
+) -> None:
+    watch = a_watch(chat)
+    watch.health.failed("The connection was refused.", START)
+    await watch.step(60)
+    await rows(POSTED, after(30), after(90))
+
+    for seconds in range(92, 400, 2):
+        await watch.step(seconds)
+
+    away, back = chat.told
+    assert away.startswith("Switchboard cannot post to Slack since ")
+    assert "1 post waited and is posted now" in back
 
 
 async def test_a_chat_that_refuses_is_told_later_and_its_address_stands_in_no_log(
@@ -192,3 +269,17 @@ async def test_a_relay_that_slack_does_not_answer_counts_it_as_away_until_it_doe
     assert failing_since is not None
     assert reason
     assert healed is None
+
+
+async def test_a_relay_that_finds_its_post_in_slack_counts_it_as_reached(
+    migrated_database: MigratedDatabase, rows: Rows
+) -> None:
+    async with SandboxSlack(pace=0.005) as slack, a_relay_with(slack, Pacing(switched_on=False)) as outlets:
+        slack.fail("chat.postMessage", drop=True, after_storing=True)
+        await tell(slack, "Something is the matter.")
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while outlets.health.failing_since is None:  # noqa: ASYNC110 - nobody announces it
+                await asyncio.sleep(0.02)
+        await becomes(rows, "SELECT posted_at IS NOT NULL FROM slack_posts", [(True,)])
+
+        assert outlets.health.failing_since is None

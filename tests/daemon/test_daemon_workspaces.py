@@ -212,6 +212,34 @@ async def test_a_token_that_is_refused_for_now_is_named_and_the_others_go_on(two
     assert await rows(STATE) == [("active", False, "")]
 
 
+async def test_a_token_that_is_refused_or_a_slack_that_is_slow_in_one_workspace_is_no_outage_of_slack(
+    two: Two, rows: Rows
+) -> None:
+    await two.connect()
+    two.there.fail("chat.postMessage", error="invalid_auth", times=None)
+    await tell(two.there, "there")
+    await eventually(two.outlets.refusals)
+    after_refusal = two.outlets.health.failing_since
+    two.here.fail("chat.postMessage", status=500, times=None)
+    await tell(two.here, "here")
+    await eventually(lambda: two.outlets.health.failing_since)
+
+    assert after_refusal is None
+    assert two.outlets.health is two.outlets.own.health
+    assert two.outlets.added[THERE.team_id].health.failing_since is None
+
+
+async def test_where_every_workspace_fails_and_the_one_of_the_settings_is_not_used_slack_is_away(two: Two) -> None:
+    await two.connect()
+    two.there.fail("chat.postMessage", status=500, times=None)
+
+    await tell(two.there, "there")
+    await eventually(lambda: two.outlets.health.failing_since)
+
+    assert two.outlets.own.health.failing_since is None
+    assert two.outlets.health is two.outlets.added[THERE.team_id].health
+
+
 async def test_a_token_of_the_settings_that_is_refused_later_is_named_too(two: Two) -> None:
     two.here.fail("chat.postMessage", error="account_inactive", times=None)
 

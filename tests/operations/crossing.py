@@ -48,7 +48,8 @@ NOT_TRIED: dict[str, str] = {
         ),
         "about a server, which is nobody's": (
             "noticing.notice_servers telling_operators.look_after_installation telling.of_operators outages.begin "
-            "outages.end outages.to_tell outages.told outages.sentence observing.sessions_of "
+            "outages.end outages.to_tell outages.told outages.sentence outages.last_posted outages.do_posts_wait "
+            "observing.sessions_of "
             "observing.lease_server observing.release_server "
             "number_health.told_before observing.record_server "
             "observing.record_poll observing.restless controlling.claim controlling.settle "
@@ -104,7 +105,7 @@ NOT_TRIED: dict[str, str] = {
             "editions.edition_of editions.about_of editions.handled colleagues.shown relayed.edited relayed.revoked "
             "restrictions.time_in searching.excerpt sending.pause_after sending.hold_for slack_people.outside_of "
             "slack_people.known slack_people.remember standing.kept_out deactivation.describe private_fields.opened "
-            "session_config.opened_config session_config.sealed_config audit_export.content "
+            "session_config.opened_config session_config.sealed_config audit_export.content incidents.stands_alone "
             "private_fields.stored customer_export.promised slack_people.not_asked_for "
             "unreadable.say unreadable.forget report_schedules.zone_of silence.sessions_within_promise "
             "hearing.canary_text hearing.is_canary passkeys.is_asked_for passkeys.sentence"
