@@ -122,7 +122,7 @@ def _admit_to_new_contact(
         return False
     most = numbers.new_contacts_per_day if limits.new_contacts_per_day is None else limits.new_contacts_per_day
     if facts.begun_at is None and facts.new_contacts >= most:
-        until = pace.next_free(tomorrow, zone, limits.quiet_from, limits.quiet_to)
+        until = pace.morning_of(tomorrow, zone, limits.quiet_from, limits.quiet_to)
         return _hold(leased, _Wait(DAY_IS_FULL, until, counted(most, "new contact")))
     if facts.messages >= pace.MOST_UNANSWERED and facts.newest is not None:
         until = pace.next_free(facts.newest + pace.AN_HOUR, zone, limits.quiet_from, limits.quiet_to)
@@ -145,6 +145,10 @@ def _take_turn(leased: Leased, now: datetime, chance: random.Random) -> None:
 
 def _hold(leased: Leased, wait: _Wait) -> bool:
     """False: it may not leave. What waits for another day than it was told is told again."""
+    if _has_written_since(leased):
+        # Nothing would look at it again before its time: it comes back at once, with what is known now.
+        sending.put_off(leased)
+        return False
     mine = sending.put_off(leased, until=wait.until, reason=wait.reason)
     if mine and (wait.reason != leased.hold_reason or wait.reason == DAY_IS_FULL):
         message = Message.get_by_id(leased.message_id)
@@ -154,12 +158,23 @@ def _hold(leased: Leased, wait: _Wait) -> bool:
     return False
 
 
+def _has_written_since(leased: Leased) -> bool:
+    """Locks the conversation: whoever writes after this finds the message waiting, and makes it due."""
+    return bool(
+        value(
+            "SELECT last_inbound_at IS DISTINCT FROM %s FROM conversations WHERE id = %s AND tenant_id = %s "
+            "FOR NO KEY UPDATE",
+            (leased.last_inbound_at, leased.conversation_id, leased.tenant_id),
+        )
+    )
+
+
 _WORDS: Final = {
     QUIET_HOURS: "These are the quiet hours of session `{session}`. It leaves by itself at {until}; {said}. Other "
     "hours: `session limits {session}`.",
-    DAY_IS_FULL: "Session `{session}` has begun chats with {said} today, as many as it may. It leaves by itself after "
-    "{until}, or as soon as the customer writes. Replies to people who wrote first leave as always. What is allowed: "
-    "`session limits {session}`.",
+    DAY_IS_FULL: "Session `{session}` has begun chats with {said} today, as many as it may. It leaves by itself in "
+    "the morning, after {until}, or as soon as the customer writes. Replies to people who wrote first leave as always. "
+    "What is allowed: `session limits {session}`.",
     UNANSWERED: "This person has had {said} within an hour and never wrote; more would look like spam to WhatsApp. It "
     "leaves by itself after {until}, or as soon as they write.",
 }

@@ -102,8 +102,8 @@ def lease(
 def begin(leased: Leased, needed: timedelta, *, chat_id: str | None = None) -> bool:
     """Mark the call as begun; False when less than `needed` is left of the lease, and it must not be made.
 
-    `needed` is the call itself and what may go by before it is made. `chat_id` is where it goes, if that is another than
-    it was written to.
+    `needed` is the call itself and what may go by before it is made. `chat_id` is where it goes, if that is another
+    than it was written to.
     """
     with tenant_transaction(leased.tenant_id):
         return bool(

@@ -20,6 +20,9 @@ SHORTEST_TYPING, LONGEST_TYPING = timedelta(seconds=0.8), timedelta(seconds=5)
 MOST_UNANSWERED: Final = 4
 """So many messages an hour to somebody who never wrote."""
 
+MORNING: Final = time(8)
+"""What waited for another day leaves then, by its tenant's clock, where the session has no quiet hours at night."""
+
 AN_HOUR: Final = timedelta(hours=1)
 ANSWERED_AT_ONCE: Final = timedelta(minutes=30)
 """Whoever wrote so lately is awake, and is answered in quiet hours too."""
@@ -72,6 +75,14 @@ def next_free(now: datetime, zone: ZoneInfo, begins: time | None, ends: time | N
     """`now`, or the end of the quiet hours in which it is."""
     quiet = quiet_since_until(now, zone, begins, ends)
     return quiet[1] if quiet is not None else now
+
+
+def morning_of(day: datetime, zone: ZoneInfo, begins: time | None, ends: time | None) -> datetime:
+    """When writing to new people begins on the day that begins then: after the night's quiet hours, else at eight."""
+    after_night = next_free(day, zone, begins, ends)
+    if after_night != day:
+        return after_night
+    return next_free(_at(datetime.combine(day.astimezone(zone).date(), MORNING), zone), zone, begins, ends)
 
 
 def _at(local: datetime, zone: ZoneInfo) -> datetime:

@@ -289,7 +289,7 @@ async def test_what_came_before_a_call_takes_nothing_of_the_time_that_the_call_m
 ) -> None:
     await queue(world, session, f"{CARLA[1:]}@c.us", "Hello", heard=True)
     # The call takes 5 s at most, and a process that stands still afterwards may begin it 15 s later.
-    left = "UPDATE messages SET lease_expires_at = clock_timestamp() + interval '19 seconds' WHERE lease_token IS NOT NULL"
+    left = "UPDATE messages SET lease_expires_at = now() + interval '19 seconds' WHERE lease_token IS NOT NULL"
     shortened = asyncio.Event()
 
     async def sleep(_: float) -> None:

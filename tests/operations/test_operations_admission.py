@@ -80,7 +80,7 @@ def test_the_first_message_too_many_of_a_day_waits_for_the_next_day_and_says_so(
 
     held = world.reload(message)
     assert (held.status, held.hold_reason) == (MessageStatus.QUEUED, DAY_IS_FULL)
-    assert when_due(world) == datetime(2027, 1, 13, tzinfo=UTC)
+    assert when_due(world) == datetime(2027, 1, 13, 8, tzinfo=UTC)  # not at midnight
     [text] = world.texts()
     assert "Hello {stranger}" in text
     assert "2 new contacts today" in text
@@ -105,7 +105,7 @@ def test_the_day_is_that_of_the_tenant(world: World, session: WahaSession) -> No
     world.message(world.conversation(session))
 
     assert not admitted(lease())
-    assert when_due(world) == datetime(2027, 1, 12, 23, tzinfo=UTC)  # midnight in Berlin
+    assert when_due(world) == datetime(2027, 1, 13, 7, tzinfo=UTC)  # eight in Berlin
 
 
 def test_a_session_may_have_a_limit_of_its_own(world: World, session: WahaSession) -> None:
@@ -266,6 +266,23 @@ def test_who_writes_meanwhile_is_looked_at_again_at_once(world: World, conversat
     world.sql("UPDATE conversations SET last_inbound_at = now()")
 
     assert lease_one().message_id == message.id
+
+
+@pytest.mark.parametrize("limits", [{"new_contacts_per_day": 0}, QUIET])
+def test_who_writes_while_it_is_decided_does_not_wait_for_the_morning(
+    world: World, conversation: Conversation, limits: dict[str, Any]
+) -> None:
+    limit(world, **limits)
+    message = world.message(conversation)
+    leased = lease()
+    hear(world, conversation, NIGHT)
+
+    assert not admitted(leased, NIGHT)
+
+    again = lease()
+    assert (again.message_id, again.hold_reason) == (message.id, None)
+    assert admitted(again, NIGHT)
+    assert world.texts() == []
 
 
 def test_what_was_tried_and_failed_is_not_hurried_by_an_answer(world: World, conversation: Conversation) -> None:

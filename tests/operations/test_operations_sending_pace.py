@@ -69,6 +69,23 @@ def test_quiet_hours_hold_what_is_in_them_and_end_outside_of_them(
         assert pace.quiet_since_until(free, zone, begins, ends) is None
 
 
+@pytest.mark.parametrize(
+    ("begins", "ends", "morning"),
+    [
+        (None, None, "2026-01-11T07:00+00:00"),
+        (time(22), time(6), "2026-01-11T05:00+00:00"),
+        (time(12), time(13), "2026-01-11T07:00+00:00"),
+        (time(1), time(9, 30), "2026-01-11T08:30+00:00"),
+    ],
+)
+def test_a_day_begins_when_its_quiet_hours_end_and_never_at_midnight(
+    begins: time | None, ends: time | None, morning: str
+) -> None:
+    midnight = datetime.fromisoformat("2026-01-10T23:00+00:00")  # in Berlin
+
+    assert pace.morning_of(midnight, BERLIN, begins, ends) == datetime.fromisoformat(morning)
+
+
 @given(MOMENTS, CLOCKS, CLOCKS)
 def test_where_the_clock_never_changes_quiet_is_what_the_wall_says(now: datetime, begins: time, ends: time) -> None:
     wall = now.time()
