@@ -11,7 +11,7 @@ import peewee
 
 from database import set_tenant
 from models import Incident, TenantStatus, WahaSession
-from operations import dead_letters, slack_people
+from operations import dead_letters, incidents, slack_people
 from operations.permissions import WHILE_DEACTIVATED, Permission, may
 from operations.sql import rows
 from operations.standing import Membership, Person, kept_out, memberships
@@ -182,7 +182,7 @@ def _troubles(tenant_id: UUID) -> tuple[Trouble, ...]:
 
 def _open(whose: peewee.Expression) -> list[Incident]:
     """What people read by itself, the newest first."""
-    chosen = Incident.select().where(whose, Incident.ended_at.is_null(), Incident.part_of.is_null())
+    chosen = Incident.select().where(whose, Incident.ended_at.is_null(), incidents.stands_alone())
     return list(chosen.order_by(Incident.began_at.desc()).limit(MOST_TROUBLES))
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import peewee
 from psycopg2.extras import Json
 
 from database import notify, set_tenant
@@ -81,11 +82,22 @@ def blind(tenant_id: UUID, session_id: UUID, *, since: datetime, until: datetime
     notify("incidents")
 
 
+def stands_alone() -> peewee.Expression:
+    """Whether people of the tenant read an incident by itself.
+
+    What is part of one of the tenant's own is told by that; what is part of the operators' they do not see otherwise.
+    """
+    whole = Incident.alias()
+    of_operators = whole.select(peewee.SQL("1")).where(whole.id == Incident.part_of, whole.tenant_id.is_null())
+    return Incident.part_of.is_null() | peewee.fn.EXISTS(of_operators)
+
+
 def of_tenant(tenant_id: UUID, *, since: datetime) -> list[Incident]:
-    """What was open at any time since then, the newest first; what is part of another is among them."""
+    """What people were told of and was open at any time since then, the newest first."""
     set_tenant(tenant_id)
+    was_open = Incident.ended_at.is_null() | (Incident.ended_at >= since)
     return list(
         Incident.select()
-        .where(Incident.tenant_id == tenant_id, Incident.ended_at.is_null() | (Incident.ended_at >= since))
+        .where(Incident.tenant_id == tenant_id, was_open, stands_alone())
         .order_by(Incident.began_at.desc())
     )

@@ -61,10 +61,8 @@ def _sessions(
     for one in found:
         session = one.session
         known = changes.get(session.id) or [(session.status_changed_at or session.created_at, session.status.value)]
-        # That it did not run before people wanted it to is no trouble.
-        wanted: datetime = session.wanted_since or period.since
-        begin = max(period.since, wanted)
-        observed = spans(known, away.get(session.server, []), begin, period.until)
+        server_away, wanted_since = away.get(session.server, []), session.wanted_since
+        observed = spans(known, server_away, period.since, period.until, wanted_since=wanted_since)
         made.append(
             SessionFacts(
                 name=session.name,
@@ -78,6 +76,7 @@ def _sessions(
                 traffic=traffic.get(session.id, Traffic()),
                 queue=queues.get(session.id, Queue()),
                 number=numbers.get(session.id),
+                is_linked=bool(session.metadata.get("me_id")),
             )
         )
     return tuple(made)
@@ -158,7 +157,6 @@ def _incidents(tenant_id: UUID, names: dict[UUID, str], period: Period) -> tuple
     return tuple(
         IncidentFacts(one.kind.value, _session(one, names), one.began_at, one.ended_at, one.cause, one.server or "")
         for one in incidents.of_tenant(tenant_id, since=period.since)
-        if one.part_of is None
     )
 
 

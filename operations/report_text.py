@@ -65,10 +65,10 @@ def written(facts: ReportFacts) -> Post:
 
 
 def _head(facts: ReportFacts) -> str:
-    begins = "Since the last report" if facts.is_since_last else "The last"
     title = f"*Health report for {foreign(facts.tenant_name)}* · {local_time(facts.until)}"
-    since = f" ({_clock(facts.since, facts.time_zone)})" if facts.is_since_last else ""
-    lines = [title, f"_{begins}{since}: {lasted(facts.until - facts.since)}_"]
+    lasts = lasted(facts.until - facts.since).removesuffix(" 0 min")
+    since = f"Since the last report ({_clock(facts.since, facts.time_zone)}): {lasts}"
+    lines = [title, f"_{since if facts.is_since_last else f'The last {lasts}'}_"]
     if facts.late is not None:
         due, made = (_clock(time, facts.time_zone) for time in (facts.late.due, facts.late.made))
         lines.append(f"⏰ Due {due}, posted {made}: it could not be made then.")

@@ -56,7 +56,7 @@ def _line(event: Event) -> str:
         case "seen":
             return f"{at} {_SEEN.get(event.what, f'WAHA says `{foreign(event.what)}`')} _({_SOURCES[event.who]})_"
         case "began":
-            cause = f" {foreign(event.who)}" if event.who else ""
+            cause = f" Likely: {foreign(event.who)}" if event.who else ""
             return f"{at} ❗ trouble began: {_trouble(event.what)}.{cause}"
         case "ended":
             return f"{at} ✔️ trouble ended: {_trouble(event.what)}."

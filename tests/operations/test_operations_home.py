@@ -219,6 +219,23 @@ def test_an_operator_sees_servers_and_what_is_the_matter_with_them(world: World,
     assert "main" not in anas
 
 
+def test_whoever_has_sessions_on_a_server_that_is_away_sees_it(
+    world: World, tenant: Tenant, session: WahaSession
+) -> None:
+    world.user(tenant, role=UserRole.MANAGER)
+    with world.migrated.owner():
+        away = {"server": "main", "kind": IncidentKind.SERVER_AWAY, "began_at": NOW}
+        of_operators = Incident.create(**away)
+        with_tenant = Incident.create(**away, tenant_id=tenant.id, part_of=of_operators.id)
+        fail_with = {"tenant_id": tenant.id, "session_id": session.id, "part_of": with_tenant.id}
+        Incident.create(kind=IncidentKind.FAILED, began_at=NOW, **fail_with)
+
+    anas = texts(shown_to(ANA))
+
+    assert "*WAHA server `main` is away* since" in anas
+    assert "failed* since" not in anas
+
+
 def test_a_home_stays_within_a_hundred_blocks_however_many_tenants_there_are(world: World) -> None:
     for number in range(MOST_TENANTS + 3):
         tenant = world.tenant(f"Tenant {number}")

@@ -87,6 +87,30 @@ def test_the_time_before_people_wanted_it_to_run_does_not_count(
     assert found.uptime == 0.75
 
 
+def test_an_outage_is_not_forgotten_when_somebody_stops_and_starts_the_session(
+    world: World, tenant: Tenant, session: WahaSession
+) -> None:
+    with world.migrated.owner():
+        for hours, status in ((-30, "working"), (2, "failed"), (14, "stopped"), (14.2, "working")):
+            checked(session, hours, status)
+    world.sql("UPDATE waha_sessions SET wanted_since = %s", at(14.2))
+
+    [found] = read(tenant).sessions
+
+    assert [span.status for span in found.spans] == ["working", "failed", "working"]
+    assert found.uptime is not None
+    assert found.uptime < 0.5
+
+
+def test_whether_a_phone_was_ever_linked_is_told(world: World, tenant: Tenant, session: WahaSession) -> None:
+    world.sql("UPDATE waha_sessions SET metadata = metadata - 'me_id'")
+    [never] = read(tenant).sessions
+    world.sql("""UPDATE waha_sessions SET metadata = '{"me_id": "15550001@c.us"}'""")
+    [since] = read(tenant).sessions
+
+    assert (never.is_linked, since.is_linked) == (False, True)
+
+
 def test_the_time_of_a_server_that_was_away_counts_as_not_working(
     world: World, tenant: Tenant, session: WahaSession
 ) -> None:
@@ -203,7 +227,11 @@ def test_incidents_are_those_that_people_were_told_of(world: World, tenant: Tena
         Incident.create(**of_session, kind=IncidentKind.FAILED, began_at=at(9), part_of=together.id)
         Incident.create(**of_session, kind=IncidentKind.STOPPED, began_at=at(-9), ended_at=at(-8))
 
+        of_operators = Incident.create(server="main", kind=IncidentKind.SERVER_AWAY, began_at=at(10))
+        Incident.create(**mine, server="main", kind=IncidentKind.SERVER_AWAY, began_at=at(10), part_of=of_operators.id)
+
     assert read(tenant).incidents == (
+        IncidentFacts("server_away", "", at(10), server="main"),
         IncidentFacts("several_sessions", "", at(9), server="main"),
         IncidentFacts("failed", "sales", at(3), at(4), "It crashed."),
     )

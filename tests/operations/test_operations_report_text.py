@@ -48,7 +48,7 @@ def test_nothing_to_do_is_said_and_nothing_else() -> None:
     told = lines(sessions=(WORKING,))
 
     assert told[0].startswith("*Health report for Acme* · <!date^")
-    assert told[1] == "_The last: 24 h 0 min_"
+    assert told[1] == "_The last 24 h_"
     assert told[3] == "Nothing needs to be done."
     assert told[5] == "*1 session*: 1 working"
     assert told[6] == "🟢 `sales` working · up 100%"
@@ -64,7 +64,7 @@ def test_a_report_that_comes_late_says_when_it_was_due_by_the_clock_of_its_sched
     late = Late(UNTIL, UNTIL + timedelta(hours=2, minutes=20))
     told = lines(late=late, time_zone="Europe/Berlin", is_since_last=True)
 
-    assert told[1] == "_Since the last report (Sun 22 Nov 09:00): 24 h 0 min_"
+    assert told[1] == "_Since the last report (Sun 22 Nov 09:00): 24 h_"
     assert told[2] == "⏰ Due Mon 23 Nov 09:00, posted Mon 23 Nov 11:20: it could not be made then."
 
 
@@ -73,6 +73,11 @@ def test_a_report_that_comes_late_says_when_it_was_due_by_the_clock_of_its_sched
     [
         ({"status": "starting"}, "🟡 `sales` starting · up 100%", None),
         ({"status": "failed"}, "🔴 `sales` failed", "Restart `sales`, which failed: `session restart sales`."),
+        (
+            {"status": "failed", "is_linked": False},
+            "🔴 `sales` failed",
+            "Link the phone of `sales`: `session qr sales`.",
+        ),
         ({"status": "stopped"}, "⚪ `sales` stopped", "Start `sales`, which stopped: `session restart sales`."),
         ({"status": "scan_qr"}, "🟠 `sales` waits for its QR code", "Link the phone of `sales`: `session qr sales`."),
         ({"status": "stopped", "is_wanted": False}, "⚪ `sales` stopped", None),
