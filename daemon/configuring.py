@@ -117,6 +117,11 @@ def _proxied(session: WahaSession) -> str:
 async def adopt(action: LeasedAction, server: Server, *, now: datetime) -> None:  # noqa: ARG001 - as all that carry out
     """Find the session, add what is ours to its configuration, and give it to its tenant."""
     name, before = action.external_session_id, dict[str, Any]()
+    session = await in_database(actions.session_of, action)
+    if session.deleted_at is not None:
+        text = f"Session `{foreign(action.session_name)}` was removed before it was taken over; see `session list`."
+        await in_database(adopting.not_adopted, action, text)
+        return
     try:
 
         def change(config: dict[str, Any]) -> dict[str, Any]:
@@ -136,7 +141,6 @@ async def adopt(action: LeasedAction, server: Server, *, now: datetime) -> None:
         return
     log.info("session adopted", session_id=action.session_id)
     status = SessionStatus(info.status) if info.status is not None else SessionStatus.STARTING
-    session = await in_database(actions.session_of, action)
     await in_database(
         adopting.adopted,
         action,

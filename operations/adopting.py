@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -13,10 +14,11 @@ from models.requests import CreateWahaSession
 from operations import audit
 from operations.actions import LeasedAction, close, tell_asker
 from operations.errors import Conflict
+from operations.posting import tell_person
 from operations.sessions import order
-from operations.sql import changed
+from operations.sql import changed, rows
 from operations.standing import Person
-from slack.mrkdwn import escape
+from slack.mrkdwn import escape, foreign
 
 # Nothing is started, stopped or created under a name before WAHA has said that it has it.
 _UNTOUCHED = timedelta(days=3650)
@@ -71,18 +73,53 @@ def adopted(action: LeasedAction, text: str, *, status: SessionStatus, me_id: st
         return True
 
 
+@dataclass(frozen=True)
+class _Asker:
+    slack_team_id: str
+    slack_user_id: str
+
+
+def give_up(session: WahaSession) -> bool:
+    """Take a session over no more, where that has not come about yet; its names are free again, and the asker is told.
+
+    False where nothing of the kind is under way.
+    """
+    name = foreign(session.name)
+    text = (
+        f"Session `{name}` was removed before it was taken over; on WAHA server `{foreign(session.server)}` it stays "
+        "as it is. To take it over after all: `session adopt WAHA_NAME`."
+    )
+    # The order first, as whoever carries it out does: so neither waits for the other.
+    askers = rows(
+        _Asker,
+        "UPDATE waha_actions SET parked_at = clock_timestamp(), error = %s, lease_token = NULL, "
+        "lease_expires_at = NULL WHERE tenant_id = %s AND session_id = %s AND kind = 'adopt' AND done_at IS NULL "
+        "AND parked_at IS NULL RETURNING slack_team_id, slack_user_id",
+        (text, session.tenant_id, session.id),
+    )
+    for asker in askers:
+        tell_person(asker.slack_team_id, asker.slack_user_id, text, tenant_id=session.tenant_id)
+    if askers:
+        _free_names(session.tenant_id, session.id)
+    return bool(askers)
+
+
 def not_adopted(action: LeasedAction, text: str) -> bool:
     """WAHA has no such session: the row goes, and both names are free again."""
     with tenant_transaction(action.tenant_id):
         if not close(action, "parked_at = clock_timestamp(), error = %s", (text,)):
             return False
-        changed(
-            "UPDATE waha_sessions SET deleted_at = clock_timestamp(), desired_state = 'stopped', status = 'stopped', "
-            "external_session_id = %s WHERE id = %s AND tenant_id = %s",
-            (f"never-adopted-{action.session_id.hex}", action.session_id, action.tenant_id),
-        )
+        _free_names(action.tenant_id, action.session_id)
         tell_asker(action, text)
         return True
+
+
+def _free_names(tenant_id: UUID, session_id: UUID) -> None:
+    changed(
+        "UPDATE waha_sessions SET deleted_at = clock_timestamp(), desired_state = 'stopped', status = 'stopped', "
+        "external_session_id = %s WHERE id = %s AND tenant_id = %s",
+        (f"never-adopted-{session_id.hex}", session_id, tenant_id),
+    )
 
 
 def _taken(error: peewee.IntegrityError, name: str, waha_name: str) -> str:

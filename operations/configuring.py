@@ -13,7 +13,7 @@ from operations import audit, catching_up
 from operations.actions import LeasedAction, close, tell_asker
 from operations.posting import tell_person
 from operations.session_config import sealed_config
-from operations.sessions import is_under_way, named, order
+from operations.sessions import in_hand, is_under_way, named, order
 from operations.sql import value
 from operations.standing import Person
 from slack.mrkdwn import foreign
@@ -36,8 +36,9 @@ def set_proxy(
 
     Raises:
         NotFound: there is no such session.
+        Conflict: it is still being taken over.
     """
-    session = named(tenant_id, name)
+    session = in_hand(tenant_id, name)
     kept = {key: value for key, value in session.config.items() if key != "proxy"}
     config = kept if proxy is None else sealed_config(kept | {"proxy": proxy}, session.id)
     payload = {"proxy": "none"} if proxy is None else {"proxy": str(proxy["server"])}

@@ -11,12 +11,12 @@ from uuid import UUID
 
 from database import notify, tenant_transaction
 from models import ActionKind, ChannelRoute, DesiredState, Message, MessageStatus, WahaSession, now_utc
-from operations import audit, incidents
+from operations import adopting, audit, incidents
 from operations.actions import LeasedAction, close, tell_asker
 from operations.delivery import say_failed
 from operations.errors import Conflict
 from operations.receipts import show_receipt
-from operations.sessions import is_under_way, named, order
+from operations.sessions import in_hand, is_under_way, named, one_after_another, order
 from operations.sql import changed, rows
 from operations.standing import Person
 from slack.mrkdwn import foreign
@@ -29,9 +29,10 @@ def ask_logout(tenant_id: UUID, name: str, *, action_id: UUID, asker: Person, ac
 
     Raises:
         NotFound: there is no such session.
-        Conflict: somebody asked for it already.
+        Conflict: somebody asked for it already, or it is still being taken over.
     """
-    session = named(tenant_id, name)
+    session = in_hand(tenant_id, name)
+    one_after_another(session)
     if is_under_way(session, ActionKind.LOGOUT, besides=action_id):
         raise Conflict(f"Session `{foreign(session.name)}` is being logged out already.")
     if order(session, ActionKind.LOGOUT, action_id=action_id, asker=asker):
@@ -39,13 +40,17 @@ def ask_logout(tenant_id: UUID, name: str, *, action_id: UUID, asker: Person, ac
     return session
 
 
-def ask_removal(tenant_id: UUID, name: str, *, action_id: UUID, asker: Person, actor: str) -> WahaSession:
+def ask_removal(tenant_id: UUID, name: str, *, action_id: UUID, asker: Person, actor: str) -> tuple[WahaSession, bool]:
     """Hide a session from now on, and ask WAHA to forget it; its conversations stay readable.
+
+    Returns:
+        The session, and whether WAHA is asked: one that was still to be taken over is another's there, and is left.
 
     Raises:
         NotFound: there is no such session.
     """
     session, now = named(tenant_id, name), now_utc()
+    is_ours = not adopting.give_up(session)
     WahaSession.update(deleted_at=now, desired_state=DesiredState.STOPPED, next_control_at=now, updated_at=now).where(
         WahaSession.id == session.id
     ).execute()
@@ -53,10 +58,11 @@ def ask_removal(tenant_id: UUID, name: str, *, action_id: UUID, asker: Person, a
         ChannelRoute.tenant_id == tenant_id, ChannelRoute.session_id == session.id, ChannelRoute.deleted_at.is_null()
     ).execute()
     incidents.end(tenant_id, session.id, at=now)
-    order(session, ActionKind.REMOVE, action_id=action_id, asker=asker)
+    if is_ours:
+        order(session, ActionKind.REMOVE, action_id=action_id, asker=asker)
     audit.record(actor, "session.remove", session, tenant_id=tenant_id, before={"server": session.server})
     notify("sessions")
-    return session
+    return session, is_ours
 
 
 def waiting_messages(session: WahaSession) -> int:

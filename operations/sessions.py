@@ -30,6 +30,7 @@ from models.requests import CreateWahaSession
 from operations import audit
 from operations.errors import Conflict, NotFound
 from operations.session_config import sealed_config
+from operations.sql import value
 from operations.standing import Person
 from slack.mrkdwn import escape, foreign
 
@@ -105,9 +106,27 @@ def named(tenant_id: UUID, name: str) -> WahaSession:
     raise NotFound(f"This tenant has no session called `{escape(name)}`.{hint}")
 
 
-def want(tenant_id: UUID, name: str, state: DesiredState, *, actor: str) -> tuple[WahaSession, bool]:
-    """Set what the session should be; the second value says whether that is new."""
+def in_hand(tenant_id: UUID, name: str) -> WahaSession:
+    """The tenant's session of that name, of which something may be asked of WAHA.
+
+    Raises:
+        NotFound: the tenant has none of that name.
+        Conflict: it is still being taken over: until WAHA has said that it has it, it is nobody's of ours.
+    """
     session = named(tenant_id, name)
+    if why_not := _why_not_in_hand(session):
+        raise Conflict(why_not)
+    return session
+
+
+def want(tenant_id: UUID, name: str, state: DesiredState, *, actor: str) -> tuple[WahaSession, bool]:
+    """Set what the session should be; the second value says whether that is new.
+
+    Raises:
+        NotFound: there is no such session.
+        Conflict: it is still being taken over.
+    """
+    session = in_hand(tenant_id, name)
     before = session.desired_state
     is_new = before != state
     WahaSession.update(desired_state=state, control_attempts=0, next_control_at=now_utc(), updated_at=now_utc()).where(
@@ -151,9 +170,10 @@ def ask_restart(
 
     Raises:
         NotFound: there is no such session.
-        Conflict: a person asks, and one is under way or the session should be stopped.
+        Conflict: a person asks, and one is under way, or the session should be stopped or is still being taken over.
     """
     found = _of_id(tenant_id, session) if isinstance(session, UUID) else named(tenant_id, session)
+    one_after_another(found)
     if in_the_way := _why_no_restart(found, action_id):
         if asker is not None:
             raise Conflict(in_the_way)
@@ -163,13 +183,33 @@ def ask_restart(
     return True
 
 
+def one_after_another(session: WahaSession) -> None:
+    """Whoever else asks something of the session waits until this transaction ends, and then sees what it asked."""
+    value(
+        "SELECT id FROM waha_sessions WHERE id = %s AND tenant_id = %s FOR NO KEY UPDATE",
+        (session.id, session.tenant_id),
+    )
+
+
 def _why_no_restart(session: WahaSession, action_id: UUID) -> str:
     name = foreign(session.name)
+    if why_not := _why_not_in_hand(session):
+        return why_not
     if session.desired_state == DesiredState.STOPPED:
         return f"Session `{name}` should be stopped, so it is not restarted. Start it: `session start {name}`."
     if is_under_way(session, ActionKind.RESTART, besides=action_id):
         return f"Session `{name}` is being restarted already. See `session show {name}`."
     return ""
+
+
+def _why_not_in_hand(session: WahaSession) -> str:
+    if not is_under_way(session, ActionKind.ADOPT):
+        return ""
+    name = foreign(session.name)
+    return (
+        f"Session `{name}` is still being taken over from WAHA server `{foreign(session.server)}`; whoever asked for "
+        f"that hears by direct message what came of it. Wait for it, or give it up: `session remove {name}`."
+    )
 
 
 def is_under_way(session: WahaSession, *kinds: ActionKind, besides: UUID | None = None) -> bool:
@@ -235,8 +275,13 @@ def ask_code(
     actor: str,
     payload: Mapping[str, Any] = MappingProxyType({}),
 ) -> WahaSession:
-    """Ask for a QR code or a pairing code; it goes to the asker alone. A session that makes none is started for it."""
-    session = named(tenant_id, name)
+    """Ask for a QR code or a pairing code; it goes to the asker alone. A session that makes none is started for it.
+
+    Raises:
+        NotFound: there is no such session.
+        Conflict: it is still being taken over.
+    """
+    session = in_hand(tenant_id, name)
     if session.desired_state == DesiredState.STOPPED:
         want(tenant_id, name, DesiredState.RUNNING, actor=actor)
     elif session.status == SessionStatus.FAILED:

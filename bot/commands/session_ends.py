@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.commands.command import Command, Turn
-from models import WahaSession
+from models import ActionKind, WahaSession
 from operations import session_ends, sessions
 from operations.permissions import Permission
 from operations.slack_inbox import Answer
@@ -26,13 +26,18 @@ def logout(turn: Turn) -> Answer:
 
 
 def remove(turn: Turn) -> Answer:
-    session = session_ends.ask_removal(
+    session, is_ours = session_ends.ask_removal(
         turn.standing.tenant_id,
         turn.asked.word(0),
         action_id=turn.asked.new_id("action"),
         asker=turn.asked.person,
         actor=turn.actor,
     )
+    if not is_ours:
+        return Answer(
+            f"Session `{foreign(session.name)}` is not taken over any more; on its WAHA server nothing is done to it. "
+            "See `session list`."
+        )
     return Answer(
         f"Session `{foreign(session.name)}` was removed. WAHA is told to forget it; that it has comes to you by direct "
         f"message. What was written stays readable, and the name is free: `session add {foreign(session.name)}`."
@@ -40,7 +45,7 @@ def remove(turn: Turn) -> Answer:
 
 
 def _before_logout(turn: Turn) -> str:
-    session = sessions.named(turn.standing.tenant_id, turn.asked.word(0))
+    session = sessions.in_hand(turn.standing.tenant_id, turn.asked.word(0))
     name = foreign(session.name)
     return (
         f"Log session `{name}` out of its phone? Its pairing is lost: nothing is sent or received until somebody links "
@@ -52,6 +57,8 @@ def _before_logout(turn: Turn) -> str:
 def _before_removing(turn: Turn) -> str:
     session = sessions.named(turn.standing.tenant_id, turn.asked.word(0))
     name = foreign(session.name)
+    if sessions.is_under_way(session, ActionKind.ADOPT):
+        return f"Give up taking over session `{name}`? On its WAHA server nothing is done to it."
     return (
         f"Remove session `{name}`? Its pairing is lost and WAHA forgets it; it cannot come back, and replies in its "
         f"threads are not sent any more. {_waiting(session, 'and will fail')}What was written stays readable. To pause "

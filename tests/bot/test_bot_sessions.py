@@ -73,6 +73,23 @@ async def test_only_an_operator_takes_a_session_over_and_is_asked_back(
     assert await rows("SELECT kind FROM waha_actions") == [("adopt",)]
 
 
+async def test_a_session_that_is_still_to_be_taken_over_can_only_be_given_up(
+    ask: Ask, slack: SandboxSlack, rows: Rows
+) -> None:
+    await ask("olga", "session adopt shop-1 --as shop --tenant Acme")
+    await slack.click("olga", slack.ephemerals("olga")[-1], "Take over", wait=Wait(until=lambda a: bool(a.messages)))
+
+    refused = await ask("ana", "session logout shop")
+    question = await ask("ana", "session remove shop")
+    done = await click(slack, "Remove")
+
+    assert refused.startswith("Session `shop` is still being taken over from WAHA server `main`;")
+    assert refused.endswith("give it up: `/wa session remove shop`.")
+    assert question.startswith("Give up taking over session `shop`? On its WAHA server nothing is done to it.")
+    assert done.startswith("Session `shop` is not taken over any more;")
+    assert await rows("SELECT kind, parked_at IS NOT NULL FROM waha_actions") == [("adopt", True)]
+
+
 async def test_a_proxy_is_entered_in_a_form_and_its_password_is_never_shown(
     ask: Ask, slack: SandboxSlack, rows: Rows
 ) -> None:

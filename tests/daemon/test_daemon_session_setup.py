@@ -11,12 +11,13 @@ from uuid import UUID
 import pytest
 
 from daemon.configuring import Setups
+from daemon.configuring import adopt as adopt_on_waha
 from daemon.servers import Server
 from daemon.session_setup import drift, foreign_hosts, our_webhook, with_ours
 from database import in_database, tenant_transaction
 from models import ActionKind, WahaSession, uuid7
 from models.requests import CreateWahaSession
-from operations import adopting, configuring, observing
+from operations import actions, adopting, configuring, observing, session_ends
 from operations.session_config import sealed_config
 from tests.daemon.conftest import Rows
 from tests.daemon.orders import ANA, OLGA, Rig, rig_of
@@ -260,6 +261,28 @@ async def test_a_session_that_is_not_there_is_answered_with_the_nearest_and_leav
     assert "Not taken over yet: `shop-1`." in told
     assert "s1`" not in told.replace("`shop1`", "").replace("`shop-1`", "")
     await adopt(rig, "shop1")
+
+
+async def test_one_that_is_removed_before_it_was_taken_over_stays_as_it_is_on_waha(rig: Rig) -> None:
+    stranger = rig.waha.sessions.create("shop-1", {"webhooks": [THEIRS]})
+    stranger.start()
+    await adopt(rig, "shop-1")
+    [leased] = await in_database(actions.lease, 1, timedelta(seconds=60))
+
+    def remove() -> None:
+        with tenant_transaction(rig.tenant_id):
+            session_ends.ask_removal(rig.tenant_id, "shop", action_id=uuid7(), asker=ANA, actor=ANA.key)
+
+    await in_database(remove)
+    await adopt_on_waha(leased, rig.server, now=rig.now)
+    await rig.turn()
+
+    assert rig.waha.sessions.get("shop-1") is stranger
+    assert stranger.config == {"webhooks": [THEIRS]}
+    methods = {one.method for one in rig.waha.journal.requests_to("/api/sessions/shop-1")}
+    assert methods <= {"GET"}
+    [told] = await rig.told()
+    assert told.startswith("Session `shop` was removed before it was taken over;")
 
 
 async def test_a_keyless_store_makes_ids_untrusted(rows: Rows) -> None:
