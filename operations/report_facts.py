@@ -48,7 +48,10 @@ class NumberFacts:
 
 @dataclass(frozen=True)
 class SessionFacts:
-    """One session; `spans` are its statuses since the report begins, `uptime` the share of them in which it worked."""
+    """One session; `spans` are its statuses since the report begins, `uptime` the share of them in which it worked.
+
+    `is_linked` is whether an account is known that it is linked to.
+    """
 
     name: str
     status: str
@@ -61,6 +64,7 @@ class SessionFacts:
     traffic: Traffic = Traffic()
     queue: Queue = Queue()
     number: NumberFacts | None = None
+    is_linked: bool = True
 
     @property
     def is_troubled(self) -> bool:

@@ -72,14 +72,14 @@ def _timeline(facts: ReportFacts) -> Picture | None:
 
 
 def _volume(facts: ReportFacts) -> Picture | None:
-    volume, traffic = facts.volume, facts.traffic
+    volume = facts.volume
     if not any(volume.received) and not any(volume.sent):
         return None
     by = "hour" if volume.step <= timedelta(hours=1) else "day"
     totals = [received + sent for received, sent in zip(volume.received, volume.sent, strict=True)]
     busiest = max(range(len(totals)), key=totals.__getitem__)
     alt = (
-        f"Messages by {by}: {traffic.received} received and {traffic.sent} sent in all; the busiest {by} had "
+        f"Messages by {by}: {sum(volume.received)} received and {sum(volume.sent)} sent in all; the busiest {by} had "
         f"{volume.received[busiest]} received and {volume.sent[busiest]} sent."
     )
     return Picture(f"messages-by-{by}.png", alt, {"kind": "volume", "by": by, **_counts(volume), **_period(facts)})

@@ -39,8 +39,13 @@ def _about_servers(facts: ReportFacts) -> Iterator[str]:
 
 def _about_sessions(facts: ReportFacts) -> Iterator[str]:
     for status, sentence in _SESSIONS.items():
-        found = [one for one in facts.sessions if _is_its_own_trouble(one) and one.status == status]
+        found = [one for one in facts.sessions if _is_its_own_trouble(one) and _trouble(one) == status]
         yield from _named(found, sentence)
+
+
+def _trouble(one: SessionFacts) -> str:
+    """Its status; one that failed without a linked phone needs what one needs that waits for a scan."""
+    return "scan_qr" if one.status == "failed" and not one.is_linked else one.status
 
 
 def _named(found: list[SessionFacts], sentence: str) -> Iterator[str]:

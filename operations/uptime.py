@@ -12,6 +12,7 @@ AWAY: Final = "server away"
 """In place of a session's status while its server did not answer, or not to us: nobody knows, and nothing was sent."""
 
 WORKING: Final = "working"
+STOPPED: Final = "stopped"
 
 Change: TypeAlias = tuple[datetime, str]
 Window: TypeAlias = tuple[datetime, datetime]
@@ -30,15 +31,23 @@ class Span:
         return self.end - self.begin
 
 
-def spans(changes: Sequence[Change], away: Sequence[Window], begin: datetime, end: datetime) -> list[Span]:
+def spans(
+    changes: Sequence[Change],
+    away: Sequence[Window],
+    begin: datetime,
+    end: datetime,
+    *,
+    wanted_since: datetime | None = None,
+) -> list[Span]:
     """From `begin` to `end` in their order; before the first change nothing is known, and nothing is said.
 
-    `changes` are in the order of their times; the last one before `begin` says what was so at the beginning.
+    `changes` are in the order of their times; the last one before `begin` says what was so at the beginning. That it
+    was stopped before people last wanted it to run is left out: it is no trouble. What failed before that was.
     """
     known = [
         Span(max(at, begin), min(until, end), status) for (at, status), (until, _) in pairwise([*changes, (end, "")])
     ]
-    covered = [piece for span in known for piece in _with_away(span, away)]
+    covered = [piece for span in _meant(known, wanted_since) for piece in _with_away(span, away)]
     return list(_joined(covered))
 
 
@@ -48,6 +57,14 @@ def share_working(found: Sequence[Span]) -> float | None:
     if not total:
         return None
     return sum((span.length for span in found if span.status == WORKING), timedelta(0)) / total
+
+
+def _meant(known: Sequence[Span], wanted_since: datetime | None) -> Iterator[Span]:
+    for span in known:
+        if wanted_since is None or span.status != STOPPED or wanted_since <= span.begin:
+            yield span
+        elif wanted_since < span.end:
+            yield Span(wanted_since, span.end, span.status)
 
 
 def _with_away(span: Span, away: Sequence[Window]) -> Iterator[Span]:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from bot.commands.command import Command, Option, Turn, request_of
 from bot.commands.session_setup import server_named
 from models import DesiredState, Engine, ServerState, SessionStatus, WahaSession
 from models.requests import CreateWahaSession
 from operations import passkeys, servers, session_details, sessions
+from operations.controlling import RESTARTS_A_DAY
 from operations.permissions import Permission
 from operations.sessions import SessionFacts
 from operations.slack_inbox import Answer
@@ -164,12 +167,20 @@ def _next_step(facts: SessionFacts) -> str:
         case SessionStatus.SCAN_QR:
             return f"Link its phone: `session qr {name}`."
         case SessionStatus.FAILED:
-            return (
-                f"It is restarted by itself. If that does not help: `session stop {name}`, then `session start {name}`."
-            )
+            return _after_failing(facts.session)
         case SessionStatus.WORKING:
             return f"Its messages: `message list --session {name}`."
     return f"It is being started; look again in a moment: `session show {name}`."
+
+
+def _after_failing(session: WahaSession) -> str:
+    name = foreign(session.name)
+    if not session.metadata.get("me_id"):
+        return f"No phone is linked to it, so no restart helps. Link its phone: `session qr {name}`."
+    by_hand = f"look whether WhatsApp is open on its phone and this device still linked, then `session restart {name}`."
+    if session.restarts_on == datetime.now(UTC).date() and session.restarts >= RESTARTS_A_DAY:
+        return f"Restarting it by itself did not help today: {by_hand}"
+    return f"It is restarted by itself. If that does not help: {by_hand}"
 
 
 COMMANDS = (

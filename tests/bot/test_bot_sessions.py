@@ -163,9 +163,37 @@ async def test_a_history_tells_what_was_seen_who_asked_and_how_long_it_worked(
     assert "In the last 24 hours: 9 h 0 min working, 4 h 0 min not (69.2%)." in page
     newest_first = [page.index(words) for words in ("added the session", "trouble ended", "🔴 failed", "🟢 works")]
     assert newest_first == sorted(newest_first)
-    assert "❗ trouble began: it failed. Logged out on the phone." in page
+    assert "❗ trouble began: it failed. Likely: Logged out on the phone." in page
     assert page.count("🟡 starts") + older.count("🟡 starts") == 14
     assert "🟢 works" not in older
+
+
+LINKED = '{"me_id": "4915123456789@c.us"}'
+
+
+@pytest.mark.parametrize(
+    ("metadata", "restarts", "says"),
+    [
+        ("{}", 0, "No phone is linked to it, so no restart helps. Link its phone: `/wa session qr sales`."),
+        (LINKED, 1, "It is restarted by itself. If that does not help: look whether WhatsApp"),
+        (LINKED, 3, "Restarting it by itself did not help today: look whether WhatsApp is"),
+    ],
+)
+async def test_what_helps_a_session_that_failed_is_said(
+    ask: Ask, rows: Rows, metadata: str, restarts: int, says: str
+) -> None:
+    await ask("ana", "session add sales")
+    await rows(
+        "UPDATE waha_sessions SET status = 'failed', metadata = %s, restarts = %s, "
+        "restarts_on = (now() AT TIME ZONE 'UTC')::date RETURNING 1",
+        metadata,
+        restarts,
+    )
+
+    shown = await ask("ana", "session show sales")
+
+    assert shown.splitlines()[-1].startswith(says)
+    assert shown.endswith("`/wa session restart sales`.") == (metadata == LINKED)
 
 
 async def test_what_is_set_and_wrong_is_shown_a_line_each(ask: Ask, rows: Rows) -> None:

@@ -73,7 +73,7 @@ def test_the_alternative_text_says_in_figures_what_is_drawn() -> None:
     assert status.alt_text.endswith("Not shown: 25 that worked more.")
     assert "The least: sales-0, 25.0 % of the time." in status.alt_text
     assert volume.alt_text == (
-        "Messages by hour: 200 received and 360 sent in all; the busiest hour had 23 received and 23 sent."
+        "Messages by hour: 276 received and 276 sent in all; the busiest hour had 23 received and 23 sent."
     )
     assert answers.alt_text == (
         "How long 2 customers waited for the first answer: half at most 30 s, nine of ten at most 66 min. "

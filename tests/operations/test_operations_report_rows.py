@@ -102,7 +102,7 @@ def test_an_outage_is_not_forgotten_when_somebody_stops_and_starts_the_session(
     assert found.uptime < 0.5
 
 
-def test_whether_a_phone_was_ever_linked_is_told(world: World, tenant: Tenant, session: WahaSession) -> None:
+def test_whether_a_phone_is_linked_is_told(world: World, tenant: Tenant, session: WahaSession) -> None:
     world.sql("UPDATE waha_sessions SET metadata = metadata - 'me_id'")
     [never] = read(tenant).sessions
     world.sql("""UPDATE waha_sessions SET metadata = '{"me_id": "15550001@c.us"}'""")

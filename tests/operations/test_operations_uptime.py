@@ -18,9 +18,15 @@ def at(hours: float) -> datetime:
     return BEGIN + timedelta(hours=hours)
 
 
-def shown(*changes: tuple[float, str], away: tuple[tuple[float, float], ...] = ()) -> list[tuple[float, float, str]]:
+def shown(
+    *changes: tuple[float, str], away: tuple[tuple[float, float], ...] = (), wanted: float | None = None
+) -> list[tuple[float, float, str]]:
     found = spans(
-        [(at(hours), status) for hours, status in changes], [(at(begin), at(end)) for begin, end in away], BEGIN, END
+        [(at(hours), status) for hours, status in changes],
+        [(at(begin), at(end)) for begin, end in away],
+        BEGIN,
+        END,
+        wanted_since=at(wanted) if wanted is not None else None,
     )
     hour = timedelta(hours=1)
     return [((span.begin - BEGIN) / hour, (span.end - BEGIN) / hour, span.status) for span in found]
@@ -48,6 +54,18 @@ def test_a_server_that_was_away_lays_over_what_its_sessions_last_said() -> None:
         (4, 5, "working"),
         (5, 9, "failed"),
         (9, 10, AWAY),
+    ]
+
+
+def test_only_that_it_was_stopped_is_left_out_of_the_time_before_it_was_wanted() -> None:
+    changes = ((0, "working"), (1, "failed"), (3, "stopped"), (6, "starting"), (7, "working"))
+
+    assert shown(*changes, away=((4.0, 4.5),), wanted=5) == [
+        (0, 1, "working"),
+        (1, 3, "failed"),
+        (5, 6, "stopped"),
+        (6, 7, "starting"),
+        (7, 10, "working"),
     ]
 
 
