@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from daemon.servers import Server
 from database import in_database
+from models import DesiredState, WahaSession
 from operations import actions
 from operations.actions import LeasedAction
 from settings.logs import get_logger
@@ -26,17 +27,22 @@ _ENDS = {
 
 async def restart(action: LeasedAction, server: Server, *, now: datetime) -> None:
     """Call, then look until it has ended; what an earlier try began is looked at first."""
-    if action.payload.get("called") or await _was_heard(action):
+    session = await in_database(actions.session_of, action)
+    is_called = bool(action.payload.get("called"))
+    if not is_called and (session.deleted_at is not None or session.desired_state == DesiredState.STOPPED):
+        await in_database(actions.give_up, action, _not_wanted(action))
+    elif is_called or _was_heard(action, session):
         await _look(action, server, now)
     elif await _call(action, server, now):
         await in_database(actions.later, action, _LOOK_AGAIN_AFTER, "It was told to restart.")
 
 
 async def _call(action: LeasedAction, server: Server, now: datetime) -> bool:
-    if now - action.created_at > _PATIENCE:
+    tried_from = action.payload.get("tried_from", now.isoformat())
+    if now - datetime.fromisoformat(tried_from) > _PATIENCE:
         await in_database(actions.give_up, action, _not_done(action, action.payload.get("seen", "nothing.")))
         return False
-    if not await in_database(actions.begin, action, began=now.isoformat()):
+    if not await in_database(actions.begin, action, began=now.isoformat(), tried_from=tried_from):
         return False
     try:
         await server.client.restart_session(action.external_session_id)
@@ -67,11 +73,11 @@ async def _look(action: LeasedAction, server: Server, now: datetime) -> None:
         await in_database(actions.later, action, _LOOK_AGAIN_AFTER, seen)
 
 
-async def _was_heard(action: LeasedAction) -> bool:
+def _was_heard(action: LeasedAction, session: WahaSession) -> bool:
     """Whether the session changed since a call whose answer nobody heard: then WAHA did what it was asked."""
     if (began := action.payload.get("began")) is None:
         return False
-    changed_at = (await in_database(actions.session_of, action)).status_changed_at
+    changed_at = session.status_changed_at
     return changed_at is not None and changed_at > datetime.fromisoformat(began)
 
 
@@ -80,6 +86,14 @@ def _not_done(action: LeasedAction, seen: str) -> str:
     return (
         f"Session `{name}` could not be restarted within two minutes. WAHA says: {foreign(seen)} "
         f"See `session show {name}`."
+    )
+
+
+def _not_wanted(action: LeasedAction) -> str:
+    name = foreign(action.session_name)
+    return (
+        f"Session `{name}` was not restarted: by now it should be stopped, or was removed. "
+        f"Look with `session list`, and start it with `session start {name}`."
     )
 
 

@@ -207,18 +207,25 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     )
 $$;
 
--- Whether the webhooks of a server arrive at all, and how many of its sessions are silent though WAHA knows news of them.
+-- Whether the webhooks of a server arrive at all, how many of its sessions do not tell though there is news of them, how
+-- many are silent in any way and not given up, how many of those were restarted and have not shown whether it helped, and
+-- when the last one was.
 CREATE FUNCTION silence_of_server(p_server text, p_since timestamptz)
-RETURNS TABLE (has_told boolean, silent bigint)
+RETURNS TABLE (has_told boolean, untold bigint, silent bigint, on_trial bigint, restarted_at timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT EXISTS (
         SELECT 1 FROM webhook_events e
         WHERE e.created_at > p_since AND e.server = p_server AND NOT starts_with(e.event_id, 'history_')
-    ), (
-        SELECT count(*) FROM session_watches w
-        JOIN waha_sessions s ON s.id = w.session_id AND s.tenant_id = w.tenant_id AND s.server = p_server AND s.status = 'working'
-        WHERE w.suspected_at IS NOT NULL AND w.suspicion = 'unheard'
-    )
+    ), suspects.untold, suspects.silent, suspects.on_trial, suspects.restarted_at
+    FROM (
+        SELECT count(*) FILTER (WHERE w.suspected_at IS NOT NULL AND w.suspicion IN ('unheard', 'canary')) AS untold,
+            count(*) FILTER (WHERE w.suspected_at IS NOT NULL AND w.given_up_at IS NULL) AS silent,
+            count(*) FILTER (WHERE w.restarted_at >= w.suspected_at AND w.given_up_at IS NULL) AS on_trial,
+            max(w.restarted_at) AS restarted_at
+        FROM session_watches w
+        JOIN waha_sessions s ON s.id = w.session_id AND s.tenant_id = w.tenant_id AND s.server = p_server
+            AND s.status IN ('working', 'starting') AND s.deleted_at IS NULL
+    ) suspects
 $$;
 
 REVOKE ALL ON FUNCTION lease_silence_checks(text, integer, double precision, interval, interval, interval, timestamptz),

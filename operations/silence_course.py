@@ -9,10 +9,9 @@ from typing import Any, Final
 from uuid import UUID
 
 from models import IncidentKind, SessionWatch, Suspicion, uuid7
-from operations import incidents, sessions, silence_words
+from operations import incidents, sessions, silence_restarts, silence_words
 from operations.rhythms import hour_of_week
 from operations.silence_proofs import is_as_before, is_relieved
-from operations.sql import first
 
 ACTOR: Final = "silence watch"
 
@@ -23,11 +22,8 @@ _LOOK_AFTER_RESTART = timedelta(seconds=60)
 _READ_WITHIN = timedelta(seconds=40)
 # In this time the other sessions of the server are looked at: it may be the way that is cut, and not the session.
 _RESTART_AFTER = timedelta(seconds=60)
-_RESTARTS_WITHIN = timedelta(minutes=2)
 _PROVED_AFTER = timedelta(minutes=5)
 _ONE_RESTART_IN = timedelta(hours=24)
-# One silent session of a server with many says nothing about the way.
-_SEVERAL = 2
 
 
 @dataclass(frozen=True)
@@ -70,12 +66,6 @@ class Course:
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _Way:
-    has_told: bool
-    silent: int
-
-
 def suspect(watched: Watched, suspicion: Suspicion, *, missed_from: datetime) -> Course:
     """Something is missing that may be found within seconds; nobody is told yet."""
     changes = {
@@ -93,6 +83,9 @@ def follow(watched: Watched, watch: SessionWatch, news: News) -> Course:
     """The next step about a session that is suspected."""
     if watch.named_at is None:
         return _verify(watched, watch)
+    if not silence_restarts.is_told(watch):
+        # A stop has ended the incident, and what comes after it is another silence.
+        return _over(watched, "begins anew")
     if _was_restarted_by_others(watched, watch):
         return _take_over(watched)
     if watch.restarted_at is None or watch.restarted_at < watch.suspected_at:
@@ -140,21 +133,15 @@ def _before_restart(watched: Watched, watch: SessionWatch) -> Course:
         return _later(watched, _LOOK_AFTER_RESTART)
     if watched.now - watch.suspected_at < _RESTART_AFTER:
         return _later(watched, _LOOK_AGAIN)
-    if cause := _cause_outside(watched, watch):
+    if silence_restarts.is_way_cut(watched.server, watch):
+        cause = silence_words.WAY_IS_CUT.format(server=watched.server)
         incidents.begin(watched.tenant_id, watched.session_id, IncidentKind.SILENT, at=watched.now, cause=cause)
         return _later(watched, _LOOK_AFTER_RESTART)
     if watch.restarted_at is not None and watched.now - watch.restarted_at < _ONE_RESTART_IN:
         return _give_up(watched, watch, silence_words.NOT_AGAIN)
+    if not silence_restarts.is_turn(watched.server, watch, now=watched.now):
+        return _later(watched, _LOOK_AGAIN)
     return _restart(watched, watch)
-
-
-def _cause_outside(watched: Watched, watch: SessionWatch) -> str:
-    """What is the matter where it is not the session; a restart would cost a connection and mend nothing."""
-    if watch.suspicion is Suspicion.UNHEARD:
-        way = first(_Way, "SELECT * FROM silence_of_server(%s, %s)", (watched.server, watch.missed_from))
-        if way is not None and not way.has_told and way.silent >= _SEVERAL:
-            return silence_words.WAY_IS_CUT.format(server=watched.server)
-    return ""
 
 
 def say_everywhere(watch: SessionWatch, server: str, *, now: datetime) -> None:
@@ -172,24 +159,36 @@ def _restart(watched: Watched, watch: SessionWatch) -> Course:
         actor=ACTOR,
         reason=silence_words.CAUSES[watch.suspicion],
     )
-    what = "Restarted once." if asked else "A restart was under way already."
-    incidents.note(watched.tenant_id, watched.session_id, IncidentKind.SILENT, what, at=watched.now)
+    what = "A restart is asked for." if asked else "A restart was under way already."
+    if not silence_restarts.is_noted_last(watch, silence_words.NOT_MADE):
+        incidents.note(watched.tenant_id, watched.session_id, IncidentKind.SILENT, what, at=watched.now)
     return Course("restarted", {"restarted_at": watched.now, "next_check_at": watched.now + _LOOK_AFTER_RESTART})
 
 
 def _after_restart(watched: Watched, watch: SessionWatch, news: News) -> Course:
     if is_relieved(watch, watch.restarted_at):
         return _end(watched, f"It {silence_words.again(watch.suspicion)} since the restart.")
-    since = watched.now - watch.restarted_at
-    if watched.working_since <= watch.restarted_at and since < _RESTARTS_WITHIN:
+    fate = "made" if watched.working_since >= watch.restarted_at else silence_restarts.fate(watch)
+    if fate == "under way":
         return _later(watched, _LOOK_AGAIN)
+    if fate == "not made":
+        return _not_made(watched, watch)
     if watch.given_up_at is not None:
         return _later(watched, _LOOK_AFTER_RESTART)
     if is_as_before(watch, news.missed_from, now=watched.now):
         return _give_up(watched, watch, silence_words.GIVEN_UP)
-    if since >= _PROVED_AFTER:
+    if watched.now - watch.restarted_at >= _PROVED_AFTER:
         return _end(watched, "Nothing points to it any more since the restart.")
     return _later(watched, _LOOK_AFTER_RESTART)
+
+
+def _not_made(watched: Watched, watch: SessionWatch) -> Course:
+    """WAHA was busy or away all the while: that proves nothing, and is no restart."""
+    what = silence_words.NOT_MADE
+    if not silence_restarts.is_noted_last(watch, what):
+        incidents.note(watched.tenant_id, watched.session_id, IncidentKind.SILENT, what, at=watched.now)
+    changes = {"restarted_at": None, "given_up_at": None, "next_check_at": watched.now + _LOOK_AFTER_RESTART}
+    return Course("restart not made", changes)
 
 
 def give_up(watched: Watched, watch: SessionWatch) -> Course:

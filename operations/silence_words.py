@@ -21,6 +21,7 @@ EVERYWHERE: Final = (
     "WhatsApp confirms nothing of what several sessions of server {server} send: its connection to WhatsApp is the "
     "likely cause, not this session. Nothing is restarted. Look at that server: `doctor`."
 )
+NOT_MADE: Final = "WAHA did not carry out the restart within two minutes; it is asked for again."
 GIVEN_UP: Final = (
     "The restart has not helped, and there is no other for 24 hours. A person must look: compare the webhook address "
     "with `doctor`; the session may need `session logout` and then `session qr`."

@@ -80,6 +80,32 @@ async def test_a_server_that_does_not_take_it_is_asked_again_for_two_minutes(rig
     assert told.endswith("See `session show sales`.")
 
 
+async def test_its_two_minutes_begin_with_the_first_try(rig: Rig) -> None:
+    await rig.order(ActionKind.RESTART)
+
+    await rig.turn(after=timedelta(minutes=5))
+    await rig.until_on_waha("WORKING")
+    await rig.turn(after=timedelta(seconds=2))
+
+    assert restarts(rig) == 1
+    assert await rig.told() == [WORKS]
+
+
+@pytest.mark.parametrize("change", ["desired_state = 'stopped'", "deleted_at = now(), desired_state = 'stopped'"])
+async def test_what_was_stopped_or_removed_meanwhile_is_not_restarted(rig: Rig, change: str) -> None:
+    rig.waha.faults.lock(RESTART)
+    await rig.order(ActionKind.RESTART)
+    await rig.turn()
+    await rig.rows(f"UPDATE waha_sessions SET {change}")  # noqa: S608 - words of ours
+    rig.waha.faults.heal()
+
+    await rig.turn(after=timedelta(seconds=5))
+
+    assert restarts(rig) == 1
+    [told] = await rig.told()
+    assert told.startswith("Session `sales` was not restarted: by now it should be stopped, or was removed. ")
+
+
 async def test_one_restart_at_a_time(rig: Rig) -> None:
     def ask(*, is_person: bool) -> bool:
         with tenant_transaction(rig.tenant_id):

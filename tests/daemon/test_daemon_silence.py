@@ -168,7 +168,7 @@ async def test_it_is_restarted_once_and_the_incident_ends_when_it_is_heard(place
     assert await rows(RESTARTS) == [(1,)]
     assert await rows(OPEN) == []
     [(done,)] = await rows("SELECT done FROM incidents")
-    assert [one["what"] for one in done] == ["Restarted once.", "It is heard again since the restart."]
+    assert [one["what"] for one in done] == ["A restart is asked for.", "It is heard again since the restart."]
 
 
 async def test_what_stays_silent_is_handed_to_a_person_and_not_restarted_again(place: Place, rows: Rows) -> None:

@@ -85,6 +85,6 @@ async def test_a_deaf_session_loses_nothing_is_restarted_and_hears_again(place: 
 
     [(recovered, ended_at, done)] = await rows("SELECT recovered, ended_at IS NOT NULL, done FROM incidents")
     assert named - written <= 5 * MINUTE
-    assert [one["what"] for one in done] == ["Restarted once.", "It is heard again since the restart."]
+    assert [one["what"] for one in done] == ["A restart is asked for.", "It is heard again since the restart."]
     assert (recovered, ended_at) == (1, True)
     assert await rows("SELECT body FROM messages ORDER BY created_at") == [("Is anybody there?",), ("And now?",)]

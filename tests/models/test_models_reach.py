@@ -82,7 +82,7 @@ RUNS_AS_OWNER = {
     "due_silence_checks": "the same, of which only its caller hands out",
     "rhythm_samples": "how long sessions were silent; times and counts, no text",
     "sessions_that_do_not_send": "ids, times and counts, no text",
-    "silence_of_server": "a count, and whether a server's webhooks arrive",
+    "silence_of_server": "counts, when the last one was restarted, and whether a server's webhooks arrive",
     # About the row that is being written, whoever writes it.
     "note_waiting_message": "trigger: the conversation of the message itself",
     "reasons_to_wait": "reads no row",

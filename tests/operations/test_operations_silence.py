@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -18,7 +19,9 @@ from operations import (
     missed_messages,
     silence,
     silence_recovered,
+    silence_words,
     silent_sending,
+    telling,
 )
 from operations.missed_messages import Missed
 from operations.unacknowledged import UNCONFIRMED
@@ -292,6 +295,86 @@ def test_where_another_session_tells_the_silent_ones_are_restarted(
     assert restarts(world) == 2
 
 
+@pytest.mark.parametrize(("silent", "before_any_helps", "in_the_end"), [(2, 2, 2), (4, 1, 4)])
+def test_silent_sessions_of_a_server_are_restarted_one_after_another(
+    world: World, tenant: Tenant, session: WahaSession, silent: int, before_any_helps: int, in_the_end: int
+) -> None:
+    for number in range(silent):
+        world.session(tenant, f"s{number}", status_changed_at=NOW - HOUR)
+    silence.lease("main", 0, now=NOW)
+    take(webhook(session, "message.any", said("Hello")))
+    world.sql("UPDATE session_watches SET heard_at = %s WHERE session_id = %s", NOW + HOUR, session.id)
+    asked: dict[int, int] = {}
+
+    for second in range(0, 400, 5):
+        check(NOW + second * SECOND, chat("49151@c.us", NOW - MINUTE))
+        asked.setdefault(restarts(world), second)
+        if second == 200:
+            before_it_helps = restarts(world)
+        if second >= 200:
+            world.sql("UPDATE session_watches SET heard_at = restarted_at + interval '1 s' WHERE heard_at IS NULL")
+
+    turns = [asked[number] for number in sorted(asked) if number]
+    assert (before_it_helps, len(turns)) == (before_any_helps, in_the_end)
+    assert all(later - earlier >= 30 for earlier, later in pairwise(turns))
+
+
+def test_canaries_that_nobody_hears_restart_nothing_while_no_webhook_of_the_server_arrives(
+    world: World, tenant: Tenant
+) -> None:
+    for name in ("sales", "support"):
+        world.session(tenant, name, status_changed_at=NOW - HOUR, limits={"canary_minutes": 30})
+
+    for second in range(0, 300, 5):
+        for watched in silence.lease("main", 10, now=NOW + second * SECOND):
+            if watched.is_canary_due and not canaries.look(watched) and (canary_id := canaries.begin(watched)):
+                canaries.taken(watched, canary_id)
+            silence.record_chats(watched, []) if watched.is_check_due else silence.give_back(watched)
+
+    assert world.value("SELECT count(*) FROM incidents WHERE cause LIKE 'No webhook of server main%%'") == 2
+    assert restarts(world) == 0
+
+
+@pytest.mark.usefixtures("session")
+def test_a_restart_that_was_never_made_proves_nothing_and_is_asked_for_again(world: World) -> None:
+    check_all(NOW, NOW + 150 * SECOND, chat("49151@c.us", NOW - MINUTE))
+    world.sql("UPDATE waha_actions SET parked_at = now(), error = 'Session `sales` could not be restarted.'")
+
+    check_all(NOW + 160 * SECOND, NOW + 9 * MINUTE)
+    world.sql("UPDATE waha_actions SET parked_at = now() WHERE parked_at IS NULL")
+    check_all(NOW + 9 * MINUTE, NOW + 11 * MINUTE)
+
+    assert restarts(world) >= 2
+    assert done(world)[-2:] == ["A restart is asked for.", silence_words.NOT_MADE]
+    assert world.value("SELECT count(*) FROM incidents WHERE ended_at IS NULL") == 1
+
+
+@pytest.mark.usefixtures("session")
+def test_a_restart_that_no_poll_saw_is_over_when_five_minutes_miss_nothing(world: World) -> None:
+    check_all(NOW, NOW + 150 * SECOND, chat("49151@c.us", NOW - MINUTE))
+    world.sql("UPDATE waha_actions SET done_at = now()")
+
+    check_all(NOW + 160 * SECOND, NOW + 9 * MINUTE)
+
+    assert restarts(world) == 1
+    assert world.value("SELECT count(*) FROM incidents WHERE ended_at IS NULL") == 0
+
+
+def test_what_a_person_stops_and_starts_and_stays_silent_is_named_again(world: World, session: WahaSession) -> None:
+    check_all(NOW, NOW + 150 * SECOND, chat("49151@c.us", NOW - MINUTE))
+    world.sql("UPDATE waha_sessions SET desired_state = 'stopped', status = 'stopped'")
+    telling.look_after(session.tenant_id, operators=(), now=NOW + 160 * SECOND)
+    assert world.value("SELECT count(*) FROM incidents WHERE ended_at IS NULL") == 0
+    started = NOW + 170 * SECOND
+    world.sql("UPDATE waha_sessions SET desired_state = 'running', status = 'working', status_changed_at = %s", started)
+
+    check_all(NOW + 200 * SECOND, NOW + 9 * MINUTE, chat("49152@c.us", NOW + 3 * MINUTE))
+
+    assert world.value("SELECT count(*) FROM incidents WHERE ended_at IS NULL") == 1
+    assert restarts(world) == 1
+    assert silence_words.NOT_AGAIN in done(world)
+
+
 @pytest.mark.usefixtures("session")
 def test_a_session_that_works_again_is_over_when_five_minutes_miss_nothing(world: World) -> None:
     check_all(NOW, NOW + 150 * SECOND, chat("49151@c.us", NOW - MINUTE))
@@ -301,7 +384,7 @@ def test_a_session_that_works_again_is_over_when_five_minutes_miss_nothing(world
     check_all(NOW + 160 * SECOND, NOW + 9 * MINUTE)
 
     assert world.value("SELECT count(*) FROM incidents WHERE ended_at IS NULL") == 0
-    assert done(world)[-2:] == ["Restarted once.", "Nothing points to it any more since the restart."]
+    assert done(world)[-2:] == ["A restart is asked for.", "Nothing points to it any more since the restart."]
 
 
 @pytest.mark.usefixtures("session")
@@ -351,7 +434,7 @@ def test_a_session_whose_messages_nobody_confirms_is_restarted_once_and_sends_ag
     assert world.sql("SELECT kind, cause FROM incidents") == [
         ("silent", "WhatsApp confirms nothing of what the session sends, in several chats.")
     ]
-    assert done(world) == ["Restarted once.", "It sends again since the restart."]
+    assert done(world) == ["A restart is asked for.", "It sends again since the restart."]
     assert restarts(world) == 1
     assert world.value("SELECT count(*) FROM incidents WHERE ended_at IS NULL") == 0
     assert silent_sending.look(["main"], now=NOW + 7 * MINUTE) == []
@@ -400,7 +483,7 @@ def test_a_session_whose_every_send_is_refused_is_restarted_once(world: World, s
 
     assert restarts(world) == 1
     assert "with the same error" in world.value("SELECT cause FROM incidents")
-    assert [what[:27] for what in done(world)] == ["Restarted once.", "The restart has not helped,"]
+    assert [what[:23] for what in done(world)] == ["A restart is asked for.", "The restart has not hel"]
 
 
 @pytest.mark.parametrize(
