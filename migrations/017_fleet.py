@@ -6,6 +6,8 @@ What a poll of a server reads and writes crosses tenants, so it goes through fun
 COLUMNS = r"""
 -- The day, in UTC, on which people were told that no restart of ours is left.
 ALTER TABLE waha_sessions ADD COLUMN gave_up_on date;
+-- When a call of ours about it last began.
+ALTER TABLE waha_sessions ADD COLUMN controlled_at timestamptz;
 -- How often a session connected lately.
 CREATE INDEX session_checks_starting_idx ON session_checks (observed_at) WHERE status = 'starting';
 """
@@ -38,14 +40,37 @@ $$;
 """
 
 READING = r"""
--- Sessions that connected at least so often since then: each time it looked like a short interruption.
+-- Sessions that lost their connection at least so often since then: each time it looked like a short interruption. What worked
+-- and then starts has lost it; a first pairing or a session that was stopped has not. WAHA passes through the same two on a
+-- restart whose stop nobody saw: what comes within a minute of a call of ours, or of what a person asked for, is not counted.
 CREATE FUNCTION restless_sessions(p_server text, p_since timestamptz, p_times integer)
 RETURNS TABLE (session_id uuid, times bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    WITH busy AS (
+        SELECT k.tenant_id, k.session_id, max(s.controlled_at) AS controlled_at
+        FROM session_checks k
+        JOIN waha_sessions s ON s.id = k.session_id AND s.tenant_id = k.tenant_id AND s.server = p_server
+        WHERE k.observed_at > p_since AND k.status = 'starting'
+        GROUP BY k.tenant_id, k.session_id
+        HAVING count(*) >= p_times
+    )
     SELECT k.session_id, count(*)
-    FROM session_checks k
-    JOIN waha_sessions s ON s.id = k.session_id AND s.tenant_id = k.tenant_id AND s.server = p_server
-    WHERE k.observed_at > p_since AND k.status = 'starting'
+    FROM busy b
+    JOIN session_checks k ON k.tenant_id = b.tenant_id AND k.session_id = b.session_id
+    CROSS JOIN LATERAL (
+        SELECT c.status FROM session_checks c
+        WHERE c.tenant_id = k.tenant_id AND c.session_id = k.session_id AND c.observed_at < k.observed_at
+        ORDER BY c.observed_at DESC LIMIT 1
+    ) before
+    WHERE k.observed_at > p_since AND k.status = 'starting' AND before.status = 'working'
+        AND (k.observed_at BETWEEN b.controlled_at AND b.controlled_at + interval '1 minute') IS NOT TRUE
+        AND NOT EXISTS (
+            SELECT FROM waha_actions a
+            WHERE a.tenant_id = k.tenant_id AND a.session_id = k.session_id
+                AND a.kind IN ('restart', 'configure', 'adopt', 'logout', 'pair')
+                AND (a.attempts > 0 OR a.lease_token IS NOT NULL OR a.done_at IS NOT NULL)
+                AND k.observed_at BETWEEN a.created_at AND coalesce(a.done_at, a.parked_at, a.next_attempt_at) + interval '1 minute'
+        )
     GROUP BY k.session_id
     HAVING count(*) >= p_times
 $$;
@@ -102,7 +127,8 @@ $$;
 CREATE FUNCTION claim_controls(p_server text, p_sessions uuid[], p_for interval, p_now timestamptz DEFAULT NULL)
 RETURNS TABLE (session_id uuid)
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    UPDATE waha_sessions s SET next_control_at = coalesce(p_now, clock_timestamp()) + p_for
+    UPDATE waha_sessions s
+    SET next_control_at = coalesce(p_now, clock_timestamp()) + p_for, controlled_at = coalesce(p_now, clock_timestamp())
     WHERE s.id IN (
         SELECT due.id FROM waha_sessions due
         WHERE due.id = ANY (p_sessions) AND due.server = p_server AND due.next_control_at <= coalesce(p_now, clock_timestamp())
@@ -196,6 +222,6 @@ $$;
 REVOKE ALL ON FUNCTION sessions_of_server(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION sessions_of_server(text) TO switchboard_daemon;
 DROP INDEX session_checks_starting_idx;
-ALTER TABLE waha_sessions DROP COLUMN gave_up_on;
+ALTER TABLE waha_sessions DROP COLUMN gave_up_on, DROP COLUMN controlled_at;
 """
 )

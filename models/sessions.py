@@ -56,6 +56,7 @@ class WahaSession(OwnedByTenant):
     restarts = peewee.IntegerField(default=0)
     restarts_on = peewee.DateField(null=True)
     gave_up_on = peewee.DateField(null=True)
+    controlled_at = Timestamp(null=True)
     paced_until = Timestamp(null=True)
     wanted_since = Timestamp(null=True)
 

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import uuid4
 
+import pytest
+
 from database import tenant_transaction
-from models import IncidentKind, ServerState, Tenant, WahaSession, now_utc
+from models import ActionKind, IncidentKind, ServerState, Tenant, WahaAction, WahaSession, now_utc
 from operations import controlling, incidents, observing
 from operations.observing import Seen, observe_status, record_poll
 from operations.sending import lease, record_held
@@ -267,14 +270,63 @@ def test_a_poll_and_a_webhook_at_once_leave_the_later_one(world: World, session:
 
 def test_a_session_that_connects_again_and_again_is_found(world: World, tenant: Tenant, session: WahaSession) -> None:
     calm = world.session(tenant, "calm")
-    for number in range(6):
-        observe(session, "STARTING", EARLIER + timedelta(seconds=2 * number))
-        observe(session, "WORKING", EARLIER + timedelta(seconds=2 * number + 1))
+    go_through(session, ["WORKING", *["STARTING", "WORKING"] * 6])
     observe(calm, "STARTING", EARLIER)
 
-    assert observing.restless("main", since=EARLIER - timedelta(seconds=1), times=6) == {session.id: 6}
-    assert observing.restless("main", since=EARLIER, times=6) == {}
-    assert observing.restless("other", since=EARLIER - timedelta(seconds=1), times=1) == {}
+    assert observing.restless("main", since=EARLIER, times=6) == {session.id: 6}
+    assert observing.restless("main", since=EARLIER + timedelta(seconds=1), times=6) == {}
+    assert observing.restless("other", since=EARLIER, times=1) == {}
+
+
+def go_through(session: WahaSession, words: Sequence[str], began: datetime = EARLIER) -> None:
+    """One word a second of a session that was stopped before."""
+    for number, word in enumerate(["STOPPED", *words]):
+        observe(session, word, began + timedelta(seconds=number - 1))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["STOPPED", "STARTING", "SCAN_QR_CODE", "STARTING", "WORKING"], id="a first pairing"),
+        pytest.param(["WORKING", "STOPPED", "STARTING", "WORKING"], id="a restart of WAHA, or by a person"),
+        pytest.param(["WORKING", "FAILED", "STARTING", "WORKING"], id="a failure, which is told by itself"),
+    ],
+)
+def test_starts_after_which_nothing_was_lost_are_not_counted(
+    words: list[str], world: World, session: WahaSession
+) -> None:
+    go_through(session, words * 3)
+
+    assert observing.restless("main", since=EARLIER - timedelta(seconds=1), times=1) == {}
+
+
+@pytest.mark.parametrize("kind", [ActionKind.RESTART, ActionKind.CONFIGURE])
+def test_what_starts_because_a_person_asked_for_it_is_not_counted(
+    kind: ActionKind, world: World, tenant: Tenant, session: WahaSession
+) -> None:
+    with tenant_transaction(tenant.id):
+        WahaAction.create(
+            tenant_id=tenant.id,
+            session_id=session.id,
+            kind=kind,
+            created_at=EARLIER,
+            done_at=EARLIER + timedelta(seconds=2),
+        )
+    go_through(session, ["WORKING", "STARTING", "WORKING"])
+    for later in (61, 63):
+        observe(session, "STARTING", EARLIER + timedelta(seconds=later))
+        observe(session, "WORKING", EARLIER + timedelta(seconds=later + 1))
+
+    assert observing.restless("main", since=EARLIER, times=1) == {session.id: 1}
+
+
+def test_what_starts_because_of_a_call_of_ours_is_not_counted(world: World, session: WahaSession) -> None:
+    called = NOW + timedelta(hours=1)
+    controlling.claim("main", [session.id], lease=LEASE, now=called)
+    go_through(session, ["WORKING", "STARTING", "WORKING"], called)
+    observe(session, "STARTING", called + timedelta(seconds=61))
+
+    assert observing.restless("main", since=EARLIER, times=1) == {session.id: 1}
 
 
 def test_restarts_are_counted_by_day(world: World, session: WahaSession) -> None:
