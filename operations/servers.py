@@ -144,6 +144,8 @@ def place(
     fitting = [host for host in choices if host.why_not(engine) is None]
     if not fitting:
         reasons = "; ".join(f"`{escape(host.name)}` {host.why_not(engine)}" for host in choices)
+        if engine is not None and any(host.why_not(None) is None for host in choices):
+            raise Conflict(f"No WAHA server may have a session with {engine}: {reasons}. Leave `--engine` out.")
         raise Conflict(
             f"No WAHA server may have another session: {reasons}. An operator sees them with `server list`, lets one "
             "have sessions again with `server undrain NAME`, or adds a server or its `capacity` to the settings."

@@ -244,7 +244,9 @@ async def test_another_engine_than_the_servers_is_refused(ask: Ask, rows: Rows) 
     refused = await ask("ana", "session add sales --engine WEBJS")
     await ask("ana", "session add sales")
 
-    assert refused.startswith("Server `main` runs NOWEB; a session there cannot use WEBJS.")
+    assert refused == (
+        "No WAHA server may have a session with WEBJS: `main` runs NOWEB, not WEBJS. Leave `--engine` out."
+    )
     assert await rows("SELECT name, engine FROM waha_sessions") == [("sales", "NOWEB")]
 
 
