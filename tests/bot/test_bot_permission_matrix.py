@@ -79,6 +79,9 @@ REFUSED_ABOUT_ONESELF = re.compile(_ROLE_REFUSED)
 # it says by itself, now and then.
 _KEPT_OF_EVERY_CALL = frozenset({"migratehistory", "slack_events", "slack_people", "keys_in_use", "processes"})
 
+# What is clicked on, by what its button looks up.
+_ABOUT: dict[Any, str] = {of_messages: "message", of_incident: "incident"}
+
 
 @dataclass
 class Stage:
@@ -87,7 +90,7 @@ class Stage:
     slack: SandboxSlack
     world: World
     postgres: Server
-    values: dict[Any, str]
+    values: dict[str, str]
     counts: Counter[str]
 
     async def __call__(self, work: Any) -> Any:
@@ -118,7 +121,7 @@ class Stage:
         message = self.world.message(conversation, **failed)
         with tenant_transaction(tenant.id):
             incident_id = incidents.begin(tenant.id, session.id, IncidentKind.FAILED, at=now_utc())
-        self.values = {of_messages: str(message.id), of_incident: str(incident_id)}
+        self.values = {"message": str(message.id), "incident": str(incident_id)}
 
     def fingerprint(self) -> list[tuple[Any, ...]]:
         """Every row of every table, but for what is kept of every call."""
@@ -177,7 +180,7 @@ class Stage:
 
     def _click(self, asked: Interaction, shown: Message, action_id: str) -> Envelope:
         # Nobody is invited on this stage.
-        about = self.values.get(BY_ACTION[action_id].stand, str(uuid4()))
+        about = self.values.get(_ABOUT.get(BY_ACTION[action_id].stand, ""), str(uuid4()))
         action: Json = {"type": "button", "action_id": action_id, "block_id": "b", "value": about}
         return Envelope("interactive", payloads.click_on_message(self.slack.state, asked, shown, action))
 
