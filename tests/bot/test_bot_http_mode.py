@@ -107,7 +107,8 @@ async def test_what_is_not_signed_with_the_secret_is_refused(caller: Caller, row
     assert await rows(KEPT) == []
 
 
-@pytest.mark.parametrize("seconds", [-301, -360, 301, 10**9])
+# What is in the future comes nearer while it is on its way.
+@pytest.mark.parametrize("seconds", [-301, -360, 330, 10**9])
 async def test_what_was_signed_longer_ago_than_five_minutes_or_in_the_future_is_refused(
     caller: Caller, rows: Rows, seconds: int
 ) -> None:
