@@ -63,15 +63,16 @@ async def configure(action: LeasedAction, server: Server, operators: Collection[
     if session.deleted_at is not None:
         await in_database(actions.done, action)
         return
-    before: dict[str, Any] = {}
+    was_lost = False
     try:
         own = opened_config(session.config, session.id)
-
-        def change(config: dict[str, Any]) -> dict[str, Any]:
-            before.update(config)
-            return _wanted(config, own, action, server)
-
-        await server.client.update_session_config(action.external_session_id, change)
+        if "repair" in action.payload:
+            was_lost = await _was_lost(action, server)
+            if not await in_database(actions.begin, action, was_lost=was_lost):
+                return
+        await server.client.update_session_config(
+            action.external_session_id, lambda config: _wanted(config, own, action, server)
+        )
     except (CannotDecrypt, SessionUnknown, WahaRejected) as error:
         await _refused(action, error)
         return
@@ -80,10 +81,16 @@ async def configure(action: LeasedAction, server: Server, operators: Collection[
         return
     log.info("session configured", session_id=action.session_id, is_repair="repair" in action.payload)
     if "repair" in action.payload:
-        was_lost = bool(before) and is_lost(before, server)
         await in_database(configuring.repaired, action, was_lost=was_lost, operators=operators, now=now)
     else:
         await in_database(configuring.configured, action, _proxied(session))
+
+
+async def _was_lost(action: LeasedAction, server: Server) -> bool:
+    """Also where an earlier try put our webhook back, and its answer was lost."""
+    if action.payload.get("was_lost"):
+        return True
+    return is_lost((await server.client.get_session(action.external_session_id)).config, server)
 
 
 def _wanted(config: dict[str, Any], own: Mapping[str, Any], action: LeasedAction, server: Server) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,8 +15,8 @@ from operations import audit, catching_up
 from operations.actions import LeasedAction, close, tell_asker
 from operations.posting import tell_person
 from operations.session_config import sealed_config
-from operations.sessions import in_hand, is_under_way, named, order
-from operations.sql import value
+from operations.sessions import in_hand, named, order
+from operations.sql import rows
 from operations.standing import Person
 from slack.mrkdwn import foreign
 
@@ -65,27 +67,55 @@ def ask_repairs(drifted: Sequence[tuple[UUID, UUID]], *, operators: Collection[s
 
     One that had to be put right too often today is left alone, and the operators are told once a day.
     """
-    asked = 0
-    for tenant_id, session_id in drifted[:_REPAIRS_AT_ONCE]:
+    of_tenants: defaultdict[UUID, list[UUID]] = defaultdict(list)
+    for tenant_id, session_id in drifted:
+        of_tenants[tenant_id].append(session_id)
+    asked = said = 0
+    for tenant_id, sessions in of_tenants.items():
         with tenant_transaction(tenant_id):
-            session = WahaSession.live().where(WahaSession.id == session_id, WahaSession.tenant_id == tenant_id).first()
-            if session is None or is_under_way(session, ActionKind.CONFIGURE, ActionKind.ADOPT, ActionKind.REMOVE):
-                continue
-            if _repairs_since(session, now - _DAY) >= _REPAIRS_A_DAY:
-                _say_it_is_left(session, operators, now)
-                continue
-            due_at = now + asked * _BETWEEN_REPAIRS
-            WahaAction.create(
-                id=uuid7(),
-                tenant_id=tenant_id,
-                session_id=session_id,
-                kind=ActionKind.CONFIGURE,
-                payload={"repair": True},
-                next_attempt_at=due_at,
-            )
-            asked += 1
-            notify("actions")
+            for one in _to_be_repaired(tenant_id, sessions, now - _DAY):
+                if one.repairs < _REPAIRS_A_DAY:
+                    _order_repair(tenant_id, one.session_id, now + asked * _BETWEEN_REPAIRS)
+                    asked += 1
+                # Whoever hears of so many need not hear of each.
+                elif said < _REPAIRS_AT_ONCE:
+                    _say_it_is_left(WahaSession.get_by_id(one.session_id), operators, now)
+                    said += 1
+                if asked == _REPAIRS_AT_ONCE:
+                    return asked
     return asked
+
+
+@dataclass(frozen=True)
+class _Drifted:
+    session_id: UUID
+    repairs: int
+
+
+def _to_be_repaired(tenant_id: UUID, sessions: list[UUID], since: datetime) -> list[_Drifted]:
+    """Those of them that nobody puts right already, in their order, with how often it was done since."""
+    return rows(
+        _Drifted,
+        "SELECT s.id AS session_id, (SELECT count(*) FROM waha_actions a WHERE a.tenant_id = s.tenant_id "
+        "AND a.session_id = s.id AND a.kind = 'configure' AND a.payload ? 'repair' AND a.created_at > %(since)s) "
+        "AS repairs FROM waha_sessions s WHERE s.tenant_id = %(tenant)s AND s.id = ANY (%(ids)s::uuid[]) "
+        "AND s.deleted_at IS NULL AND NOT EXISTS (SELECT 1 FROM waha_actions o WHERE o.tenant_id = s.tenant_id "
+        "AND o.session_id = s.id AND o.kind IN ('configure', 'adopt', 'remove') AND o.done_at IS NULL "
+        "AND o.parked_at IS NULL) ORDER BY array_position(%(ids)s::uuid[], s.id)",
+        {"tenant": tenant_id, "ids": sessions, "since": since},
+    )
+
+
+def _order_repair(tenant_id: UUID, session_id: UUID, due_at: datetime) -> None:
+    WahaAction.create(
+        id=uuid7(),
+        tenant_id=tenant_id,
+        session_id=session_id,
+        kind=ActionKind.CONFIGURE,
+        payload={"repair": True},
+        next_attempt_at=due_at,
+    )
+    notify("actions")
 
 
 def configured(action: LeasedAction, text: str) -> bool:
@@ -111,15 +141,6 @@ def repaired(action: LeasedAction, *, was_lost: bool, operators: Collection[str]
             catching_up.request_session(session.external_session_id)
             _say_it_was_lost(session, operators, now)
         return True
-
-
-def _repairs_since(session: WahaSession, since: datetime) -> int:
-    found: int = value(
-        "SELECT count(*) FROM waha_actions WHERE tenant_id = %s AND session_id = %s AND kind = 'configure' "
-        "AND payload ? 'repair' AND created_at > %s",
-        (session.tenant_id, session.id, since),
-    )
-    return found
 
 
 def _say_it_was_lost(session: WahaSession, operators: Collection[str], now: datetime) -> None:

@@ -15,7 +15,7 @@ from daemon.configuring import adopt as adopt_on_waha
 from daemon.servers import Server
 from daemon.session_setup import drift, foreign_hosts, our_webhook, with_ours
 from database import in_database, tenant_transaction
-from models import ActionKind, WahaSession, uuid7
+from models import ActionKind, WahaAction, WahaSession, uuid7
 from models.requests import CreateWahaSession
 from operations import actions, adopting, configuring, observing, session_ends
 from operations.session_config import sealed_config
@@ -184,6 +184,53 @@ async def test_many_that_follow_new_settings_are_restarted_one_after_another(rig
     spread = "extract(epoch FROM max(next_attempt_at) - min(next_attempt_at))"
     [(seconds,)] = await rig.rows(f"SELECT {spread} FROM waha_actions")  # noqa: S608
     assert float(seconds) == 38.0
+
+
+async def test_what_cannot_be_repaired_keeps_no_other_session_from_repair(rig: Rig) -> None:
+    def others(*, repairs: int) -> list[tuple[UUID, UUID]]:
+        found = []
+        with tenant_transaction(rig.tenant_id):
+            for number in range(20):
+                name = f"n{repairs}-{number}"
+                session = WahaSession.create(
+                    tenant_id=rig.tenant_id, name=name, external_session_id=name, server="main"
+                )
+                found.append((rig.tenant_id, session.id))
+                for _ in range(repairs):
+                    WahaAction.create(
+                        id=uuid7(),
+                        tenant_id=rig.tenant_id,
+                        session_id=session.id,
+                        kind=ActionKind.CONFIGURE,
+                        payload={"repair": True},
+                        done_at=rig.now,
+                    )
+        return found
+
+    exhausted, fresh = await in_database(others, repairs=3), await in_database(others, repairs=0)
+    drifted = [*exhausted, *fresh[:15]]
+
+    first = await in_database(configuring.ask_repairs, drifted, operators=(OLGA.key,), now=rig.now)
+    under_way = await in_database(configuring.ask_repairs, drifted, operators=(OLGA.key,), now=rig.now)
+    others_too = await in_database(configuring.ask_repairs, [*drifted, *fresh[15:]], operators=(), now=rig.now)
+
+    assert (first, under_way, others_too) == (15, 0, 5)
+    assert len(await rig.told()) == 20
+
+
+async def test_that_a_webhook_was_gone_is_said_also_where_the_answer_to_putting_it_back_was_lost(rig: Rig) -> None:
+    rig.waha.sessions.known("s1").config = {"webhooks": [THEIRS]}
+    await look(rig)
+    rig.waha.faults.lock(SESSION, carried_out=True, times=1)
+
+    await rig.turn()
+    await rig.turn(after=timedelta(seconds=5))
+
+    assert puts(rig) == 1
+    [told] = await rig.told()
+    assert told.startswith("Somebody changed the configuration of session `sales` on WAHA server `main`: our webhook")
+    assert await rig.rows("SELECT after FROM audit_entries") == [({"was_lost": True},)]
+    assert await rig.rows("SELECT requested_at IS NOT NULL FROM catch_ups WHERE place = 's1'") == [(True,)]
 
 
 async def test_a_proxy_is_set_and_taken_away_with_everything_else_left(rig: Rig) -> None:
