@@ -71,11 +71,12 @@ $$;
 -- Every trouble of a session that is not told to its end, over all tenants, for the operators.
 CREATE FUNCTION troubles_of_all()
 RETURNS TABLE (
-    incident_id uuid, tenant_id uuid, tenant_name text, session_id uuid, session_name text, server text, engine text, kind text,
+    incident_id uuid, tenant_id uuid, tenant_name text, session_id uuid, session_name text, server text, engine text, kind text, cause text,
     part_of uuid, began_at timestamptz, ended_at timestamptz
 )
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT i.id, i.tenant_id, t.name::text, i.session_id, s.name::text, i.server, s.engine, i.kind, i.part_of, i.began_at, i.ended_at
+    SELECT i.id, i.tenant_id, t.name::text, i.session_id, s.name::text, i.server, s.engine, i.kind, i.cause, i.part_of,
+        i.began_at, i.ended_at
     FROM incidents i
     JOIN tenants t ON t.id = i.tenant_id AND t.deleted_at IS NULL
     LEFT JOIN waha_sessions s ON s.id = i.session_id

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
+from operations.silence_words import EVERYWHERE, WAY_IS_CUT
 from operations.sql import rows
 from slack.mrkdwn import foreign, local_time
 
-Code = Literal["server_down", "key_refused", "restarted", "protocol", "unknown"]
+Code = Literal["server_down", "key_refused", "restarted", "protocol", "silent_server", "silent", "unknown"]
 
 # Of the first failure: sessions of a WAHA that stops and starts again fail before and after its start.
 AROUND_A_RESTART = timedelta(minutes=2)
+
+
+# As they begin, before the name of the server.
+_OF_SERVERS = tuple(sentence.partition("{")[0] for sentence in (WAY_IS_CUT, EVERYWHERE))
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,32 @@ _OF_TENANT = """
 def cause_of(incident_id: UUID, tenant_id: UUID, began_at: datetime) -> Cause:
     """The likely cause of what is part of an incident of this tenant."""
     return likely([_on_server(row) for row in rows(_Row, _OF_TENANT, (incident_id, tenant_id))], began_at)
+
+
+def cause_of_silence(incident_id: UUID, tenant_id: UUID) -> Cause:
+    """The likely cause of sessions that are silent together."""
+    found = rows(
+        _Said,
+        "SELECT cause FROM incidents WHERE part_of = %s AND tenant_id = %s AND kind = 'silent' AND ended_at IS NULL",
+        (incident_id, tenant_id),
+    )
+    return likely_of_silence([one.cause for one in found])
+
+
+@dataclass(frozen=True)
+class _Said:
+    cause: str
+
+
+def likely_of_silence(said: Sequence[str]) -> Cause:
+    """What was found of their server, by whoever compared its sessions, is true of all that are on it."""
+    of_servers = Counter(cause for cause in said if cause.startswith(_OF_SERVERS))
+    if of_servers:
+        [(cause, _)] = of_servers.most_common(1)
+        return Cause("silent_server", cause)
+    return Cause(
+        "silent", "not known; WAHA says that they work, and has not told of messages that it knows, or not sent them."
+    )
 
 
 def likely(places: Sequence[OnServer], began_at: datetime) -> Cause:

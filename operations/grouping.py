@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final, Literal, get_args
 from uuid import UUID
 
 from psycopg2.extras import Json
 
 from models import Incident, IncidentKind, uuid7
-from operations.causes import Cause, cause_of
+from operations.causes import Cause, cause_of, cause_of_silence
 from operations.sql import changed, entities, rows, value
 
 TOGETHER = 3
@@ -19,6 +20,10 @@ WITHIN = timedelta(minutes=10)
 COMES_UP_WITHIN = timedelta(minutes=10)
 
 FAILING = (IncidentKind.FAILED, IncidentKind.STOPPED, IncidentKind.STUCK, IncidentKind.NEEDS_SCAN)
+# What many sessions may have together: where they are silent other things are said and done than where they fail.
+Together = Literal["failing", "silent"]
+TOGETHERS: Final[tuple[Together, ...]] = get_args(Together)
+KINDS: Final[dict[Together, tuple[IncidentKind, ...]]] = {"failing": FAILING, "silent": (IncidentKind.SILENT,)}
 OF_SERVERS = (IncidentKind.SERVER_AWAY, IncidentKind.KEY_REFUSED)
 # One story with what went before in the same session; the health of its number is another.
 _ONE_STORY = (*FAILING, IncidentKind.SILENT)
@@ -49,7 +54,8 @@ def group(tenant_id: UUID, now: datetime) -> None:
     for incident in unclosed:
         if incident.kind in OF_SERVERS:
             _take_in_server(incident, tenant_id, unclosed, now)
-    _join_several(tenant_id)
+    for what in TOGETHERS:
+        _join_several(tenant_id, what)
     _follow_up(tenant_id)
     for incident in of(tenant_id):
         if incident.kind is IncidentKind.SEVERAL_SESSIONS:
@@ -75,13 +81,22 @@ def window(found: Sequence[Failing]) -> list[Failing]:
     return []
 
 
-def begin_several(tenant_id: UUID | None, began_at: datetime) -> UUID:
+def begin_several(tenant_id: UUID | None, what: Together, began_at: datetime) -> UUID:
     incident_id = uuid7()
     changed(
-        "INSERT INTO incidents (id, tenant_id, kind, began_at) VALUES (%s, %s, 'several_sessions', %s)",
-        (incident_id, tenant_id, began_at),
+        "INSERT INTO incidents (id, tenant_id, kind, began_at, details) VALUES (%s, %s, 'several_sessions', %s, %s)",
+        (incident_id, tenant_id, began_at, Json({"together": what})),
     )
     return incident_id
+
+
+def open_several(what: Together, unclosed: Sequence[Incident]) -> Incident | None:
+    """The one that is open, which who joins them joins."""
+    for one in unclosed:
+        is_one = one.kind is IncidentKind.SEVERAL_SESSIONS and one.details.get("together", "failing") == what
+        if is_one and one.ended_at is None:
+            return one
+    return None
 
 
 def explain(incident: Incident, cause: Cause) -> None:
@@ -102,7 +117,13 @@ def _settle_several(incident: Incident, tenant_id: UUID, now: datetime) -> None:
         (incident.id, tenant_id),
     )
     if times.open:
-        explain(incident, cause_of(incident.id, tenant_id, incident.began_at))
+        is_silence = incident.details.get("together") == "silent"
+        cause = (
+            cause_of_silence(incident.id, tenant_id)
+            if is_silence
+            else cause_of(incident.id, tenant_id, incident.began_at)
+        )
+        explain(incident, cause)
     elif incident.ended_at is None:
         changed("UPDATE incidents SET ended_at = %s WHERE id = %s", (times.last_end or now, incident.id))
 
@@ -174,28 +195,24 @@ def _take_over(incident: Incident, earlier: Incident, now: datetime) -> None:
     )
 
 
-def _join_several(tenant_id: UUID) -> None:
+def _join_several(tenant_id: UUID, what: Together) -> None:
     """Three that fail within ten minutes are one incident; who fails within ten minutes after them joins it."""
     single = rows(
         Failing,
         "SELECT i.id AS incident_id, i.tenant_id, i.session_id, i.began_at FROM incidents i "  # noqa: S608 - words of ours
         "WHERE i.tenant_id = %s AND i.session_id IS NOT NULL AND i.ended_at IS NULL AND i.kind = ANY (%s) "
         f"AND {IS_TOP}",
-        (tenant_id, [kind.value for kind in FAILING]),
+        (tenant_id, [kind.value for kind in KINDS[what]]),
     )
     if not single:
         return
-    open_now = next((one for one in of(tenant_id) if _is_open_group(one)), None)
+    open_now = open_several(what, of(tenant_id))
     if open_now is not None:
         latest = value("SELECT max(began_at) FROM incidents WHERE part_of = %s", (open_now.id,)) or open_now.began_at
         members = [one for one in single if abs(one.began_at - latest) <= WITHIN]
         _join(tenant_id, open_now.id, members)
     elif members := window(single):
-        _join(tenant_id, begin_several(tenant_id, members[0].began_at), members)
-
-
-def _is_open_group(incident: Incident) -> bool:
-    return incident.kind is IncidentKind.SEVERAL_SESSIONS and incident.ended_at is None
+        _join(tenant_id, begin_several(tenant_id, what, members[0].began_at), members)
 
 
 def _join(tenant_id: UUID, incident_id: UUID, members: Sequence[Failing]) -> None:

@@ -87,6 +87,14 @@ def unsettled(tenant_id: UUID, now: datetime) -> int:
     return len(rows(_Unsettled, sql, (now, tenant_id, now - SETTLED)))
 
 
+def suspected(tenant_id: UUID) -> int:
+    """How many sessions are taken for silent, and not named so yet."""
+    sql = (
+        "SELECT session_id FROM session_watches WHERE tenant_id = %s AND suspected_at IS NOT NULL AND named_at IS NULL"
+    )
+    return len(rows(_Unsettled, sql, (tenant_id,)))
+
+
 @dataclass(frozen=True)
 class _Unsettled:
     session_id: UUID

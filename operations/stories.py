@@ -10,7 +10,7 @@ from uuid import UUID
 
 from models import Incident, IncidentKind
 from operations.sql import entity, rows
-from operations.telling_words import Member, Story
+from operations.telling_words import Member, Story, is_of_silence
 from slack.mrkdwn import foreign
 
 _PARTS = """
@@ -83,7 +83,7 @@ def _label(parent: Incident) -> str:
     """Without a number, so that what is part of it is not told anew with each that joins."""
     server = foreign(parent.server or "")
     return {
-        IncidentKind.SEVERAL_SESSIONS: "several sessions fail together",
+        IncidentKind.SEVERAL_SESSIONS: f"several sessions {'are silent' if is_of_silence(parent) else 'fail'} together",
         IncidentKind.SERVER_AWAY: f"WAHA server `{server}` is away",
         IncidentKind.KEY_REFUSED: f"WAHA server `{server}` refuses our key",
     }.get(parent.kind, "what is the matter with this session")

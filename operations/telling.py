@@ -14,7 +14,7 @@ from uuid import UUID
 from psycopg2.extras import Json
 
 from database import tenant_transaction, transaction
-from models import Incident, RoutePurpose, uuid7
+from models import Incident, IncidentKind, RoutePurpose, uuid7
 from operations import grouping, noticing
 from operations.routes import channel_for
 from operations.sql import changed, database_now, rows, try_lock, value
@@ -60,10 +60,17 @@ def look_after(tenant_id: UUID, *, operators: Collection[str], now: datetime | N
         noticing.notice(tenant_id, moment)
         grouping.group(tenant_id, moment)
         places = _places(tenant_id, operators)
-        may_be_more = bool(noticing.unsettled(tenant_id, moment))
+        may_be_more = _may_be_more(tenant_id, moment)
         # Whom other tenants' incidents reach too is told a moment later, of all of them together.
         found = [one for one in grouping.of(tenant_id) if _is_channel(places) or one.id in known]
         return sum(_tell(one, places, moment, may_be_more=may_be_more) for one in found)
+
+
+def _may_be_more(tenant_id: UUID, now: datetime) -> frozenset[IncidentKind]:
+    """Of which kinds another may begin in a moment."""
+    if noticing.unsettled(tenant_id, now):
+        return frozenset(IncidentKind)
+    return frozenset({IncidentKind.SILENT} if noticing.suspected(tenant_id) else ())
 
 
 def _close_unsaid(tenant_id: UUID, now: datetime) -> None:
@@ -94,7 +101,7 @@ def of_operators(operators: Collection[str]) -> list[str]:
     return [to_person(*operator.split("/", 1)) for operator in operators]
 
 
-def _tell(incident: Incident, places: Collection[str], now: datetime, *, may_be_more: bool) -> bool:
+def _tell(incident: Incident, places: Collection[str], now: datetime, *, may_be_more: Collection[IncidentKind]) -> bool:
     story = story_of(incident)
     is_part = bool(story.tells_of_it) and not (story.is_told_elsewhere_too and _is_channel(places))
     if not is_part:
@@ -103,7 +110,7 @@ def _tell(incident: Incident, places: Collection[str], now: datetime, *, may_be_
         if is_part or story.ended_at is not None:
             close_when_over(story, now)
             return False
-        if may_be_more and incident.session_id is not None and now - incident.began_at < HELD_FOR:
+        if incident.kind in may_be_more and incident.session_id is not None and now - incident.began_at < HELD_FOR:
             return False
         return begin_telling(story, places, now)
     return bring_up_to_date(story, now)

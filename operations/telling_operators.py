@@ -10,11 +10,11 @@ from uuid import UUID
 from database import set_tenant, transaction
 from models import Incident, IncidentKind
 from operations import grouping, noticing
-from operations.causes import OnServer, likely
-from operations.grouping import FAILING, OF_SERVERS, Failing
+from operations.causes import OnServer, likely, likely_of_silence
+from operations.grouping import KINDS, OF_SERVERS, TOGETHERS, Failing, Together
 from operations.sql import changed, database_now, rows, try_lock
 from operations.telling import begin_telling, bring_up_to_date, close_when_over, of_operators
-from operations.telling_words import Member, Story
+from operations.telling_words import Member, Story, is_of_silence
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class _Trouble:
     server: str | None
     engine: str | None
     kind: str
+    cause: str
     part_of: UUID | None
     began_at: datetime
     ended_at: datetime | None
@@ -81,15 +82,20 @@ def _join(own: Sequence[Incident], troubles: Sequence[_Trouble], now: datetime) 
                     if not one.session_id and (one.kind, one.server) == (incident.kind, incident.server)
                 ],
             )
-    several = next((one for one in own if one.kind is IncidentKind.SEVERAL_SESSIONS and one.ended_at is None), None)
-    failing = [one for one in troubles if _is_failing(one, by_id)]
-    if several is not None:
-        _go_on(several, failing, by_id, now)
-        return
+    for what in TOGETHERS:
+        several = grouping.open_several(what, own)
+        failing = [one for one in troubles if _is_failing(one, what, by_id)]
+        if several is None:
+            _begin_several(what, failing, by_id)
+        else:
+            _go_on(several, failing, by_id, now)
+
+
+def _begin_several(what: Together, failing: Sequence[_Trouble], by_id: Mapping[UUID, _Trouble]) -> None:
     loose = [one for one in failing if _root(one, by_id).part_of is None]
     members = grouping.window([_as_failing(one) for one in loose if one.ended_at is None])
     if len({one.tenant_id for one in members}) > 1:
-        incident_id = grouping.begin_several(None, members[0].began_at)
+        incident_id = grouping.begin_several(None, what, members[0].began_at)
         ids = {one.incident_id for one in members}
         _attach(incident_id, [_root(one, by_id) for one in loose if one.incident_id in ids])
         _explain(incident_id, [one for one in loose if one.incident_id in ids])
@@ -111,9 +117,9 @@ def _go_on(several: Incident, failing: Sequence[_Trouble], by_id: Mapping[UUID, 
     changed("UPDATE incidents SET ended_at = %s WHERE id = %s", (ended, several.id))
 
 
-def _is_failing(one: _Trouble, by_id: Mapping[UUID, _Trouble]) -> bool:
+def _is_failing(one: _Trouble, what: Together, by_id: Mapping[UUID, _Trouble]) -> bool:
     """A session in trouble that is not explained by its server."""
-    return one.session_id is not None and one.kind in set(FAILING) and _root(one, by_id).kind not in set(OF_SERVERS)
+    return one.session_id is not None and one.kind in set(KINDS[what]) and _root(one, by_id).kind not in set(OF_SERVERS)
 
 
 def _root(one: _Trouble, by_id: Mapping[UUID, _Trouble]) -> _Trouble:
@@ -138,6 +144,10 @@ def _attach(incident_id: UUID, tops: Sequence[_Trouble]) -> None:
 
 
 def _explain(incident_id: UUID, members: Sequence[_Trouble]) -> None:
+    incident = Incident.get_by_id(incident_id)
+    if is_of_silence(incident):
+        grouping.explain(incident, likely_of_silence([one.cause for one in members if one.ended_at is None]))
+        return
     names = sorted({one.server for one in members if one.server})
     servers = {
         one.name: one
@@ -154,7 +164,6 @@ def _explain(incident_id: UUID, members: Sequence[_Trouble]) -> None:
         _on_server(name, engine, servers.get(name), found)
         for (name, engine), found in sorted(kinds.items(), key=lambda item: -len(item[1]))
     ]
-    incident = Incident.get_by_id(incident_id)
     grouping.explain(incident, likely(places, incident.began_at))
 
 

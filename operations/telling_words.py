@@ -56,6 +56,14 @@ _NEXT_OF_MANY = {
         "do *not* log out, all of them would have to be linked again. Look for a newer WAHA and update it; they then "
         "come back by themselves."
     ),
+    "silent_server": (
+        "run `doctor`: it compares the webhook addresses and looks at the server. What was missed is read from WAHA's "
+        "history."
+    ),
+    "silent": (
+        "what was missed is read from WAHA's history, and they are restarted, one at a time, to see whether it helps. "
+        "Run `doctor`, and compare one of `session list` with its phone."
+    ),
     "unknown": "they are restarted by themselves. See `session list`, and look into WAHA's log.",
 }
 _OF_SERVERS = frozenset({IncidentKind.SERVER_AWAY, IncidentKind.KEY_REFUSED})
@@ -131,7 +139,11 @@ def headline(story: Story) -> str:
         return f"🟡 *WAHA server `{foreign(incident.server or '')}` is back; {still} on it still come up.*"
     match incident.kind:
         case IncidentKind.SEVERAL_SESSIONS:
-            return f"🔴 *{counted(_sessions(story), 'session')} fail together.*"
+            number = counted(_sessions(story), "session")
+            is_silence = is_of_silence(incident)
+            return (
+                f"🟡 *{number} say that they work, and are silent.*" if is_silence else f"🔴 *{number} fail together.*"
+            )
         case IncidentKind.SERVER_AWAY:
             return f"🔴 *WAHA server `{foreign(incident.server or '')}` is away.*"
         case IncidentKind.KEY_REFUSED:
@@ -139,6 +151,11 @@ def headline(story: Story) -> str:
         case _:
             emoji, is_, _ = _IS[story.kind]
             return f"{emoji} *{_subject(story)} {is_}*"
+
+
+def is_of_silence(incident: Incident) -> bool:
+    """Whether its sessions are silent together, and do not fail."""
+    return bool(incident.details.get("together") == "silent")
 
 
 def lasted(span: timedelta) -> str:
@@ -169,7 +186,7 @@ def _was(story: Story) -> str:
     return {
         IncidentKind.SERVER_AWAY: "was away",
         IncidentKind.KEY_REFUSED: "refused our key",
-        IncidentKind.SEVERAL_SESSIONS: "failed together",
+        IncidentKind.SEVERAL_SESSIONS: "was silence" if is_of_silence(story.incident) else "failed together",
     }[story.incident.kind]
 
 
@@ -255,7 +272,8 @@ def _over(story: Story) -> str:
     match incident.kind:
         case IncidentKind.SEVERAL_SESSIONS:
             number = counted(_sessions(story), "session")
-            return f"🟢 *Over after {after}: all of the {number} that failed together work again.* It was {span}."
+            did = "were silent" if is_of_silence(incident) else "failed"
+            return f"🟢 *Over after {after}: all of the {number} that {did} together work again.* It was {span}."
         case IncidentKind.SERVER_AWAY | IncidentKind.KEY_REFUSED:
             held = (
                 f" {counted(_sessions(story), 'session')} on it failed meanwhile, and work again."

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from database import tenant_transaction
-from models import RoutePurpose, Tenant, WahaSession
-from operations import incidents
+from models import IncidentKind, RoutePurpose, SessionWatch, Suspicion, Tenant, WahaSession
+from operations import incidents, silence_words
 from tests.operations.builders import ALERTS, OPERATOR, World
 from tests.operations.troubles import Alerts, after, look, look_everywhere, observe, open_kinds, server_is
 
@@ -303,6 +305,103 @@ def test_each_tenant_is_told_of_its_own_sessions_alone(world: World) -> None:
     for name in ("Acme", "Globex", "Initech"):
         [posted] = alerts.posts(f"C{name.upper()}")
         assert posted.startswith(f"🔴 *Session `of-{name.lower()}` failed.*")
+
+
+CUT = silence_words.WAY_IS_CUT.format(server="main")
+UNHEARD = silence_words.cause(Suspicion.UNHEARD, 900)
+
+
+def is_silent(session: WahaSession, seconds: float, cause: str = UNHEARD) -> None:
+    with tenant_transaction(session.tenant_id):
+        incidents.begin(session.tenant_id, session.id, IncidentKind.SILENT, at=after(seconds), cause=cause)
+
+
+def are_suspected(sessions: Sequence[WahaSession]) -> None:
+    for session in sessions:
+        with tenant_transaction(session.tenant_id):
+            SessionWatch.create(tenant_id=session.tenant_id, session_id=session.id, suspected_at=after(-5))
+
+
+def test_sessions_that_are_silent_together_are_one_message_with_what_was_found_of_their_server(
+    alerts: Alerts, world: World, tenant: Tenant
+) -> None:
+    made = [world.session(tenant, f"shop-{number:02}") for number in range(30)]
+    server_is(world, "up", -100_000, version="2026.7.1", start_timestamp=1)
+    for session in made:
+        is_silent(session, 0)
+    look(tenant, 1)
+    alerts.settle()
+    for session in made[:20]:
+        is_silent(session, 60, CUT)
+    look(tenant, 60)
+    alerts.settle()
+    with tenant_transaction(tenant.id):
+        for session in made:
+            incidents.end(tenant.id, session.id, IncidentKind.SILENT, at=after(240))
+    look(tenant, 241)
+
+    [posted], [found, over] = alerts.posts(), alerts.updates()
+    assert posted.startswith("🟡 *30 sessions say that they work, and are silent.*")
+    assert "*Likely cause*: not known; WAHA says that they work" in posted
+    assert f"*Likely cause*: {CUT}" in found
+    assert "*Next*: run `doctor`" in found
+    assert over.startswith("🟢 *Over after 4 min: all of the 30 sessions that were silent together work again.*")
+    assert open_kinds(world) == []
+
+
+def test_who_is_silent_alone_is_held_back_while_others_are_suspected(
+    alerts: Alerts, world: World, sessions: list[WahaSession]
+) -> None:
+    are_suspected(sessions[1:])
+    is_silent(sessions[0], 0)
+    look(sessions[0], 1)
+    early = alerts.posts()
+    for session in sessions[1:3]:
+        is_silent(session, 20)
+    look(sessions[0], 21)
+    alerts.settle()
+
+    assert early == []
+    assert [text.partition(" say")[0] for text in alerts.posts()] == ["🟡 *3 sessions"]
+
+
+def test_who_is_silent_is_told_when_those_that_are_suspected_stay_so(
+    alerts: Alerts, sessions: list[WahaSession]
+) -> None:
+    are_suspected(sessions[1:])
+    is_silent(sessions[0], 0)
+    look(sessions[0], 31)
+
+    [posted] = alerts.posts()
+    assert posted.startswith("🟡 *Session `shop-1` says that it works, and is silent.*")
+
+
+def test_those_that_fail_and_those_that_are_silent_are_told_apart(alerts: Alerts, world: World, tenant: Tenant) -> None:
+    failing, silent = [[world.session(tenant, f"{word}-{number}") for number in range(3)] for word in ("shop", "desk")]
+    for one, other in zip(failing, silent, strict=True):
+        observe(one, "FAILED", 0)
+        is_silent(other, 0)
+    look(tenant, 11)
+
+    assert sorted(text.partition(".*")[0] for text in alerts.posts()) == [
+        "🔴 *3 sessions fail together",
+        "🟡 *3 sessions say that they work, and are silent",
+    ]
+    assert kinds(world) == {"failed": 3, "silent": 3, "several_sessions": 2}
+
+
+def test_sessions_of_several_tenants_that_are_silent_are_one_message_for_the_operators(world: World) -> None:
+    alerts = Alerts(world)
+    server_is(world, "up", -100_000, version="2026.7.1", start_timestamp=1)
+    for name in ("Acme", "Globex", "Initech"):
+        is_silent(world.session(world.tenant(name), "sales"), 0, CUT)
+    for seconds in (10, 12, 14):
+        look_everywhere(seconds)
+
+    [posted] = alerts.posts(OPERATOR.user_id)
+    assert posted.startswith("🟡 *3 sessions say that they work, and are silent.*")
+    assert f"*Likely cause*: {CUT}" in posted
+    assert "`sales` of Acme, `sales` of Globex, `sales` of Initech" in posted
 
 
 def test_the_blind_times_of_all_are_one(alerts: Alerts, world: World, sessions: list[WahaSession]) -> None:
