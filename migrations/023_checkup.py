@@ -30,7 +30,7 @@ CREATE TABLE doctor_runs (
 );
 CREATE INDEX doctor_runs_due_idx ON doctor_runs (asked_at) WHERE taken_at IS NULL;
 CREATE INDEX slack_events_parked_idx ON slack_events (created_at) WHERE parked_at IS NOT NULL;
-CREATE INDEX slack_posts_parked_idx ON slack_posts (created_at) WHERE parked_at IS NOT NULL;
+CREATE INDEX slack_posts_parked_idx ON slack_posts (parked_at) WHERE parked_at IS NOT NULL;
 GRANT SELECT, INSERT, UPDATE ON processes, doctor_runs TO switchboard_bot, switchboard_daemon;
 """
 
@@ -63,14 +63,17 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
         coalesce(greatest(0, extract(epoch FROM clock_timestamp() - oldest)), 0)::float8
     FROM queues
     UNION ALL
-    SELECT 'parked', '{"queue": "webhooks"}', count(*)::float8 FROM webhook_events WHERE parked_at IS NOT NULL AND processed_at IS NULL
+    SELECT 'parked', '{"queue": "webhooks"}', count(*)::float8 FROM webhook_events
+    WHERE parked_at IS NOT NULL AND processed_at IS NULL AND error IS DISTINCT FROM 'The session was deleted.'
     UNION ALL
     SELECT 'parked', '{"queue": "slack_events"}', count(*)::float8 FROM slack_events WHERE parked_at IS NOT NULL AND processed_at IS NULL
     UNION ALL
     SELECT 'parked', '{"queue": "messages"}', count(*)::float8 FROM messages
     WHERE direction = 'outbound' AND status = 'queued' AND parked_at IS NOT NULL AND deleted_at IS NULL
     UNION ALL
-    SELECT 'parked', '{"queue": "posts"}', count(*)::float8 FROM slack_posts WHERE parked_at IS NOT NULL AND posted_at IS NULL
+    -- Nothing takes them up again by itself, so older ones are history. One that was never tried was set aside on purpose.
+    SELECT 'parked', '{"queue": "posts"}', count(*)::float8 FROM slack_posts
+    WHERE parked_at > clock_timestamp() - interval '1 day' AND posted_at IS NULL AND attempts > 0
     UNION ALL
     SELECT 'sessions', jsonb_build_object('server', s.server, 'status', s.status, 'desired', s.desired_state), count(*)::float8
     FROM waha_sessions s JOIN tenants t ON t.id = s.tenant_id
@@ -114,14 +117,34 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     ORDER BY min(r.created_at) DESC
     LIMIT p_limit
 $$;
-REVOKE ALL ON FUNCTION measure(), linked_channels(integer) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION measure(), linked_channels(integer) TO switchboard_daemon;
+
+-- PostgreSQL hides of another login's sessions since when their transactions are open, and our roles are no logins. Who
+-- holds up whom is asked once for each that waits: it stops all locks for a moment.
+CREATE FUNCTION open_transactions()
+RETURNS TABLE (longest interval, longest_pid integer, waiting bigint, holder_pid integer)
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    WITH ours AS MATERIALIZED (
+        SELECT pid, clock_timestamp() - xact_start AS lasts FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()
+    ), waiters AS MATERIALIZED (
+        SELECT DISTINCT l.pid FROM pg_locks l JOIN ours o ON o.pid = l.pid
+        WHERE NOT l.granted AND l.waitstart < clock_timestamp() - interval '5 seconds'
+    ), holders AS (
+        -- 0 is a prepared transaction, which no process holds.
+        SELECT holder, holder IN (SELECT pid FROM waiters) AS waits, count(*) AS held_up
+        FROM waiters, unnest(pg_blocking_pids(waiters.pid)) holder WHERE holder <> 0 GROUP BY holder
+    )
+    SELECT (SELECT max(lasts) FROM ours), (SELECT pid FROM ours ORDER BY lasts DESC NULLS LAST LIMIT 1),
+        (SELECT count(*) FROM waiters), (SELECT holder FROM holders ORDER BY waits, held_up DESC LIMIT 1)
+$$;
+REVOKE ALL ON FUNCTION measure(), linked_channels(integer), open_transactions() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION measure(), linked_channels(integer), open_transactions() TO switchboard_daemon;
 """
 
 UP = TABLES + FUNCTIONS
 
 DOWN = r"""
-DROP FUNCTION linked_channels(integer), measure();
+DROP FUNCTION open_transactions(), linked_channels(integer), measure();
 DROP INDEX slack_posts_parked_idx, slack_events_parked_idx;
 DROP TABLE doctor_runs, processes;
 """

@@ -98,7 +98,9 @@ def process(lane: str, *, house: inbound.House, most: int = AT_ONCE) -> int:
 
 
 def _say_parked(reason: str, house: inbound.House) -> None:
-    """Tell the operators once a day: a session that was deleted may go on for 36 hours."""
+    """Tell the operators once a day; of a deleted session there is nothing to do, and WAHA goes on for 36 hours."""
+    if reason == inbound.DELETED:
+        return
     text = (
         f"Webhooks of WAHA arrived that could not be handled; they are kept. The first today: {foreign(reason)} "
         "The runbook says how to look at them."
@@ -119,6 +121,8 @@ class _Owner:
 def _handle(claimed: Sequence[_Webhook], house: inbound.House) -> UUID:
     heard = [_heard(row) for row in claimed]
     owner = _owner_of(claimed)
+    if owner.is_deleted:
+        return _of_deleted(claimed, owner)
     for one in heard:
         ours = one.event.envelope.metadata.get(inbound.SESSION_METADATA)
         if ours is not None and ours != str(owner.session_id):
@@ -129,6 +133,17 @@ def _handle(claimed: Sequence[_Webhook], house: inbound.House) -> UUID:
     about = [inbound.waits_for(claimed[0].session, message_id) for message_id in arrived]
     if about + behind and _INBOX.call_back(about + behind):
         notify("webhooks")
+    return owner.tenant_id
+
+
+def _of_deleted(claimed: Sequence[_Webhook], owner: _Owner) -> UUID:
+    """That it stopped, and the like, is what was asked for.
+
+    Raises:
+        Parked: somebody wrote something.
+    """
+    if any(not row.event_name or row.event_name.startswith("message") for row in claimed):
+        raise Parked(inbound.DELETED)
     return owner.tenant_id
 
 
@@ -193,8 +208,6 @@ def _owner_of(claimed: Sequence[_Webhook]) -> _Owner:
     owner = first(_Owner, "SELECT * FROM session_of(%s)", (session,))
     if owner is None:
         raise Parked(f"No session is called {session} here.")
-    if owner.is_deleted:
-        raise Parked("The session was deleted.")
-    if servers != {owner.server}:
+    if not owner.is_deleted and servers != {owner.server}:
         raise Parked(f"The session belongs to server {owner.server}, not to {', '.join(servers - {owner.server})}.")
     return owner

@@ -7,7 +7,9 @@ from typing import Any
 import psycopg2
 import pytest
 
+from database import transaction
 from models import Conversation, RoutePurpose, Tenant, WahaSession
+from operations.measuring import measure
 from operations.webhook_inbox import NewWebhook
 from tests.operations.builders import ALERTS, CUSTOMER, HIDDEN, OPERATOR, World, also_known_as, said, take, webhook
 
@@ -135,13 +137,32 @@ def test_a_number_is_no_name_and_stands_nowhere_unmasked(
 
 
 def test_operators_hear_once_a_day_that_something_could_not_be_handled(world: World, session: WahaSession) -> None:
-    world.sql("UPDATE waha_sessions SET deleted_at = now()")
+    world.sql("UPDATE waha_sessions SET server = 'other'")
 
     take(wrote(session, "one"), wrote(session, "two"))
 
     assert len(errors(world)) == 2
     [text] = world.texts(OPERATOR.user_id)
-    assert "The session was deleted." in text
+    assert "belongs to server other" in text
+    assert set_aside() == 2
+
+
+def set_aside() -> float:
+    with transaction():
+        [found] = [one for one in measure() if one.series == "parked" and one.labels == {"queue": "webhooks"}]
+    return found.value
+
+
+@pytest.mark.parametrize("table", ["waha_sessions", "tenants"])
+def test_what_comes_of_a_deleted_session_troubles_nobody(table: str, world: World, session: WahaSession) -> None:
+    world.sql(f"UPDATE {table} SET deleted_at = now()")  # noqa: S608 - names of ours
+
+    take(webhook(session, "session.status", {"status": "STOPPED"}), wrote(session, "Hi"))
+
+    kept = world.sql("SELECT event_name, processed_at IS NULL, body <> '' FROM webhook_events ORDER BY event_name")
+    assert kept == [("message.any", True, True), ("session.status", False, True)]
+    assert world.texts(OPERATOR.user_id) == []
+    assert set_aside() == 0
 
 
 @pytest.mark.parametrize("waits", [True, False], ids=["a reply waits", "nothing waits"])
