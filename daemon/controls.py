@@ -16,7 +16,7 @@ from database import in_database
 from database.notifications import Wakeup
 from operations import controlling
 from settings.logs import get_logger
-from waha.errors import SessionExists, WahaError, WahaUncertain
+from waha.errors import SessionExists, WahaBusy, WahaError, WahaUncertain
 
 log = get_logger(__name__)
 
@@ -29,6 +29,7 @@ _BETWEEN_BROWSERS = timedelta(seconds=5)
 _BETWEEN_TRIALS = timedelta(seconds=30)
 _FIRST_LOOK, _LAST_LOOK = timedelta(seconds=10), timedelta(minutes=5)
 _BROWSERS = frozenset({"WEBJS"})
+_NOT_REACHED = frozenset({502, 503})
 
 
 @dataclass
@@ -108,7 +109,12 @@ class Controls:
         except SessionExists:
             pass  # an earlier call that we never heard of created it
         except WahaUncertain as unknown:
-            # Busy, or no answer: the next poll shows what became of it, so it is no attempt.
+            if step.verb == "restart" and _may_be_done(unknown):
+                # Counted and paced as made: one that takes longer than we wait would have no limit otherwise.
+                log.warning("restart not answered", session_id=session.session_id, reason=unknown.sentence)
+                await self._done(step, now, is_answered=False)
+                return
+            # The next poll shows what became of it, so it is no attempt.
             pause = self._look_again(session.session_id)
             log.info("session is seen to again", verb=step.verb, session_id=session.session_id, reason=unknown.sentence)
             await in_database(controlling.tried, session, pause=pause, counts=False, now=now)
@@ -120,12 +126,12 @@ class Controls:
             return
         await self._done(step, now)
 
-    async def _done(self, step: Step, now: datetime | None) -> None:
+    async def _done(self, step: Step, now: datetime | None, *, is_answered: bool = True) -> None:
         session = step.wanted
         self._uncertain.pop(session.session_id, None)
-        log.info("session controlled", verb=step.verb, session_id=session.session_id)
+        log.info("session controlled", verb=step.verb, session_id=session.session_id, is_answered=is_answered)
         if step.verb == "restart" and step.kind is not None:
-            await in_database(controlling.restarted, session, step.kind, now=now)
+            await in_database(controlling.restarted, session, step.kind, is_answered=is_answered, now=now)
         elif step.verb == "start":
             await in_database(controlling.started_again, session, now=now)
         tries = session.restarts_today if step.verb == "restart" else session.control_attempts
@@ -151,3 +157,8 @@ class Controls:
                 await client.restart_session(name)
             case "stop":
                 await client.stop_session(name)
+
+
+def _may_be_done(unknown: WahaUncertain) -> bool:
+    """Whether WAHA may have carried out what it gave no answer to; busy, or behind a bad gateway, it has not begun."""
+    return not isinstance(unknown, WahaBusy) and unknown.http_status not in _NOT_REACHED

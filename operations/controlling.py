@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -73,8 +73,8 @@ def tried(
         )
 
 
-def restarted(session: Wanted, kind: IncidentKind, *, now: datetime | None = None) -> None:
-    """Count a restart that WAHA carried out, and note it where people read of the trouble, if they do by now."""
+def restarted(session: Wanted, kind: IncidentKind, *, is_answered: bool = True, now: datetime | None = None) -> None:
+    """Count a restart that WAHA carried out, or may have, and note it where people read of the trouble if they do."""
     with tenant_transaction(session.tenant_id):
         at = now or database_now()
         counted = value(
@@ -82,7 +82,8 @@ def restarted(session: Wanted, kind: IncidentKind, *, now: datetime | None = Non
             "restarts_on = %(day)s WHERE id = %(id)s AND tenant_id = %(tenant)s RETURNING restarts",
             {"day": at.astimezone(UTC).date(), "id": session.session_id, "tenant": session.tenant_id},
         )
-        what = f"Restarted by itself, {counted} of {RESTARTS_A_DAY} today."
+        unheard = "" if is_answered else " WAHA did not answer."
+        what = f"Restarted by itself, {counted} of {RESTARTS_A_DAY} today.{unheard}"
         incidents.note(session.tenant_id, session.session_id, kind, what, at=at)
 
 
@@ -150,13 +151,16 @@ class Elsewhere:
     server: str
 
 
-def elsewhere(server: str, names: Sequence[str], *, operators: Collection[str]) -> list[Elsewhere]:
+def elsewhere(server: str, marks: Mapping[str, str], *, operators: Collection[str]) -> list[Elsewhere]:
     """Of the sessions that a server runs without having to, those of ours; operators are told of each once.
+
+    They come with the mark that each carries, by their names on WAHA: the mark of ours is the id of its row.
 
     Nothing is stopped: which of the two is the right one, only a person knows.
     """
     with transaction():
-        found = rows(Elsewhere, "SELECT * FROM sessions_elsewhere(%s, %s)", (server, list(names)))
+        named = rows(Elsewhere, "SELECT * FROM sessions_elsewhere(%s, %s)", (server, sorted(marks)))
+        found = [one for one in named if marks[one.external_session_id] == str(one.session_id)]
         for one in found:
             text = (
                 f"🔴 WAHA server `{foreign(server)}` runs session `{foreign(one.name)}`, which belongs to server "

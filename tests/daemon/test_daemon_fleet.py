@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from daemon.session_setup import our_metadata
 from models import SessionStatus
 from sandbox.waha import SandboxWaha
 from sandbox.whatsapp import WhatsApp
@@ -203,6 +205,23 @@ async def test_a_restart_that_was_done_without_an_answer_is_not_done_twice(rows:
         assert await fleet.statuses() == ["working"]
 
 
+async def test_restarts_without_an_answer_are_paced_and_counted_too(rows: Rows) -> None:
+    async with fleet_of(rows) as fleet:
+        early_on_a_day(fleet)
+        fleet.waha.starts.fail(session="s1")
+        fleet.waha.fail("s1")
+        fleet.waha.faults.lose_answer("/api/sessions/*", times=1000, session="s1")
+        restarted = []
+        for _ in range(4 * 60):
+            if await fleet.look(after=MINUTE):
+                restarted.append(fleet.now)
+                await fleet.becomes("FAILED")
+
+        assert [at - restarted[0] for at in restarted] == [timedelta(0), 5 * MINUTE, 20 * MINUTE]
+        assert await rows("SELECT restarts FROM waha_sessions") == [(3,)]
+        assert "Restarted by itself, 3 of 3 today. WAHA did not answer." in await fleet.done("failed")
+
+
 @pytest.mark.timeline("complaint/18")
 async def test_a_server_behind_a_bad_gateway_is_no_trouble_of_its_sessions(rows: Rows) -> None:
     async with fleet_of(rows, "s1", "s2", "s3") as fleet:
@@ -295,9 +314,23 @@ async def test_what_another_waha_on_the_same_database_runs_is_neither_believed_n
         assert "It is not started on `main`" in text
 
 
+@pytest.mark.parametrize("metadata", [{}, our_metadata(UUID("01890a5d-ac96-774b-bcce-b302099a8057"))])
+async def test_another_session_of_the_same_name_on_another_server_is_nobodys_business(
+    rows: Rows, metadata: dict[str, str]
+) -> None:
+    """One that was taken over is called as whoever made it called it: `default`, say."""
+    async with fleet_of(rows, "default", on_waha=None, server="second") as fleet:
+        fleet.waha.add_idle_sessions({"default": {"metadata": metadata}})
+        await fleet.look()
+
+        said = await rows("SELECT payload->>'text' FROM slack_posts WHERE slack_channel_id = %s", OPERATOR.user_id)
+        assert [text for (text,) in said if "belongs to server" in text] == []
+
+
 async def test_a_session_that_runs_on_another_server_than_its_own_is_said_once_and_not_stopped(rows: Rows) -> None:
-    async with fleet_of(rows, "s1", server="second") as fleet:
-        fleet.waha.add_idle_sessions(["nobodys"])
+    async with fleet_of(rows, "s1", on_waha=None, server="second") as fleet:
+        [(session_id,)] = await rows("SELECT id FROM waha_sessions")
+        fleet.waha.add_idle_sessions({"nobodys": None, "s1": {"metadata": our_metadata(session_id)}})
         called = [*await fleet.look(), *await fleet.look(after=POLL)]
 
         assert called == []
