@@ -92,15 +92,29 @@ def request(*, team_id: str = "", servers: Collection[str] = ()) -> None:
 
 
 def request_session(external_session_id: str) -> None:
-    """Say, in the running transaction, that WAHA knows what it did not tell of this session: it is read at once."""
-    changed(
+    """Say, in the running transaction, that WAHA knows what it did not tell of this session: it is read at once.
+
+    Where reading was asked for already that stands, with its cause and its pauses between tries.
+    """
+    if changed(
         "INSERT INTO catch_ups AS known (id, side, place, requested_at, requested_for) "
         "VALUES (%s, 'waha', %s, clock_timestamp(), 'waha') ON CONFLICT (side, place) DO UPDATE SET "
         "requested_at = clock_timestamp(), requested_for = 'waha', "
-        "next_attempt_at = greatest(least(known.next_attempt_at, clock_timestamp()), known.not_before)",
+        "next_attempt_at = greatest(least(known.next_attempt_at, clock_timestamp()), known.not_before) "
+        "WHERE known.caught_up_to IS NOT NULL AND coalesce(known.requested_at <= known.caught_up_to, true)",
         (uuid7(), external_session_id),
+    ):
+        notify("catch_ups")
+
+
+def away_until(external_session_id: str) -> datetime | None:
+    """When we were back, if what was written meanwhile is not read yet: that it was not told is nobody's silence."""
+    found: datetime | None = value(
+        "SELECT requested_at FROM catch_ups WHERE side = 'waha' AND place = %s AND requested_for = 'switchboard' "
+        "AND (caught_up_to IS NULL OR requested_at > caught_up_to)",
+        (external_session_id,),
     )
-    notify("catch_ups")
+    return found
 
 
 def lease_sessions(limit: int, *, servers: Collection[str], every: timedelta) -> list[LeasedSession]:

@@ -13,6 +13,9 @@ from database import tenant_transaction, transaction
 from operations import rhythms
 from operations.rhythms import Silence
 from operations.sql import changed, database_now, rows
+from settings.logs import get_logger
+
+log = get_logger(__name__)
 
 # Of a session with 100,000 messages in four weeks it takes a second.
 _AT_ONCE: Final = 5
@@ -41,7 +44,16 @@ def learn_some(*, now: datetime | None = None) -> int:
     for sample in samples:
         with tenant_transaction(sample.tenant_id):
             changed(
-                "UPDATE session_watches SET rhythm = %s, learned_at = %s WHERE session_id = %s AND tenant_id = %s",
-                (Json(sample.rhythm()), moment, sample.session_id, sample.tenant_id),
+                "UPDATE session_watches SET rhythm = coalesce(%s, rhythm), learned_at = %s "
+                "WHERE session_id = %s AND tenant_id = %s",
+                (_learn(sample), moment, sample.session_id, sample.tenant_id),
             )
     return len(samples)
+
+
+def _learn(sample: _Sample) -> Json | None:
+    try:
+        return Json(sample.rhythm())
+    except Exception:  # one session's strange times keep nobody else's from being learned, and are tried again tomorrow
+        log.exception("rhythm of a session is not learned", session_id=sample.session_id)
+        return None

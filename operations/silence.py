@@ -27,6 +27,8 @@ CHECK_EVERY: Final = timedelta(minutes=4)
 # What was written this moment may be on its usual way.
 _SETTLED: Final = timedelta(seconds=30)
 _SETTLES_IN: Final = timedelta(seconds=35)
+# By so much WhatsApp's clock may be ahead of ours.
+_CLOCKS: Final = timedelta(minutes=1)
 # Calls to a server, by all daemons together: WAHA reads its store for each.
 CHECKS_PER_SECOND: Final = 2.0
 LEASE: Final = timedelta(seconds=60)
@@ -81,6 +83,8 @@ def _look(watched: Watched, news: News) -> silence_course.Course:
 def _news(watched: Watched, watch: SessionWatch, chats: Sequence[ChatOverview]) -> News:
     """What WAHA knows and has not told, though it had the time, since the session was last heard."""
     since = heard_until(watched.working_since, watch)
+    if (back_at := catching_up.away_until(watched.external_session_id)) is not None:
+        since = max(since, back_at)
     told_of = [one for one in chats if _is_new(one, watched.caught_up_to or since)]
     unknown = [one for one in told_of if not _is_known(watched, one)]
     settled = [at for one in unknown if (at := one.last_message_at) and at <= watched.now - _SETTLED]
@@ -116,6 +120,8 @@ def _is_known(watched: Watched, chat: ChatOverview) -> bool:
         "session": watched.session_id,
         "id": chat.last_message_id.bare[:255] if chat.last_message_id else "",
         "lane": f"{watched.external_session_id}/{chat.chat_id}",
+        "at": chat.last_message_at,
+        "clocks": _CLOCKS,
         "own": watched.account == chat.chat_id,
     }
     found = rows(
@@ -123,7 +129,8 @@ def _is_known(watched: Watched, chat: ChatOverview) -> bool:
         "SELECT EXISTS (SELECT 1 FROM messages WHERE tenant_id = %(tenant)s AND session_id = %(session)s "
         "AND direction IN ('inbound', 'outbound') AND waha_message_id = %(id)s) "
         "OR EXISTS (SELECT 1 FROM webhook_events WHERE lane = %(lane)s AND processed_at IS NULL AND parked_at IS NULL) "
-        "OR EXISTS (SELECT 1 FROM webhook_events WHERE lane = %(lane)s AND parked_at IS NOT NULL) "
+        "OR EXISTS (SELECT 1 FROM webhook_events WHERE lane = %(lane)s AND parked_at IS NOT NULL "
+        "AND created_at > %(at)s - %(clocks)s) "
         "OR %(own)s AND EXISTS (SELECT 1 FROM session_watches WHERE tenant_id = %(tenant)s "
         "AND session_id = %(session)s AND canary_sent_at IS NOT NULL) AS is_known",
         asked,

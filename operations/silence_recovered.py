@@ -10,7 +10,7 @@ from uuid import UUID
 
 from database import notify, tenant_transaction
 from models import Cause, IncidentKind, SessionWatch, Suspicion
-from operations import silence, silence_course
+from operations import catching_up, silence, silence_course
 from operations.catching_up import LeasedSession
 from operations.missed_messages import Missed
 from operations.sql import changed, database_now, first
@@ -58,9 +58,10 @@ def note(leased: LeasedSession, missed: Sequence[Missed], recovered: int, *, now
 
 
 def _name(leased: LeasedSession, watch: SessionWatch, missed: Sequence[Missed], now: datetime) -> bool:
-    """Only what WAHA had the time to tell, and told nothing after."""
-    missed_from = min(one.at for one in missed)
-    if missed_from <= silence.heard_until(leased.working_since, watch):
+    """Only what WAHA had the time to tell, told nothing after, and would have told somebody."""
+    back_at = catching_up.away_until(leased.external_session_id)
+    missed_from = min((one.at for one in missed if back_at is None or one.at > back_at), default=None)
+    if missed_from is None or missed_from <= silence.heard_until(leased.working_since, watch):
         return False
     if watch.suspected_at is None and leased.cause == Cause.QUIET:
         silence.keep(

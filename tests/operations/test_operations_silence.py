@@ -13,6 +13,7 @@ from database import tenant_transaction
 from models import Conversation, DesiredState, Direction, IncidentKind, SessionStatus, Tenant, WahaSession
 from operations import (
     canaries,
+    catching_up,
     hearing,
     incidents,
     learning,
@@ -26,7 +27,7 @@ from operations import (
 from operations.missed_messages import Missed
 from operations.unacknowledged import UNCONFIRMED
 from tests.operations.builders import World, said, take, together, webhook
-from tests.operations.session_catch_ups import lease_one
+from tests.operations.session_catch_ups import complete, lease_one
 from waha.message_ids import SerializedId
 from waha.payloads import ChatOverview
 
@@ -253,6 +254,65 @@ def test_what_waits_in_the_inbox_was_told(world: World, session: WahaSession) ->
     )
 
     assert check(NOW, chat("49151@c.us", NOW - MINUTE)) == [""]
+
+
+@pytest.mark.parametrize(("parked_days_ago", "word"), [(20, "suspected"), (0, "")])
+def test_what_was_parked_since_it_was_written_was_told(
+    world: World, session: WahaSession, parked_days_ago: int, word: str
+) -> None:
+    world.sql(
+        "INSERT INTO webhook_events (id, server, session, event_id, event_name, lane, body, parked_at, created_at) "
+        "VALUES (gen_random_uuid(), 'main', %s, 'e1', 'message.any', %s, '', now(), now() - %s)",
+        *(session.external_session_id, f"{session.external_session_id}/49151@c.us", timedelta(days=parked_days_ago)),
+    )
+
+    assert check(NOW, chat("49151@c.us", NOW - MINUTE)) == [word]
+
+
+def test_what_customers_wrote_while_we_were_away_is_nobodys_silence(world: World, session: WahaSession) -> None:
+    as_before_a_stop_of_ours(world, session)
+    catching_up.request(servers=["main"])
+    back_at: datetime = world.value("SELECT requested_at FROM catch_ups")
+
+    words = check(back_at + SECOND, chat("49151@c.us", back_at - MINUTE))
+    leased = lease_one()
+    named = silence_recovered.note(leased, [missed(back_at - MINUTE)], 1, now=back_at + 2 * SECOND)
+
+    assert (words, leased.cause, named) == ([""], "switchboard", False)
+    assert world.sql(WATCH) == [(None, False, False)]
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+def test_a_session_that_is_silent_after_we_came_back_is_named(
+    world: World, session: WahaSession, *, is_read: bool
+) -> None:
+    as_before_a_stop_of_ours(world, session)
+    catching_up.request(servers=["main"])
+    back_at: datetime = world.value("SELECT requested_at FROM catch_ups")
+    unread = chat("49151@c.us", back_at + SECOND)
+
+    assert check(back_at + 40 * SECOND, unread) == ["suspected"]
+    leased = lease_one()
+    found = [missed(back_at - MINUTE), missed(back_at + SECOND)]
+    named = is_read and silence_recovered.note(leased, found, 2, now=back_at + 41 * SECOND)
+    check(back_at + 81 * SECOND, unread)
+
+    assert (leased.cause, named) == ("switchboard", is_read)
+    assert world.value("SELECT count(*) FROM incidents WHERE kind = 'silent'") == 1
+
+
+def test_a_catch_up_that_fails_is_tried_no_sooner_because_a_check_finds_the_same_again(
+    world: World, session: WahaSession
+) -> None:
+    as_before_a_stop_of_ours(world, session)
+    unread = chat("49151@c.us", NOW - MINUTE)
+    assert check(NOW, unread) == ["suspected"]
+    catching_up.postpone(lease_one(), "WAHA failed inside.")
+    pause = world.value("SELECT next_attempt_at FROM catch_ups")
+
+    check(NOW + 10 * SECOND, unread)
+
+    assert world.value("SELECT next_attempt_at FROM catch_ups") == pause
 
 
 @pytest.mark.usefixtures("session")
@@ -571,6 +631,32 @@ def test_the_rhythm_is_learned_from_when_messages_were_written(world: World, ses
 
     rhythm = world.value("SELECT rhythm FROM session_watches")
     assert (rhythm["9"], len(rhythm)) == (180, 168)
+
+
+def test_times_that_nothing_can_be_learned_from_keep_no_others_rhythm_back(
+    world: World, tenant: Tenant, session: WahaSession
+) -> None:
+    silence.lease("main", 0, now=NOW)
+    for times in ("2026-11-02T09:00:00Z", "20000-11-02T09:00:00Z"):
+        world.message(world.conversation(session), direction=Direction.INBOUND, metadata={"timestamp": times})
+    world.session(tenant, "other", status_changed_at=NOW - HOUR)
+    silence.lease("main", 0, now=NOW)
+
+    learned = learning.learn_some(now=NOW + HOUR)
+
+    assert (learned, learning.learn_some(now=NOW + 2 * HOUR)) == (2, 0)
+    rhythms = world.sql("SELECT rhythm <> '{}' FROM session_watches ORDER BY session_id = %s", session.id)
+    assert rhythms == [(True,), (False,)]
+
+
+def as_before_a_stop_of_ours(world: World, session: WahaSession) -> None:
+    """All was read eight minutes ago, and nothing was heard since."""
+    silence.lease("main", 0, now=NOW)
+    complete(lease_one())
+    before = NOW - 8 * MINUTE
+    world.sql("UPDATE catch_ups SET caught_up_to = %s, requested_at = NULL, next_attempt_at = %s", before, before)
+    world.sql("UPDATE waha_sessions SET caught_up_to = %s WHERE id = %s", before, session.id)
+    world.sql("UPDATE session_watches SET heard_at = %s", before)
 
 
 def missed(at: datetime) -> Missed:
