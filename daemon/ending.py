@@ -23,11 +23,7 @@ async def logout(action: LeasedAction, server: Server, *, now: datetime) -> None
     """End the pairing. After a try whose outcome nobody heard, WAHA is asked whether there still is one."""
     name = foreign(action.session_name)
     if now - action.created_at > _LOGOUT_WITHIN:
-        text = (
-            f"Session `{name}` was not logged out: WAHA server `{foreign(action.server)}` could not be reached for an "
-            f"hour. End the link on the phone instead: WhatsApp, Linked devices. Or ask again: `session logout {name}`."
-        )
-        await in_database(actions.give_up, action, text)
+        await in_database(actions.give_up, action, _given_up(action))
         return
     try:
         if not (action.payload.get("began") and await _is_logged_out(action, server)):
@@ -63,6 +59,18 @@ async def remove(action: LeasedAction, server: Server, *, now: datetime) -> None
         "device, remove it there: WhatsApp, Linked devices."
     )
     await in_database(session_ends.removed, action, text)
+
+
+def _given_up(action: LeasedAction) -> str:
+    name, server = foreign(action.session_name), foreign(action.server)
+    what = (
+        f"Whether session `{name}` was logged out is not known: WAHA server `{server}` was told to, and could not be "
+        "asked since what became of it. Look on the phone, and end the link there"
+        if action.payload.get("began")
+        else f"Session `{name}` was not logged out: WAHA server `{server}` could not be reached for an hour. End the "
+        "link on the phone instead"
+    )
+    return f"{what}: WhatsApp, Linked devices. Or ask again: `session logout {name}`."
 
 
 async def _is_logged_out(action: LeasedAction, server: Server) -> bool:

@@ -60,15 +60,26 @@ async def test_a_log_out_whose_answer_was_lost_is_looked_up_and_not_repeated(rig
 
 
 async def test_a_log_out_is_not_made_up_for_hours_later(rig: Rig) -> None:
-    rig.waha.faults.lock(LOGOUT)
     await rig.order(ActionKind.LOGOUT)
-    await rig.turn()
-    rig.waha.faults.heal()
 
     await rig.turn(after=timedelta(hours=1, seconds=1))
 
+    assert rig.waha.journal.requests_to(LOGOUT) == []
     assert rig.waha.sessions.known("s1").device is not None
     assert (await rig.told())[-1].startswith("Session `sales` was not logged out: WAHA server `main`")
+
+
+async def test_of_a_log_out_whose_outcome_nobody_heard_for_an_hour_neither_is_said(rig: Rig) -> None:
+    rig.waha.faults.lose_answer(LOGOUT)
+    await rig.order(ActionKind.LOGOUT)
+    await rig.turn()
+
+    await rig.turn(after=timedelta(hours=1, seconds=1))
+
+    assert rig.waha.sessions.known("s1").device is None
+    told = (await rig.told())[-1]
+    assert told.startswith("Whether session `sales` was logged out is not known: WAHA server `main` was told to,")
+    assert told.endswith("Or ask again: `session logout sales`.")
 
 
 async def test_a_removed_session_is_forgotten_by_waha_and_what_waited_fails_in_its_thread(rig: Rig) -> None:
