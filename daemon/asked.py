@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -15,6 +16,8 @@ from operations import actions
 from operations.actions import LeasedAction
 from operations.encryption import KeyRing
 
+# Of one server.
+_AT_ONCE = 4
 _LEASE = timedelta(seconds=75)  # the longest control call, and then some
 
 _CARRIERS = {
@@ -30,7 +33,7 @@ def _utc() -> datetime:
 
 
 class ActionWorker:
-    """Actions of all servers."""
+    """Actions of all servers; a few of a server at once, so that a WAHA that hangs keeps no other waiting."""
 
     def __init__(
         self,
@@ -46,15 +49,28 @@ class ActionWorker:
         self._servers = servers
         self._ring = ring
         self.wakeup = wakeup
-        self.crew = Crew(4, wakeup)
+        self._busy: Counter[str] = Counter()
+        self.crew = Crew(_AT_ONCE * len(servers), wakeup)
 
     async def step(self) -> bool:
-        if self.crew.free <= 0:
+        found = [await self._begin(server) for server in self._servers]
+        return any(found)
+
+    async def _begin(self, server: str) -> bool:
+        free = _AT_ONCE - self._busy[server]
+        if free <= 0:
             return False
-        leased = await in_database(actions.lease, self.crew.free, _LEASE, servers=list(self._servers))
+        leased = await in_database(actions.lease, free, _LEASE, servers=[server])
         for action in leased:
-            self.crew.start(self._carry_out(action), action_id=str(action.action_id), kind=action.kind)
+            self._busy[server] += 1
+            self.crew.start(self._see_to(action), action_id=str(action.action_id), kind=action.kind)
         return bool(leased)
+
+    async def _see_to(self, action: LeasedAction) -> None:
+        try:
+            await self._carry_out(action)
+        finally:
+            self._busy[action.server] -= 1
 
     async def _carry_out(self, action: LeasedAction) -> None:
         server, now = self._servers[action.server], self._clock()
