@@ -79,12 +79,16 @@ class Form(Generic[S]):
 
 @dataclass(frozen=True)
 class Button(Generic[S]):
-    """One thing that can be clicked: it does its work at once, or opens a form."""
+    """One thing that can be clicked: it does its work at once, or opens a form.
+
+    `if_late` is said instead where whoever clicked has stopped waiting; "" for what is as right later.
+    """
 
     action_id: str
     permission: Permission
     stand: Stand[S]
     does: Callable[[Press[S]], Answer] | Form[S]
+    if_late: str = ""
 
     def __post_init__(self) -> None:
         # An empty entry would let in whoever is let in by mistake: better nothing starts.
@@ -104,8 +108,9 @@ def press(button: Button[S], call: Call) -> Press[S]:
     """
     if call.click is None:
         raise BadInput(NOT_KNOWN)
-    if call.is_late and button.permission is Permission.MESSAGE_SEND:
-        raise Refused(TOO_LATE)
+    too_late = button.if_late or (TOO_LATE if button.permission is Permission.MESSAGE_SEND else "")
+    if call.is_late and too_late:
+        raise Refused(too_late)
     return Press(call, call.click, button.stand(call, call.click.value, button.permission))
 
 

@@ -13,6 +13,11 @@ from slack.mrkdwn import foreign
 
 OnTrouble = Press[Trouble]
 
+_TOO_LATE = (
+    "Nothing was done: it could not be done when you clicked, and by now the session may be well again. Click again if "
+    "it is still wanted."
+)
+
 
 def of_incident(call: Call, value: str, permission: Permission) -> Trouble:
     """The incident that a button carries, for whoever clicks.
@@ -66,8 +71,8 @@ def _session(trouble: Trouble) -> str:
 
 
 BUTTONS = (
-    Button(incident_buttons.RESTART, Permission.SESSION_CONTROL, of_incident, restart),
-    Button(incident_buttons.SHOW_QR, Permission.SESSION_CONTROL, of_incident, show_qr),
+    Button(incident_buttons.RESTART, Permission.SESSION_CONTROL, of_incident, restart, _TOO_LATE),
+    Button(incident_buttons.SHOW_QR, Permission.SESSION_CONTROL, of_incident, show_qr, _TOO_LATE),
     Button(incident_buttons.MUTE, Permission.SESSION_CONTROL, of_incident, mute),
     Button(incident_buttons.UNMUTE, Permission.SESSION_CONTROL, of_incident, unmute),
 )

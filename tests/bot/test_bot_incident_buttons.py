@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
+from bot.buttons.button import press
+from bot.buttons.incidents import BUTTONS
+from bot.call import Call, Click
 from bot.sockets import Sockets
-from database import connection, in_database, tenant_transaction
+from database import connection, in_database, tenant_transaction, transaction
 from models import IncidentKind, UserRole, now_utc
 from operations import incidents
+from operations.errors import Refused
 from operations.incident_buttons import MUTE, RESTART, SHOW_QR, UNMUTE
 from operations.standing import Person
 from sandbox.slack import Message, SandboxSlack, Wait
@@ -111,6 +116,28 @@ async def test_what_is_asked_of_waha_is_asked_in_the_name_of_who_clicked(
     assert "by direct message" in told
     assert await rows(ASKED) == [(kind, scene.slack.person("ana").id)]
     assert await rows(AUDITED) == [(f"session.{kind}",)]
+
+
+@pytest.mark.parametrize("action_id", [RESTART, SHOW_QR])
+async def test_what_could_not_be_asked_of_waha_at_the_click_is_not_asked_later(scene: Scene, action_id: str) -> None:
+    """The database was away, say, and the session is well again since."""
+    [clicked] = [one for one in BUTTONS if one.action_id == action_id]
+    call = Call(
+        event_id=uuid4(),
+        slack_team_id=scene.slack.team_id,
+        person=Person(scene.slack.team_id, scene.slack.person("ana").id),
+        channel_id=scene.slack.channel("support").id,
+        response_url="",
+        respond_until=time.monotonic() - 1,
+        click=Click(action_id, str(scene.incident_id), "", None, ""),
+    )
+
+    def late() -> None:
+        with transaction():
+            press(clicked, call)
+
+    with pytest.raises(Refused, match="by now the session may be well again"):
+        await scene(late)
 
 
 @pytest.mark.parametrize("action_id", LABELS)
