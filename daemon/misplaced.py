@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from daemon.polling import Poll
+from daemon.session_setup import mark_of
 from database import in_database
 from operations import controlling
 from operations.observing import Wanted
@@ -25,7 +26,7 @@ class Misplaced:
     async def look(self, wanted: Collection[Wanted], poll: Poll) -> list[Wanted]:
         """Those of `wanted` that this server tells of truly."""
         names = {one.external_session_id for one in wanted}
-        await self._of_others({name for name in poll.sessions.keys() - names if _runs(poll, name)})
+        await self._of_others({name: mark for name in poll.sessions.keys() - names if (mark := _runs_as(poll, name))})
         for name in (names & poll.anothers.keys()) - self._said:
             self._said.add(name)
             log.error("another WAHA runs the session", server=self._server, worker=poll.anothers[name])
@@ -34,16 +35,23 @@ class Misplaced:
             )
         return [one for one in wanted if one.external_session_id not in poll.anothers]
 
-    async def _of_others(self, runs: set[str]) -> None:
-        """What runs here without being ours may be anybody's; what is new is looked up."""
-        new = runs - self._looked_up
+    async def _of_others(self, runs: Mapping[str, str]) -> None:
+        """What runs here with a mark, by name, may be another Switchboard's; what is new is looked up."""
+        new = runs.keys() - self._looked_up
         self._looked_up = frozenset(runs)
         if not new:
             return
-        found = await in_database(controlling.elsewhere, self._server, sorted(new), operators=self._operators)
+        found = await in_database(
+            controlling.elsewhere, self._server, {name: runs[name] for name in new}, operators=self._operators
+        )
         for one in found:
             log.error("session runs on a server that is not its own", session_id=one.session_id, server=self._server)
 
 
-def _runs(poll: Poll, name: str) -> bool:
-    return poll.sessions[name].waha_status != "STOPPED"
+def _runs_as(poll: Poll, name: str) -> str:
+    """The mark of a session of a Switchboard that runs; "" of one that does not, or has none.
+
+    A name tells nothing: each WAHA may have a session called `default`, with an account of somebody else.
+    """
+    info = poll.sessions[name]
+    return mark_of(info.config) if info.waha_status != "STOPPED" else ""

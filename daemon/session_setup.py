@@ -81,7 +81,12 @@ def foreign_hosts(config: Config, server: Server) -> list[str]:
 
 def is_of_another(config: Config, session_id: UUID) -> bool:
     """Whether it carries the mark of another session of a Switchboard."""
-    return _mapping(config.get("metadata")).get(SESSION_METADATA) not in {None, str(session_id)}
+    return mark_of(config) not in {"", str(session_id)}
+
+
+def mark_of(config: Config) -> str:
+    """The id of the session of a Switchboard that it was configured for; "" where there is none."""
+    return str(_mapping(config.get("metadata")).get(SESSION_METADATA) or "")
 
 
 def _is_ours(webhook: Config, server: Server) -> bool:

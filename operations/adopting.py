@@ -126,6 +126,7 @@ def _taken(error: peewee.IntegrityError, name: str, waha_name: str) -> str:
     if "external_session_id" in str(error):
         return (
             f"WAHA's session `{escape(waha_name)}` is or was a session of this installation, and no name is used "
-            "twice. If it was removed here, add a new one: `session add NAME`."
+            "twice: where several WAHA servers have one of that name, only one of them can be taken over. If it was "
+            "removed here, add a new one: `session add NAME`."
         )
     return f"This tenant has a session called `{escape(name)}` already; choose another name with `--as NAME`."
