@@ -40,16 +40,17 @@ class Manners:
         """Everything before the send, which comes next; `until` is a time of the running loop."""
         try:
             async with asyncio.timeout_at(until):
-                await self._wait_for_turn(message)
+                await self._wait_for_turn(message, until)
                 await self._look(client, message, chat_id)
                 await self._type(client, message, chat_id)
         except (WahaError, TimeoutError) as error:
             log.info("message is sent without typing first", message_id=message.message_id, reason=str(error))
 
-    async def _wait_for_turn(self, message: Leased) -> None:
+    async def _wait_for_turn(self, message: Leased, until: float) -> None:
         """Messages of one account leave one after the other; those of others have nothing to do with it."""
         now = asyncio.get_running_loop().time()
-        turn = max(now, self._turns.get(message.session_id, now))
+        # What cannot wait for its turn leaves before it, and the next one's turn comes after that.
+        turn = max(now, min(self._turns.get(message.session_id, now), until))
         pause = pace.pause_between_replies(message.slow_factor, self._chance)
         _keep(self._turns, message.session_id, turn + pause.total_seconds())
         await self._sleep(turn - now)

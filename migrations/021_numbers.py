@@ -15,12 +15,14 @@ CREATE INDEX conversations_begun_idx ON conversations (session_id, begun_at) WHE
 ALTER TABLE conversation_chats ADD COLUMN checked_at timestamptz;  -- when WhatsApp was asked for the number
 ALTER TABLE conversation_chats ADD COLUMN known_as text;           -- the chat id that it answered; null: it knows none
 
+ALTER TABLE messages ADD COLUMN promised_for timestamptz;  -- when its writer was told that it leaves
+
 -- What left lately, and whether WhatsApp confirmed it, without reading the messages.
 CREATE INDEX messages_sent_idx ON messages (session_id, sent_at) INCLUDE (status) WHERE direction = 'outbound' AND sent_at IS NOT NULL;
 """
 
 FUNCTIONS = r"""
--- Why a message waits that its writer was told of, and by when it leaves: it is not asked whether it is still wanted.
+-- Why a message waits that its writer was told of, and by when it leaves.
 CREATE FUNCTION reasons_to_wait() RETURNS text[]
 LANGUAGE sql IMMUTABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT ARRAY['no new chats', 'quiet hours', 'new contacts of the day', 'unanswered so far']
@@ -112,21 +114,31 @@ BEGIN
                 SELECT due.id
                 FROM waha_sessions s
                 JOIN tenants t ON t.id = s.tenant_id AND t.status = 'active' AND t.deleted_at IS NULL
+                LEFT JOIN number_healths health ON health.tenant_id = s.tenant_id AND health.session_id = s.id
                 CROSS JOIN LATERAL (
                     SELECT waiting.id, waiting.sends_from
                     FROM conversations waiting
                     WHERE waiting.session_id = s.id AND waiting.sends_from <= moment
                         AND (waiting.send_lease_token IS NULL OR waiting.send_lease_expires_at < clock_timestamp())
                         AND (
-                            s.restricted_until IS NULL OR s.restricted_until <= moment OR waiting.last_inbound_at IS NOT NULL
-                            OR NOT is_new_contact(waiting) OR may_have_left(waiting)  -- the latter is only looked up
-                        )
-                        AND (
-                            s.paced_until IS NULL OR s.paced_until <= moment OR waiting.last_inbound_at IS NOT NULL
-                            OR NOT is_new_contact(waiting) OR may_have_left(waiting)
+                            (s.restricted_until > moment OR s.paced_until > moment) IS NOT TRUE OR waiting.last_inbound_at IS NOT NULL
+                            -- is_new_contact and may_have_left, spelt out: thousands may wait, and each call costs 10 us
+                            OR EXISTS (
+                                SELECT 1 FROM conversation_chats chat
+                                WHERE chat.tenant_id = waiting.tenant_id AND chat.conversation_id = waiting.id AND chat.chat_id LIKE '%@g.us'
+                            )
+                            OR (
+                                SELECT m.send_started_at FROM messages m
+                                WHERE m.conversation_id = waiting.id AND m.status = 'queued' AND m.direction = 'outbound' AND m.parked_at IS NULL
+                                ORDER BY m.seq
+                                LIMIT 1
+                            ) IS NOT NULL  -- it is only looked up
                         )
                     ORDER BY waiting.sends_from
-                    LIMIT greatest(0, p_per_session - (
+                    LIMIT greatest(0, CASE
+                        -- more would wait for their turn longer than their lease has for it, and leave before it
+                        WHEN health.slow_factor > 2 THEN greatest(1, p_per_session / 2) ELSE p_per_session
+                    END - (
                         SELECT count(*) FROM conversations busy
                         WHERE busy.session_id = s.id AND busy.send_lease_token IS NOT NULL
                             -- whose call has ended, well or not, only waits to be looked up
@@ -184,12 +196,12 @@ BEGIN
         )
         SELECT m.id, m.tenant_id, m.session_id, m.conversation_id, m.lease_token, m.lease_expires_at,
             s.external_session_id::text, s.server, s.engine, s.ids_refused_at IS NOT NULL, m.chat_id, m.body, m.waha_message_id::text,
-            m.attempts, m.send_started_at, m.created_at, clock_timestamp() - coalesce(m.confirmed_at, m.created_at),
-            -- who was told that it waits for WhatsApp, and by when it leaves, is not asked again
-            m.confirmed_at IS NOT NULL OR coalesce(m.hold_reason = ANY (reasons_to_wait()), false)
-                -- or it took its turn: one to somebody new has left since it was written
-                OR m.is_new_contact AND coalesce(s.paced_until > m.created_at, false),
-            m.id_confirmed, m.is_new_contact, coalesce((s.limits ->> 'human_like')::boolean, p_is_human_like), coalesce(health.slow_factor, 1::real), s.limits,
+            m.attempts, m.send_started_at, m.created_at,
+            -- who was told when it leaves is not asked before that, and who waits for a turn among new contacts not while they leave
+            clock_timestamp() - greatest(coalesce(m.confirmed_at, m.created_at), m.promised_for, CASE
+                WHEN m.send_started_at IS NULL AND (m.is_new_contact OR m.hold_reason = 'no new chats') THEN greatest(s.paced_until, s.restricted_until)
+            END),
+            m.confirmed_at IS NOT NULL, m.id_confirmed, m.is_new_contact, coalesce((s.limits ->> 'human_like')::boolean, p_is_human_like), coalesce(health.slow_factor, 1::real), s.limits,
             coalesce(t.settings ->> 'time_zone', 'UTC'), c.last_inbound_at, chat.known_as, chat.checked_at, m.hold_reason
         FROM leased m
         JOIN tenants t ON t.id = m.tenant_id
@@ -323,6 +335,7 @@ DROP FUNCTION numbers_called(text, text[]), limits_told(text), numbers_to_measur
 DROP TRIGGER conversations_answered ON conversations;
 DROP FUNCTION note_answer(), reasons_to_wait();
 DROP INDEX messages_sent_idx;
+ALTER TABLE messages DROP COLUMN promised_for;
 ALTER TABLE conversation_chats DROP COLUMN known_as, DROP COLUMN checked_at;
 DROP INDEX conversations_begun_idx;
 ALTER TABLE conversations DROP COLUMN begun_at;

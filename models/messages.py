@@ -44,6 +44,7 @@ class Message(OwnedByTenant):
     id_confirmed = peewee.BooleanField(default=False)
     awaits_ack_since = Timestamp(null=True)
     resent_at = Timestamp(null=True)
+    promised_for = Timestamp(null=True)
 
     class Meta:
         table_name = "messages"

@@ -43,7 +43,8 @@ _HEAD_IS_DUE = (
 class Leased:
     """A message that is ours to send until the lease ends. `send_started_at`: an earlier try was interrupted.
 
-    `age` counts from when a person last wanted it sent; `is_confirmed`: it is not asked whether it is still wanted.
+    `age` counts from when a person last wanted it sent, or from when it might leave, if that was later: the time that
+    its thread was told, or its turn among new contacts. `is_confirmed`: it is not asked whether it is still wanted.
     `id_confirmed`: WAHA has told of it by itself, so it has left. A new contact never wrote to us. `known_as` is the
     chat id that WhatsApp answered for the chat at `checked_at`, if it was asked; None then: it knows no such number.
     """
@@ -197,12 +198,13 @@ def record_restricted(leased: Leased, *, until: datetime | None, give_up_after: 
 def put_off(leased: Leased, *, until: datetime | None = None, reason: str | None = None) -> bool:
     """Give back, in the running transaction, what is as it should be and may not leave before then.
 
-    Without a time it may as soon as its session does.
+    Without a time it may as soon as its session does; a time is a promise, from which its age counts.
     """
     return _close(
         leased,
-        "next_attempt_at = coalesce(%s, next_attempt_at), hold_reason = coalesce(%s, hold_reason)",
-        (until, reason),
+        "next_attempt_at = coalesce(%s, next_attempt_at), hold_reason = coalesce(%s, hold_reason), "
+        "promised_for = coalesce(%s, promised_for)",
+        (until, reason, until),
         waits=True,
     )
 

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -282,6 +283,27 @@ async def test_manners_that_take_longer_than_their_time_are_left_out(
         await Manners(random.Random(3), sleep).show(client, leased, leased.chat_id, until=until)  # noqa: S311 - no secret
 
     assert calls(waha, "startTyping", "sendSeen") == []
+
+
+async def test_however_many_leave_before_their_turn_none_waits_for_more_than_its_time(
+    waha: SandboxWaha, world: World, session: WahaSession
+) -> None:
+    await queue(world, session, f"{CARLA[1:]}@c.us", "Hello", heard=True)
+    [leased] = await in_database(leasing.lease, 1, timedelta(minutes=1))
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    manners = Manners(random.Random(3), sleep)  # noqa: S311 - no secret
+    async with WahaClient(waha.url, waha.api_key) as client:
+        for _ in range(30):
+            until = asyncio.get_running_loop().time() + 12
+            await manners.show(client, replace(leased, slow_factor=4.0), leased.chat_id, until=until)
+
+    turns = slept[::2]
+    assert len(turns) == 30
+    assert max(turns) <= 12
 
 
 async def test_what_came_before_a_call_takes_nothing_of_the_time_that_the_call_may_be_late(

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from models import Conversation, MessageStatus, Tenant, WahaSession
+from database import tenant_transaction
+from models import Conversation, MessageStatus, Tenant, WahaSession, now_utc
 from operations import admission, sending
 from operations.hold_reasons import DAY_IS_FULL, QUIET_HOURS, UNANSWERED
 from operations.sending import Leased
@@ -147,13 +148,53 @@ def test_what_took_its_turn_among_new_contacts_is_not_asked_whether_it_is_still_
 ) -> None:
     message = world.message(world.conversation(session))
     world.sql("UPDATE messages SET created_at = now() - interval '2 hours'")
-    assert not lease().is_confirmed
+    assert lease().age > timedelta(hours=1)
     world.end_leases()
 
     world.sql("UPDATE waha_sessions SET paced_until = now() - interval '1 minute'")
 
     leased = lease()
-    assert (leased.message_id, leased.is_confirmed) == (message.id, True)
+    assert (leased.message_id, leased.is_confirmed) == (message.id, False)
+    assert timedelta(minutes=1) <= leased.age < timedelta(minutes=2)
+
+
+def test_what_could_not_leave_in_its_turn_is_as_old_as_that(world: World, conversation: Conversation) -> None:
+    world.message(conversation)
+    world.sql("UPDATE messages SET created_at = now() - interval '9 hours'")
+
+    world.sql("UPDATE waha_sessions SET paced_until = now() - interval '5 hours'")
+
+    assert timedelta(hours=5) <= lease().age < timedelta(hours=5, minutes=1)
+
+
+def test_what_was_held_for_days_is_not_given_up_when_it_fails_at_the_time_it_was_promised_for(
+    world: World, conversation: Conversation
+) -> None:
+    message = world.message(conversation)
+    leased = lease()
+    with tenant_transaction(leased.tenant_id):
+        sending.put_off(leased, until=now_utc(), reason=DAY_IS_FULL)
+    world.sql("UPDATE messages SET created_at = now() - interval '80 hours'")
+
+    away = lease()
+    sending.record_held(away, "WAHA cannot be reached.", pause=timedelta(0), give_up_after=timedelta(hours=72))
+
+    assert world.reload(message).status is MessageStatus.QUEUED
+    world.sql("UPDATE waha_sessions SET hold_until = NULL")
+    assert lease().age < timedelta(minutes=1)
+
+
+def test_what_could_not_leave_when_it_was_promised_for_is_as_old_as_that(
+    world: World, conversation: Conversation
+) -> None:
+    world.message(conversation, hold_reason=QUIET_HOURS)
+    world.sql("UPDATE messages SET created_at = now() - interval '15 hours'")
+    world.sql("UPDATE messages SET promised_for = now() - interval '11 hours'")
+
+    leased = lease()
+
+    assert timedelta(hours=11) <= leased.age < timedelta(hours=11, minutes=1)
+    assert not leased.is_confirmed
 
 
 def test_of_two_that_are_leased_together_one_takes_the_turn(world: World, session: WahaSession) -> None:
@@ -221,7 +262,7 @@ def test_at_night_a_reply_waits_for_the_morning_and_is_said_once(world: World, c
     assert "in the last 30 minutes is answered at once" in text
     world.sql("UPDATE messages SET next_attempt_at = now(), created_at = now() - interval '9 hours'")
     leased = lease()
-    assert leased.is_confirmed
+    assert leased.age < timedelta(minutes=1)
     assert admitted(leased, MORNING)
 
 

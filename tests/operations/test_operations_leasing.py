@@ -229,6 +229,54 @@ def test_a_lease_reads_few_rows_however_many_wait(
     assert after - before < 200
 
 
+def test_while_an_account_pauses_nothing_is_called_for_each_that_waits(world: World, session: WahaSession) -> None:
+    fill(world, session, 3, 1)
+    heard = world.conversation(session)
+    reply = world.message(heard)
+    world.sql("UPDATE conversations SET last_inbound_at = now() WHERE id = %s", heard.id)
+    world.sql("UPDATE waha_sessions SET paced_until = now() + interval '1 minute'")
+
+    with world.migrated.owner(), database.atomic() as changes:
+        database.execute_sql(
+            "CREATE OR REPLACE FUNCTION may_have_left(p_conversation conversations) RETURNS boolean LANGUAGE plpgsql "
+            "AS $$ BEGIN RAISE EXCEPTION 'called for each that waits'; END $$"
+        )
+        asked = ("SELECT message_id FROM lease_messages(%s, %s, %s, NULL)", (10, sending.PER_SESSION, LEASE))
+        leased = database.execute_sql(*asked).fetchall()
+        changes.rollback()
+
+    assert leased == [(reply.id,)]
+
+
+@pytest.mark.parametrize("until", ["paced_until", "restricted_until"])
+def test_what_may_have_left_is_looked_up_while_its_account_pauses(
+    world: World, conversation: Conversation, until: str
+) -> None:
+    message = world.message(conversation)
+    sending.begin(lease_one(), CALL)
+    world.end_leases()
+
+    world.sql(f"UPDATE waha_sessions SET {until} = now() + interval '1 minute'")  # noqa: S608 - words of this file
+
+    assert lease_one().message_id == message.id
+
+
+@pytest.mark.parametrize(("slow_factor", "at_once"), [(1, 4), (2, 4), (3, 2), (4, 2)])
+def test_of_a_number_that_is_slowed_fewer_are_on_their_way(
+    world: World, session: WahaSession, slow_factor: int, at_once: int
+) -> None:
+    fill(world, session, 10, 1)
+    world.sql("UPDATE conversations SET last_inbound_at = now()")
+    world.sql(
+        "INSERT INTO number_healths (id, tenant_id, session_id, slow_factor) VALUES (gen_random_uuid(), %s, %s, %s)",
+        session.tenant_id,
+        session.id,
+        slow_factor,
+    )
+
+    assert [len(sending.lease(10, LEASE)) for _ in range(2)] == [at_once, 0]
+
+
 def test_a_conversation_whose_time_was_too_early_holds_up_none_behind_it(world: World, session: WahaSession) -> None:
     for _ in range(2 * sending.PER_SESSION):
         world.message(world.conversation(session))

@@ -78,8 +78,24 @@ def test_what_waited_for_whatsapp_leaves_by_itself_when_the_pause_is_over(
 
     world.sql("UPDATE waha_sessions SET restricted_until = now() - interval '1 s'")
 
+    world.sql("UPDATE messages SET created_at = now() - interval '9 hours'")
     leased = lease_one()
-    assert (leased.message_id, leased.is_confirmed) == (message.id, True)
+    assert leased.message_id == message.id
+    assert leased.age < timedelta(minutes=1)
+
+
+def test_what_waited_for_whatsapp_and_could_not_leave_then_is_as_old_as_that(
+    world: World, conversation: Conversation
+) -> None:
+    world.message(conversation)
+    restrict(world, conversation)
+
+    world.sql("UPDATE messages SET created_at = now() - interval '15 hours'")
+    world.sql("UPDATE waha_sessions SET restricted_until = now() - interval '11 hours'")
+
+    leased = lease_one()
+    assert timedelta(hours=11) <= leased.age < timedelta(hours=11, minutes=1)
+    assert not leased.is_confirmed
 
 
 def test_a_customer_who_writes_meanwhile_is_answered_at_once(world: World, conversation: Conversation) -> None:
