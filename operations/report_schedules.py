@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -15,7 +16,7 @@ from database import set_tenant
 from models import ReportSchedule, now_utc
 from operations import audit, tenant_settings
 from operations.errors import BadInput, Conflict, NotFound
-from operations.schedule_times import following
+from operations.schedule_times import Schedule, following
 from operations.schedule_words import Words, understood
 from operations.sql import changed, database_now, lock
 from slack.mrkdwn import escape
@@ -64,7 +65,7 @@ def schedule(
 
     Raises:
         BadInput: with what is not understood, and what would be right.
-        Conflict: there are too many.
+        Conflict: another one comes at just these times, or there are too many.
     """
     words = understood(wish.when)
     time_zone = zone_of(wish.time_zone or tenant_settings.settings_of(tenant_id).time_zone)
@@ -78,6 +79,7 @@ def schedule(
         fields["unanswered_hours"] = _hours(wish.unanswered)
     if (known := mine.get(name)) is not None:
         return planned(_changed(known, fields, actor=actor), now=now), False
+    _refuse_twin(mine.values(), words, time_zone)
     if len(mine) >= MOST:
         raise Conflict(f"This tenant has {MOST} schedules already; take one away first: `report remove NAME`.")
     made = ReportSchedule.create(id=schedule_id, tenant_id=tenant_id, name=name, **fields)
@@ -202,6 +204,17 @@ def _name(typed: str) -> str:
 
 def _free_name(taken: dict[str, ReportSchedule]) -> str:
     return next(name for number in range(1, MOST + 2) if (name := f"report-{number}") not in taken)
+
+
+def _refuse_twin(mine: Iterable[ReportSchedule], words: Words, time_zone: str) -> None:
+    """Two reports in one minute would say the same: every tenant begins with one, which few know."""
+    for one in mine:
+        if one.time_zone == time_zone and Schedule.of(one.cron) == Schedule.of(words.cron):
+            going_on = f"It is paused: go on with `report resume {one.name}`." if one.is_paused else "Nothing was done."
+            raise Conflict(
+                f"`{one.name}` does that already, at `{escape(one.said_as or one.cron)}` ({one.time_zone}). {going_on} "
+                f"Change it with `--name {one.name}`, or choose another time."
+            )
 
 
 def _hours(typed: str) -> int:

@@ -27,8 +27,12 @@ _OF_THE_MONTH = re.compile(
     r"(?:\s+(?:at\s+)?(?P<time>\d[^\s]*(?:\s*[ap]\.?m\.?)?))?"
 )
 _TIME = re.compile(r"(\d{1,2})(?:[:.h](\d{2}))?\s*([ap])?\.?(?:m\.?)?")
-_HOURLY = re.compile(r"(?:every|each)\s+hour(?:\s+(?:at\s+)?(?:\d{1,2})?:(?P<minute>\d{2}))?")
+_HOURLY = re.compile(r"(?:every|each)\s+hour(?:\s+(?:at\s+)?(?P<hour>\d{1,2})?:(?P<minute>\d{2}))?")
+_HOURS_APART = re.compile(r"(?:every|each)\s+(?P<hours>\d{1,2}|two|second|other|three|third)(?:nd|rd|th)?\s+hours?\b.*")
+_SEVERAL_TIMES = re.compile(r"(?P<first>.+?\s+(?:at\s+)?\d[^\s,]*)(?:\s*,\s*|\s+and\s+)(?:at\s+)?\d(?!.* of ).*")
 _BETWEEN = re.compile(r"\s*,\s*(?:and\s+)?|\s+and\s+")
+_RANGE = re.compile(r"(?P<first>[a-z]+)\s*(?:-|\u2013|\bto\b|\buntil\b)\s*(?P<last>[a-z]+)")
+_AS_NUMBER = {"two": 2, "second": 2, "other": 2, "three": 3, "third": 3}
 _NOON, _MIDNIGHT_AGAIN, _MINUTES = 12, 24, 60
 # There is none of the later ones in each month.
 _LAST_OF_EACH_MONTH = 28
@@ -65,7 +69,9 @@ def _is_cron(said: str) -> bool:
 
 def _cron_of(said: str) -> str:
     if hourly := _HOURLY.fullmatch(said):
-        return f"{_minute(hourly['minute'])} * * * *"
+        return f"{_minute(hourly['hour'], hourly['minute'])} * * * *"
+    if (meant := _meant_by(said)) is not None:
+        raise BadInput(f"I do not understand when `{escape(said)}` is. {meant}")
     if monthly := _OF_THE_MONTH.fullmatch(said):
         minute, hour = _time(monthly["time"], said)
         return f"{minute} {hour} {_day_of_month(monthly['day'])} * *"
@@ -76,6 +82,20 @@ def _cron_of(said: str) -> str:
     raise _not_understood(said)
 
 
+def _meant_by(said: str) -> str | None:
+    """What to write instead of words for which there are only fields, or none."""
+    if apart := _HOURS_APART.fullmatch(said):
+        hours = _AS_NUMBER.get(apart["hours"]) or int(apart["hours"])
+        if not 1 < hours < _MIDNIGHT_AGAIN:
+            return "Write `every hour`, or `every day 09:00`."
+        return f"For every {hours} hours write `0 */{hours} * * *`."
+    if re.fullmatch(r"(?:every|each)\s+week(?:ly)?(?:\s.*)?", said):
+        return "On which day of the week? Write it as `every monday 09:00`."
+    if several := _SEVERAL_TIMES.fullmatch(said):
+        return f"Give one time, such as `{escape(several['first'])}`, and schedule another report for the other."
+    return None
+
+
 def _weekdays(said: str) -> str:
     if said in _SETS:
         return _SETS[said]
@@ -84,12 +104,13 @@ def _weekdays(said: str) -> str:
 
 
 def _numbers(word: str) -> set[int]:
-    name = word if word in _SETS or word in _DAYS else word.removesuffix("s")
-    if name in _DAYS:
-        return {_DAYS[name]}
-    short = [day for day in _DAYS if len(name) >= 2 and day.startswith(name)]  # noqa: PLR2004 - `su`, `mo`
-    if len(short) == 1:
-        return {_DAYS[short[0]]}
+    if days := _RANGE.fullmatch(word):
+        first, last = _day(days["first"]), _day(days["last"])
+        if first is not None and last is not None:
+            return {(first + number) % 7 for number in range((last - first) % 7 + 1)}
+    if (day := _day(word)) is not None:
+        return {day}
+    name = word if word in _SETS else word.removesuffix("s")
     if name in _SETS:
         return set(Schedule.of(f"0 0 * * {_SETS[name]}").weekdays)
     near = difflib.get_close_matches(name, [*_DAYS, *_SETS, "hour"], n=1)
@@ -98,6 +119,14 @@ def _numbers(word: str) -> set[int]:
         f"`{escape(word)}` is no day.{meant} There are `day`, `weekday`, `weekend`, `hour`, and `monday` to `sunday`, "
         f"several with commas, such as `{EXAMPLES[2]}`."
     )
+
+
+def _day(word: str) -> int | None:
+    name = word if word in _DAYS else word.removesuffix("s")
+    if name in _DAYS:
+        return _DAYS[name]
+    short = [day for day in _DAYS if len(name) >= 2 and day.startswith(name)]  # noqa: PLR2004 - `su`, `mo`
+    return _DAYS[short[0]] if len(short) == 1 else None
 
 
 def _time(typed: str | None, said: str) -> tuple[int, int]:
@@ -115,7 +144,9 @@ def _time(typed: str | None, said: str) -> tuple[int, int]:
     return minute, hour
 
 
-def _minute(typed: str | None) -> int:
+def _minute(hour: str | None, typed: str | None) -> int:
+    if hour is not None:
+        raise BadInput(f"Do you mean `every day {hour}:{typed}` or `every hour :{typed}`?")
     if typed is not None and int(typed) >= _MINUTES:
         raise BadInput(f"`:{typed}` is no minute of the hour: write `every hour :30`.")
     return int(typed or 0)

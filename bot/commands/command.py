@@ -153,6 +153,7 @@ class Command:
         takes_secrets: whether its form asks for some; then nobody is told to type it.
         pages: whether its answer has pages; then it changes nothing, since turning one carries it out again.
         needs: names of the words that must follow; `takes`: of those that may.
+        runs_on: whether the last of these words may be several without quotation marks around them.
         text: name of the free text at the end, taken exactly as it was typed; options then stand before the words.
         prepare: asks Slack what must be known, before the transaction.
         run: carries it out, inside the transaction.
@@ -176,6 +177,7 @@ class Command:
     pages: bool = False
     takes_secrets: bool = False
     names_tenant: bool = False
+    runs_on: bool = False
 
     def __post_init__(self) -> None:
         if self.permission not in ROLES_OF:

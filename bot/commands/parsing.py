@@ -41,7 +41,7 @@ def parse(typed: str, asked: Asked, table: Table) -> tuple[Command, Asked]:
         raise command.misused(_value_missing(command, error.option)) from error
     except CommandTextError as error:
         raise command.misused(foreign(str(error))) from error
-    arguments = _visible(arguments)
+    arguments = _joined(command, _visible(arguments))
     if HELP in arguments.flags:
         raise command.misused(f"{command.summary[0].upper()}{command.summary[1:]}.")
     _check_options(command, arguments.options)
@@ -54,6 +54,14 @@ def _visible(arguments: Arguments) -> Arguments:
     words = tuple(replace(word, text=visible(word.text)) for word in arguments.words)
     options = {name: replace(word, text=visible(word.text)) for name, word in arguments.options.items()}
     return replace(arguments, words=words, options=options)
+
+
+def _joined(command: Command, arguments: Arguments) -> Arguments:
+    last = len(command.needs) + len(command.takes) - 1
+    if not command.runs_on or len(arguments.words) <= last + 1:
+        return arguments
+    rest = " ".join(word.text for word in arguments.words[last:])
+    return replace(arguments, words=(*arguments.words[:last], Word(rest)))
 
 
 def command_of(typed: str, table: Table) -> Command | None:

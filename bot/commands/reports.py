@@ -20,8 +20,16 @@ def schedule(turn: Turn) -> Answer:
     done = "is scheduled" if is_new else "is changed"
     return Answer(
         f"The report `{planned.schedule.name}` {done}: {_when(planned)}.\n{_next(planned)}\n{_place(turn)}\n"
-        f"Take it back with `report remove {planned.schedule.name}`."
+        f"{_besides(turn, planned) if is_new else ''}Take it back with `report remove {planned.schedule.name}`."
     )
+
+
+def _besides(turn: Turn, planned: Planned) -> str:
+    mine = report_schedules.list_all(turn.standing.tenant_id)
+    others = [f"`{one.schedule.name}`" for one in mine if one.schedule.name != planned.schedule.name]
+    if not others:
+        return ""
+    return f"It comes besides {', '.join(others)}; `--name` with one of them changes that instead. "
 
 
 def list_(turn: Turn) -> Answer:
@@ -90,7 +98,8 @@ def remove(turn: Turn) -> Answer:
 
 
 def _when(planned: Planned) -> str:
-    return f"*{escape(planned.said)}* ({planned.schedule.time_zone})"
+    # Fields of cron hold asterisks, which would end anything bold.
+    return f"`{escape(planned.said)}` ({planned.schedule.time_zone})"
 
 
 def _next(planned: Planned) -> str:
@@ -117,7 +126,8 @@ COMMANDS = (
             Option("zone", "ZONE", "Europe/Berlin"),
         ),
         summary="post the health report at set times; the same name again changes them",
-        example='report schedule "every weekday 09:00"',
+        example='report schedule "every monday 08:00"',
+        runs_on=True,
         permission=Permission.REPORT_SCHEDULE,
         run=schedule,
     ),
@@ -134,7 +144,7 @@ COMMANDS = (
         verb="show",
         needs=("NAME",),
         summary="one scheduled report and its next times",
-        example="report show daily",
+        example="report show health",
         permission=Permission.REPORT_SHOW,
         run=show,
     ),
@@ -151,7 +161,7 @@ COMMANDS = (
         verb="pause",
         needs=("NAME",),
         summary="stop posting a scheduled report for a while",
-        example="report pause daily",
+        example="report pause health",
         permission=Permission.REPORT_SCHEDULE,
         run=pause,
     ),
@@ -160,7 +170,7 @@ COMMANDS = (
         verb="resume",
         needs=("NAME",),
         summary="go on with a report that was paused",
-        example="report resume daily",
+        example="report resume health",
         permission=Permission.REPORT_SCHEDULE,
         run=resume,
     ),
@@ -169,7 +179,7 @@ COMMANDS = (
         verb="remove",
         needs=("NAME",),
         summary="take a scheduled report away",
-        example="report remove daily",
+        example="report remove health",
         permission=Permission.REPORT_SCHEDULE,
         confirm=about_removing,
         run=remove,

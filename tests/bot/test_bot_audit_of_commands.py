@@ -60,7 +60,7 @@ LINES = {
     "report pause": ("ana", (), "report pause health"),
     "report remove": ("ana", (), "report remove health"),
     "report resume": ("ana", ("report pause health",), "report resume health"),
-    "report schedule": ("ana", (), 'report schedule "every weekday 09:00"'),
+    "report schedule": ("ana", (), 'report schedule "every monday 08:00"'),
     "send": ("ana", (), "send +4915123456780 Hello"),
     "server drain": ("olga", (), "server drain main"),
     "server undrain": ("olga", ("server drain main",), "server undrain main"),

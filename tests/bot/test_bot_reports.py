@@ -18,18 +18,22 @@ async def test_a_report_is_scheduled_in_words_and_says_when_it_comes(ask: Ask, r
     answer = await ask("ana", 'report schedule "every weekday 09:00" --name daily --zone Europe/Berlin')
 
     said, times, place, step = answer.splitlines()
-    assert said == "The report `daily` is scheduled: *every weekday 09:00* (Europe/Berlin)."
+    assert said == "The report `daily` is scheduled: `every weekday 09:00` (Europe/Berlin)."
     assert times.startswith("Next: ")
     assert times.count(" 09:00") == 3
     assert place == "Reports appear in #support."
-    assert step == "Take it back with `/wa report remove daily`."
+    assert step == (
+        "It comes besides `health`; `--name` with one of them changes that instead. "
+        "Take it back with `/wa report remove daily`."
+    )
     found = await rows("SELECT cron, time_zone, unanswered_hours FROM report_schedules WHERE name = 'daily'")
     assert found == [("0 9 * * 1-5", "Europe/Berlin", 4)]
 
 
 async def test_without_a_channel_the_next_step_is_said(ask: Ask) -> None:
-    answer = await ask("ana", 'report schedule "0 9 * * 1-5"')
+    answer = await ask("ana", 'report schedule "0 8 * * 1-5"')
 
+    assert "The report `report-1` is scheduled: `0 8 * * 1-5` (UTC)." in answer
     assert "run `/wa channel link --for reports` in one" in answer
 
 
@@ -37,7 +41,8 @@ async def test_without_a_channel_the_next_step_is_said(ask: Ask) -> None:
     ("typed", "sentence"),
     [
         ('"every wekday 09:00"', "Did you mean `weekday`?"),
-        ("every weekday 09:00", "Put quotation marks around"),
+        ("every wekday 09:00", "Did you mean `weekday`?"),
+        ('"every weekday 9:00"', "`health` does that already, at `0 9 * * 1-5` (UTC). Nothing was done."),
         ('"every weekday"', "such as `every weekday 09:00`"),
         ('"0 25 * * *"', "`25` is no hour: it is 0 to 23"),
         ('"every day 09:00" --zone Berlin', "Did you mean `Europe/Berlin`?"),
@@ -46,6 +51,12 @@ async def test_without_a_channel_the_next_step_is_said(ask: Ask) -> None:
 )
 async def test_what_is_not_understood_is_answered_with_what_would_be_right(ask: Ask, typed: str, sentence: str) -> None:
     assert sentence in await ask("ana", f"report schedule {typed}")
+
+
+async def test_a_time_of_several_words_needs_no_quotation_marks(ask: Ask, rows: Rows) -> None:
+    await ask("ana", "report schedule every weekday at 08:30 --name health")
+
+    assert await rows("SELECT name, cron FROM report_schedules") == [("health", "30 8 * * 1-5")]
 
 
 async def test_typed_alone_it_opens_a_form(slack: SandboxSlack, ask: Ask, rows: Rows) -> None:
@@ -68,9 +79,9 @@ async def test_schedules_are_listed_shown_paused_and_resumed(ask: Ask) -> None:
     resumed = await ask("ana", "report resume hourly")
 
     assert paused == "The report `hourly` is paused. Go on with `/wa report resume hourly`."
-    assert listed.startswith("*2 scheduled reports of Acme*\n• `health`: *0 9 * * 1-5* (UTC), next ")
-    assert "• `hourly`: *every hour* (UTC), paused" in listed
-    assert "*Report `hourly`*: *every hour* (UTC) (`0 * * * *`).\nIt is paused." in shown
+    assert listed.startswith("*2 scheduled reports of Acme*\n• `health`: `0 9 * * 1-5` (UTC), next ")
+    assert "• `hourly`: `every hour` (UTC), paused" in listed
+    assert "*Report `hourly`*: `every hour` (UTC) (`0 * * * *`).\nIt is paused." in shown
     assert "nobody answered for 4 hours" in shown
     assert resumed.startswith("The report `hourly` goes on. Next: ")
 

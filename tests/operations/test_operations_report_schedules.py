@@ -80,11 +80,31 @@ def test_what_cannot_be_scheduled_is_refused_with_what_could(
 
 
 def test_there_is_an_end_to_the_number_of_schedules(tenant: Tenant) -> None:
-    names = [schedule(tenant)[0].schedule.name for _ in range(report_schedules.MOST)]
+    times = [f"every day {hour:02}:00" for hour in range(report_schedules.MOST + 1)]
+    names = [schedule(tenant, time)[0].schedule.name for time in times[:-1]]
 
     assert names == [f"report-{number}" for number in range(1, report_schedules.MOST + 1)]
     with pytest.raises(Conflict, match="report remove NAME"):
-        schedule(tenant)
+        schedule(tenant, times[-1])
+
+
+@pytest.mark.parametrize(
+    ("again", "is_refused"),
+    [
+        ({"when": "0 9 * * mon-fri"}, True),
+        ({"name": "daily"}, True),
+        ({"time_zone": "Europe/Berlin"}, False),
+        ({"when": "every day 09:00"}, False),
+    ],
+)
+def test_two_reports_do_not_come_at_the_same_times(tenant: Tenant, again: dict[str, str], *, is_refused: bool) -> None:
+    schedule(tenant, name="health")
+
+    if is_refused:
+        with pytest.raises(Conflict, match="`health` does that already"):
+            schedule(tenant, **again)
+    else:
+        assert schedule(tenant, **again)[1]
 
 
 @pytest.mark.database_role("switchboard_bot")
@@ -114,6 +134,7 @@ def test_another_tenants_schedule_is_none(world: World, tenant: Tenant) -> None:
 
     with tenant_transaction(tenant.id), pytest.raises(NotFound, match="Make one"):
         report_schedules.named(tenant.id, "theirs")
+    assert schedule(tenant)[1]
 
 
 def slot_of(world: World, now: datetime) -> datetime | None:
