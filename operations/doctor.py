@@ -49,7 +49,7 @@ _PARKED = {
     "webhooks": "the runbook says how to look at them: docs/runbook.md, Webhooks could not be handled",
     "slack_events": "the daemon's log says why each was set aside: `event parked`",
     "messages": "`message failed` lists them, and sends them again or drops them",
-    "posts": "invite the bot to their channel or link another; docs/runbook.md, Slack is away or refuses",
+    "posts": "`error` says why: docs/runbook.md, Slack is away or refuses, has the statement that posts them after all",
 }
 
 
@@ -78,31 +78,34 @@ def connections() -> Finding:
 
 
 @dataclass(frozen=True)
-class _Blocking:
+class _Open:
     longest: timedelta | None
+    longest_pid: int | None
     waiting: int
-    pid: int | None
+    holder_pid: int | None
 
 
 def transactions() -> Finding:
     """Whatever is open for long keeps dead rows from being cleared, and may lock out a migration."""
-    found = first(
-        _Blocking,
-        "SELECT max(clock_timestamp() - xact_start) AS longest, "
-        "(SELECT count(*) FROM pg_locks WHERE NOT granted AND waitstart < clock_timestamp() - interval '5 seconds') "
-        "AS waiting, (array_agg(pid ORDER BY xact_start))[1] AS pid FROM pg_stat_activity "
-        "WHERE xact_start IS NOT NULL AND backend_type = 'client backend'",
-    )
-    longest = found.longest if found is not None and found.longest is not None else timedelta(0)
-    waiting = found.waiting if found is not None else 0
-    said = f"The longest transaction has been open for {spoken(longest)}; {waiting} locks are waited for over 5 s."
-    if found is not None and (longest > _LONG_TRANSACTION or waiting):
-        return warn(
-            "database.transactions",
-            said,
-            f"look in pg_stat_activity what {found.pid} does, and end it: `SELECT pg_terminate_backend({found.pid})`",
-        )
+    with connection():
+        [found] = rows(_Open, "SELECT * FROM open_transactions()")
+    longest = found.longest or timedelta(0)
+    said = f"The longest transaction has been open for {spoken(longest)}; {found.waiting} wait for a lock for over 5 s."
+    if found.waiting:
+        return warn("database.transactions", said, _end(found.holder_pid, "holds what is waited for"))
+    if longest > _LONG_TRANSACTION:
+        return warn("database.transactions", said, _end(found.longest_pid, "is the longest open"))
     return ok("database.transactions", said)
+
+
+def _end(pid: int | None, why: str) -> str:
+    if pid is None:
+        return "ask again; if it stays, see pg_prepared_xacts: a prepared transaction holds what is waited for"
+    look = f"SELECT application_name, state, query FROM pg_stat_activity WHERE pid = {pid}"  # noqa: S608 - a number
+    return (
+        f"process {pid} of PostgreSQL {why}; as the owner of the tables see what it does: `{look}`, and end it: "
+        f"`SELECT pg_terminate_backend({pid})`"
+    )
 
 
 def clock(asked_at: datetime, answered_at: datetime, theirs: datetime) -> Finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 from operations.doctor import spoken
 from operations.findings import Finding, bad, ok, warn
@@ -101,10 +102,14 @@ def sessions(server: str, seen: Mapping[str, SessionInfo], wanted: Collection[Wa
 
 @dataclass(frozen=True)
 class Expected:
-    """How the webhook of every session of ours has to be. Without a key, that is not compared."""
+    """How the webhook of every session of ours has to be. Without a key, that is not compared.
+
+    `key_is_set` is whether the key is one of the settings, or was made for a server whose settings have none.
+    """
 
     url: str
     key: str = field(repr=False)
+    key_is_set: bool
 
 
 def webhooks(
@@ -133,7 +138,8 @@ def _fault(config: Object, expected: Expected) -> str:
         return "no webhook is registered, so nothing that happens there is told."
     ours = next((one for one in registered if text(one, "url") == expected.url), None)
     if ours is None:
-        return f"the webhook goes to {text(registered[0], 'url')}, not to {expected.url}."
+        where = _host(text(registered[0], "url") or "")
+        return f"the webhook goes to another address, at {where}, not to {expected.url}."
     key = text(mapping(ours, "hmac"), "key")
     if key is None:
         return "the webhook is not signed (no hmac.key), so each is refused with 401."
@@ -146,11 +152,25 @@ def _fault(config: Object, expected: Expected) -> str:
     return ""
 
 
+def _host(url: str) -> str:
+    """Whose it is, and no more: a path or a query may be a secret of theirs."""
+    try:
+        return urlsplit(url).hostname or "no host"
+    except ValueError:
+        return "no host"
+
+
 def _mend(server: str, expected: Expected) -> str:
+    key = (
+        f"hmac.key that of {variable(server, 'webhook_hmac_key')}"
+        if expected.key_is_set
+        else f"hmac.key that of {variable(server, 'webhook_hmac_key')}, which you set first: the one that was made for "
+        "it is shown to nobody"
+    )
     return (
         "a daemon with role `reconciler` puts it right at its next poll, three times a day; if it comes back, find who "
         f"else writes this configuration. By hand, in WAHA's dashboard: {expected.url}, events "
-        f"{', '.join(SUBSCRIBED_EVENTS)}, hmac.key that of {variable(server, 'webhook_hmac_key')}"
+        f"{', '.join(SUBSCRIBED_EVENTS)}, {key}"
     )
 
 

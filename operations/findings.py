@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from operations.wording import counted
+from settings.redaction import redacted_text
 from slack.mrkdwn import entities, visible
 
 # A section of Slack takes 3,000 characters, and a screen about as much.
@@ -36,12 +37,18 @@ class Finding:
         check: what, for scripts: `slack.scopes`, `waha.main.webhook`.
         found: what there is, with its figures, as a sentence.
         fix: what mends it, to be done as it stands here; "" where nothing needs to be.
+
+    Addresses stand in both, and what others said: secrets that show by their shape are taken out before it is kept.
     """
 
     check: str
     level: Level
     found: str
     fix: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "found", redacted_text(self.found))
+        object.__setattr__(self, "fix", redacted_text(self.fix))
 
     def as_json(self) -> dict[str, str]:
         return asdict(self)

@@ -21,32 +21,50 @@ DONE_WITHIN_SECONDS = 20.0
 _LOOK_EVERY_SECONDS = 0.2
 
 
-async def examined(asked: Asked, slack: SlackClient, *, taken_within: float = TAKEN_WITHIN_SECONDS) -> Asked:
+async def examined(
+    asked: Asked,
+    slack: SlackClient,
+    *,
+    taken_within: float = TAKEN_WITHIN_SECONDS,
+    done_within: float = DONE_WITHIN_SECONDS,
+) -> Asked:
     """Have a daemon look at everything; where none does, that is what is found, beside what the bot can see itself."""
     await in_database(doctor_runs.ask, asked.person, asked.event_id)
-    findings = await _of_a_daemon(asked, taken_within) or [
-        bad(
-            "daemon.runs",
-            f"No daemon took the check-up within {taken_within:g} s: nothing is sent, posted or taken in.",
-            "start it: `.venv/bin/supervisorctl -c supervisord.conf start daemon`; then see its log, and the role "
-            "`reconciler` in its daemon.roles",
-        ),
-        *await _seen_by_the_bot(slack),
-    ]
+    findings = await _of_a_daemon(asked, taken_within, done_within)
+    if isinstance(findings, Finding):
+        findings = [findings, *await _seen_by_the_bot(slack)]
     return replace(asked, findings=tuple(findings))
 
 
-async def _of_a_daemon(asked: Asked, taken_within: float) -> Sequence[Finding]:
+async def _of_a_daemon(asked: Asked, taken_within: float, done_within: float) -> Sequence[Finding] | Finding:
+    """What it found; or, where it did not end, that."""
     clock = asyncio.get_running_loop().time
     began = clock()
     while True:
         found = await in_database(doctor_runs.progress, asked.event_id)
         if found is not None and found.is_done:
             return found.as_findings()
-        limit = DONE_WITHIN_SECONDS if found is not None and found.is_taken else taken_within
-        if clock() - began > limit:
-            return ()
+        is_taken = found is not None and found.is_taken
+        if clock() - began > (done_within if is_taken else taken_within):
+            return _not_done(done_within) if is_taken else _not_taken(taken_within)
         await asyncio.sleep(_LOOK_EVERY_SECONDS)
+
+
+def _not_taken(within: float) -> Finding:
+    return bad(
+        "daemon.runs",
+        f"No daemon took the check-up within {within:g} s: nothing is sent, posted or taken in.",
+        "start it: `.venv/bin/supervisorctl -c supervisord.conf start daemon`; then see its log, and the role "
+        "`reconciler` in its daemon.roles",
+    )
+
+
+def _not_done(within: float) -> Finding:
+    return bad(
+        "daemon.checkup",
+        f"A daemon took the check-up, and did not end it within {within:g} s: it was stopped, or stands still.",
+        "ask again: `doctor`; or look on its machine, where what hangs is named: `python -m daemon doctor`",
+    )
 
 
 async def _seen_by_the_bot(slack: SlackClient) -> list[Finding]:

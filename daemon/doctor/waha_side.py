@@ -82,6 +82,7 @@ async def _told(
     wanted = await in_database(observing.sessions_of, name)
     kept = await in_database(doctor.known_server, name)
     key = table.webhook_hmac_key.get_secret_value()
+    is_set = bool(key)
     if not key and checkup.ring is not None:
         try:
             key = doctor.kept_webhook_key(kept, checkup.ring)
@@ -90,7 +91,7 @@ async def _told(
                 f"waha.{name}.webhook", "The HMAC key that was made cannot be read.", "mend `security.keys` first"
             )
     yield doctor_waha.sessions(name, seen, wanted)
-    for finding in doctor_waha.webhooks(name, Expected(table.webhook_url, key), seen, wanted):
+    for finding in doctor_waha.webhooks(name, Expected(table.webhook_url, key, is_set), seen, wanted):
         yield finding
     probed = await probe(table.webhook_url, key or "-")
     working = _working(seen, {one.external_session_id for one in wanted if not one.is_deleted})

@@ -78,6 +78,23 @@ async def test_where_no_daemon_runs_that_is_what_is_found(slack: SandboxSlack, b
     assert {"database.version", "database.connections", "slack.scopes", "bot.runs"} <= set(found)
 
 
+@pytest.mark.database_role("switchboard_bot")
+async def test_a_check_up_that_was_taken_and_does_not_end_says_so(
+    slack: SandboxSlack, bot_settings: BotSettings
+) -> None:
+    asked = Asked(uuid7(), OLGA, "C1")
+    await in_database(doctor_runs.ask, OLGA, asked.event_id)
+    await in_database(doctor_runs.take)
+    async with SlackClient(slack.bot_token, slack.api_url) as client:
+        asked = await examined(asked, client, taken_within=60, done_within=0.1)
+
+    found = {finding.check: finding for finding in asked.findings}
+    assert found["daemon.checkup"].level is Level.BAD
+    assert "python -m daemon doctor" in found["daemon.checkup"].fix
+    assert "daemon.runs" not in found
+    assert "database.version" in found
+
+
 async def test_a_check_up_is_taken_by_one_daemon_and_asked_for_once(bot_settings: BotSettings) -> None:
     asked_as = uuid7()
     for _ in range(2):
@@ -112,6 +129,16 @@ def test_what_others_said_can_mention_nobody() -> None:
     told = in_slack([bad("waha.main.reached", "WAHA said <!channel> & <@U1>.", "Mend it.")])
 
     assert "&lt;!channel&gt; &amp; &lt;@U1&gt;" in told
+
+
+def test_what_an_address_holds_that_is_secret_is_not_kept() -> None:
+    kept = bad(
+        "waha.main.reached", "WAHA is not at http://admin:hunter2@waha:3000.", "not xapp-1-A, Bearer abc"
+    ).as_json()
+
+    assert kept["found"] == "WAHA is not at http://admin:[hidden]@waha:3000."
+    assert kept["fix"] == "not [hidden], Bearer [hidden]"
+    assert bad("a", "b", "see Basic Information of the app").fix == "see Basic Information of the app"
 
 
 def test_a_finding_survives_its_row() -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from threading import Thread
 
+import psycopg2
 import pytest
 from pydantic import SecretStr
 
 from daemon.doctor.checkup import Checkup, look
 from database import in_database
-from operations import processes
+from operations import doctor, processes
 from operations.findings import Finding, Level, ok
 from tests.conftest import MigratedDatabase
 from tests.daemon.examined import Examined, examined, webhook_config
@@ -173,6 +176,20 @@ async def key_unknown(well: Examined) -> None:
     await well.sql("INSERT INTO keys_in_use (id, key_id) VALUES (gen_random_uuid(), 'feedface')")
 
 
+async def posts_set_aside(well: Examined) -> None:
+    await _posts_are_parked(well, "1 hour", attempts=1)
+
+
+async def _posts_are_parked(well: Examined, ago: str, *, attempts: int) -> None:
+    await well.sql("INSERT INTO post_lanes (id, name) VALUES (gen_random_uuid(), 'x')")
+    await well.sql(
+        "INSERT INTO slack_posts (id, lane_id, seq, kind, slack_team_id, slack_channel_id, payload, attempts, "
+        "parked_at) SELECT id, id, 1, 'post', 'T1', 'C1', '{}', %s, now() - %s::interval FROM post_lanes",
+        attempts,
+        ago,
+    )
+
+
 Break = Callable[[Examined], Awaitable[None]]
 BREAKS: list[tuple[Break, str, Level, str]] = [
     (no_bot, "bot.runs", Level.BAD, "start bot"),
@@ -198,6 +215,7 @@ BREAKS: list[tuple[Break, str, Level, str]] = [
     (nobody_polls, "waha.main.polled", Level.BAD, "reconciler"),
     (webhooks_pile_up, "queue.webhooks", Level.BAD, "role `inbox`"),
     (messages_set_aside, "parked.messages", Level.WARN, "message failed"),
+    (posts_set_aside, "parked.posts", Level.WARN, "docs/runbook.md"),
     (no_operators, "settings.operators", Level.BAD, "SWITCHBOARD_SLACK__OPERATORS"),
     (no_alerts, "settings.alerts", Level.WARN, "SWITCHBOARD_ALERTS__WEBHOOK_URL"),
     (no_public_url, "settings.public_url", Level.WARN, "SWITCHBOARD_SECURITY__PUBLIC_URL"),
@@ -250,6 +268,64 @@ async def test_a_database_that_is_behind_is_named(well: Examined, new_database: 
     assert list(troubles) == ["database.migrations"]
     assert "001_initial" in troubles["database.migrations"].found
     assert "make migrate" in troubles["database.migrations"].fix
+
+
+@pytest.mark.parametrize(("ago", "attempts"), [("2 days", 1), ("1 hour", 0)], ids=["long ago", "on purpose"])
+async def test_what_was_set_aside_long_ago_or_on_purpose_is_no_trouble(well: Examined, ago: str, attempts: int) -> None:
+    await _posts_are_parked(well, ago, attempts=attempts)
+
+    assert await well.troubles() == {}
+
+
+async def test_a_foreign_webhook_is_named_by_its_host_alone(well: Examined) -> None:
+    webhooks_are(well, "https://admin:hunter2@hooks.example.org/services/T0/B0/SECRETTOKEN?sig=abc")
+
+    finding = (await well.troubles())["waha.main.webhook"]
+
+    assert "at hooks.example.org, not to http://127.0.0.1:" in finding.found
+    assert [word for word in ("hunter2", "SECRETTOKEN", "sig=") if word in finding.found + finding.fix] == []
+
+
+async def test_a_key_that_was_made_is_not_asked_for_by_its_setting(well: Examined) -> None:
+    webhooks_are(well, hmac=None)
+    with_key = (await well.troubles())["waha.main.webhook"].fix
+    well.override("waha", webhook_hmac_key=SecretStr(""))
+    without = (await well.troubles())["waha.main.webhook"].fix
+
+    assert with_key.endswith("(SWITCHBOARD_WAHA__SERVERS__MAIN__WEBHOOK_HMAC_KEY)")
+    assert without.endswith("which you set first: the one that was made for it is shown to nobody")
+
+
+@contextmanager
+def held_up(url: str) -> Iterator[int]:
+    """Two connections of the login, the second of which waits for the first; its process id."""
+    with closing(psycopg2.connect(url)) as holder, closing(psycopg2.connect(url)) as waiter:
+        with holder.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(42), pg_backend_pid()")
+            [(_, pid)] = cursor.fetchall()
+        waiting = Thread(target=lambda: waiter.cursor().execute("SELECT pg_advisory_lock(42)"))
+        waiting.start()
+        yield int(pid)
+        with holder.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(42)")
+        waiting.join()
+
+
+async def test_who_holds_up_others_is_named_by_the_process_and_nobody_where_nobody_does(
+    migrated_database: MigratedDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "_LONG_TRANSACTION", timedelta(0))
+    with held_up(migrated_database.url) as pid:
+        long = await in_database(doctor.transactions)
+        async with asyncio.timeout(15):
+            while "0 wait" in (waits := await in_database(doctor.transactions)).found:  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+    calm = await in_database(doctor.transactions)
+
+    assert f"process {pid} of PostgreSQL is the longest open" in long.fix
+    assert f"process {pid} of PostgreSQL holds what is waited for" in waits.fix
+    assert f"`SELECT pg_terminate_backend({pid})`" in waits.fix
+    assert (calm.level, calm.fix) == (Level.OK, "")
 
 
 async def test_a_clock_that_is_off_is_named_for_each_whose_clock_is_another(well: Examined) -> None:

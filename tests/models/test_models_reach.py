@@ -48,6 +48,7 @@ RUNS_AS_OWNER = {
     "tenants_of_workspace": "names of tenants, for the operators who remove a workspace",
     "linked_channels": "ids of channels, to see whether the bot is a member; the daemon alone",
     "measure": "counts and ages for the metrics, by words of ours; the daemon alone",
+    "open_transactions": "how long PostgreSQL's sessions wait for each other: times and process ids; the daemon alone",
     "posts_waiting_for": "a count, for the same",
     "hold_posts_of": "posts of a workspace without the app wait; it reads none to anybody",
     "resume_posts_of": "posts of a workspace that came back are due again; it reads none to anybody",
