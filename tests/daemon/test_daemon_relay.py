@@ -267,14 +267,14 @@ async def test_what_nobody_foresaw_is_parked_with_its_name(slack: SandboxSlack, 
         with transaction():
             team, channel = slack.team_id, slack.channel("support").id
             posting.queue_post(
-                "lane", PostKind.PUBLISH, {"text": "no"}, team_id=team, channel_id=channel, tenant_id=None
+                "lane", PostKind.UPLOAD, {"text": "no"}, team_id=team, channel_id=channel, tenant_id=None
             )
 
     await in_database(queue)
     await becomes(
         rows,
-        "SELECT parked_at IS NOT NULL, error FROM slack_posts WHERE kind = 'publish'",
-        [(True, "NotImplementedError: Posts of kind publish are not made yet.")],
+        "SELECT parked_at IS NOT NULL, error FROM slack_posts WHERE kind = 'upload'",
+        [(True, "NotImplementedError: Posts of kind upload are not made yet.")],
     )
 
 
