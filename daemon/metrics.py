@@ -24,13 +24,16 @@ log = get_logger(__name__)
 KEPT_SECONDS = 5.0
 # A page without the rows is better than none: Prometheus gives up after ten.
 _WITHIN_SECONDS = 3.0
+# To count them may take longer where there are many; that PostgreSQL answers at all is soon known.
+_ANSWERS_WITHIN_SECONDS = 1.0
 _WEBHOOKS = "/webhooks/waha/"
 
 FAMILIES: Mapping[str, Family] = {
     "database_up": Family("Whether PostgreSQL answered; without it there are no figures of rows."),
+    "rows_counted": Family("Whether the rows were counted in time; without it there are no figures of them."),
     "queue_depth": Family("How many wait, by queue.", ("queue",)),
     "queue_oldest_age_seconds": Family("How long the oldest of a queue has waited; 0 when nothing waits.", ("queue",)),
-    "parked": Family("How many were set aside for a person, by queue.", ("queue",)),
+    "parked": Family("How many were set aside for a person, by queue; of posts, within a day.", ("queue",)),
     "sessions": Family("Sessions by server, status and what people want of them.", ("server", "status", "desired")),
     "incidents_open": Family("Open incidents by kind, without those that are part of another.", ("kind",)),
     "waha_servers": Family("The state of each WAHA server; always 1.", ("server", "state")),
@@ -57,10 +60,18 @@ Reading = tuple[str, Mapping[str, str], float]
 class Metrics:
     """The page, and the counting of what arrives."""
 
-    def __init__(self, meters: Meters, intake: Intake, *, kept_seconds: float = KEPT_SECONDS) -> None:
+    def __init__(
+        self,
+        meters: Meters,
+        intake: Intake,
+        *,
+        kept_seconds: float = KEPT_SECONDS,
+        within_seconds: float = _WITHIN_SECONDS,
+    ) -> None:
         self._meters = meters
         self._intake = intake
         self._kept_seconds = kept_seconds
+        self._within_seconds = within_seconds
         self._readings = Readings(FAMILIES)
         meters.registry.register(self._readings)
         self._rows: list[Reading] = []
@@ -83,12 +94,14 @@ class Metrics:
 
     async def _read(self) -> list[Reading]:
         try:
-            async with asyncio.timeout(_WITHIN_SECONDS):
+            async with asyncio.timeout(self._within_seconds):
                 measured = await in_database(measuring.measure)
         except (DatabaseUnavailable, TimeoutError) as error:
             log.warning("the metrics lack the figures of rows", reason=type(error).__name__)
-            return [("database_up", {}, 0)]
-        return [("database_up", {}, 1), *((one.series, one.labels, one.value) for one in measured)]
+            answers = isinstance(error, TimeoutError) and await _answers()
+            return [("database_up", {}, int(answers)), ("rows_counted", {}, 0)]
+        found = ((one.series, one.labels, one.value) for one in measured)
+        return [("database_up", {}, 1), ("rows_counted", {}, 1), *found]
 
     @web.middleware
     async def count(
@@ -118,3 +131,12 @@ class Metrics:
             return
         if isinstance(event, AckEvent) and event.from_me and event.receipt is not None:
             self._receipts.labels(event.receipt).inc()
+
+
+async def _answers() -> bool:
+    try:
+        async with asyncio.timeout(_ANSWERS_WITHIN_SECONDS):
+            await in_database(measuring.answer)
+    except (DatabaseUnavailable, TimeoutError):
+        return False
+    return True

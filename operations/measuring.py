@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from database import transaction
-from operations.sql import rows
+from database import connection, transaction
+from operations.sql import rows, value
 
 
 @dataclass(frozen=True)
@@ -21,3 +21,9 @@ class Measured:
 def measure() -> list[Measured]:
     with transaction():
         return rows(Measured, "SELECT series, labels, value FROM measure()")
+
+
+def answer() -> None:
+    """It raises nothing where PostgreSQL answers, whatever is counted meanwhile."""
+    with connection():
+        value("SELECT 1")

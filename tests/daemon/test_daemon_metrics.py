@@ -6,8 +6,10 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
+import psycopg2
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application, Request
@@ -165,9 +167,25 @@ async def test_without_postgresql_there_is_still_a_page(client: Client) -> None:
 
     page = await scraped(client)
 
-    assert value(page, "database_up") == 0
+    assert (value(page, "database_up"), value(page, "rows_counted")) == (0, 0)
     assert page["switchboard_queue_depth"].samples == []
     assert page["switchboard_process_resident_memory_bytes"].samples != []
+
+
+async def test_a_postgresql_that_takes_long_to_count_is_not_said_to_be_away(
+    rows: Rows, meters: Meters, migrated_database: MigratedDatabase
+) -> None:
+    app = Application()
+    app.router.add_get("/metrics", Metrics(meters, Intake(), kept_seconds=0, within_seconds=0.2).show)
+    async with TestClient(TestServer(app)) as client:
+        with closing(psycopg2.connect(migrated_database.url)) as migrating:
+            migrating.cursor().execute("LOCK TABLE incidents IN ACCESS EXCLUSIVE MODE")
+            slow = await scraped(client)
+        again = await scraped(client)
+
+    assert (value(slow, "database_up"), value(slow, "rows_counted")) == (1, 0)
+    assert slow["switchboard_queue_depth"].samples == []
+    assert (value(again, "database_up"), value(again, "rows_counted")) == (1, 1)
 
 
 async def test_scraping_oftener_reads_the_rows_once(rows: Rows, meters: Meters) -> None:
