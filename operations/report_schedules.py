@@ -73,10 +73,10 @@ def schedule(
     set_tenant(tenant_id)
     lock(f"report schedules:{tenant_id}")
     mine = {one.name: one for one in _live(tenant_id)}
-    name = _name(wish.name) if wish.name is not None else _free_name(mine)
+    name = name_of(wish.name) if wish.name is not None else _free_name(mine)
     fields: dict[str, Any] = {"cron": words.cron, "said_as": words.said, "time_zone": time_zone}
     if wish.unanswered is not None:
-        fields["unanswered_hours"] = _hours(wish.unanswered)
+        fields["unanswered_hours"] = hours_of(wish.unanswered)
     if (known := mine.get(name)) is not None:
         return planned(_changed(known, fields, actor=actor), now=now), False
     _refuse_twin(mine.values(), words, time_zone)
@@ -192,7 +192,12 @@ def _facts(schedule: ReportSchedule) -> dict[str, Any]:
     }
 
 
-def _name(typed: str) -> str:
+def name_of(typed: str) -> str:
+    """`Daily` -> `daily`.
+
+    Raises:
+        BadInput: it is no name for a schedule.
+    """
     name = typed.strip().lower()
     if not _NAME.fullmatch(name):
         raise BadInput(
@@ -217,11 +222,16 @@ def _refuse_twin(mine: Iterable[ReportSchedule], words: Words, time_zone: str) -
             )
 
 
-def _hours(typed: str) -> int:
+def hours_of(typed: str) -> int:
+    """`4`, `4h` or `4 hours`.
+
+    Raises:
+        BadInput: it is no number of hours, or one without sense.
+    """
     found = re.fullmatch(r"(\d{1,3})\s*h?(?:ours?)?", typed.strip().lower())
     if found is None or not 1 <= int(found[1]) <= _MOST_HOURS:
         raise BadInput(
-            f"`{escape(typed)}` is no number of hours from 1 to {_MOST_HOURS}: write `--unanswered 4` for "
+            f"`{escape(typed)}` is no number of hours from 1 to {_MOST_HOURS}: with `4` the report names "
             "conversations that nobody answered for four hours."
         )
     return int(found[1])

@@ -146,9 +146,10 @@ class Command:
         confirm: what is about to be destroyed, as a question with its consequences; it is asked before `run`. "" asks
             nothing, as for a dry run.
         yes: what stands on the button below that question, where the verb does not say it.
-        labels: what a word is called in its form, where the word itself does not say it, as for `GOWS|NOWEB`.
+        labels: what a word or an option is called in its form, where it does not say it itself, as for `GOWS|NOWEB`.
         request: what the fields of its form are checked against while it is open, by the names that the words and
             options have in small letters.
+        checks: more of that, where `request` knows nothing of it: raises BadInput for what was entered.
         names_tenant: whether its first word is the tenant that is meant, as with `--tenant`.
         takes_secrets: whether its form asks for some; then nobody is told to type it.
         pages: whether its answer has pages; then it changes nothing, since turning one carries it out again.
@@ -174,6 +175,7 @@ class Command:
     yes: str = ""
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     request: type[BaseModel] | None = None
+    checks: Mapping[str, Callable[[str], object]] = field(default_factory=dict, hash=False)
     pages: bool = False
     takes_secrets: bool = False
     names_tenant: bool = False

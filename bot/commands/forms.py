@@ -12,10 +12,11 @@ from pydantic import BaseModel, ValidationError
 from bot.commands.command import Asked, Command
 from bot.commands.parsing import parse
 from models.requests import explain
+from operations.errors import BadInput
 from operations.standing import Person
 from slack.blocks import Block, plain, section
 from slack.command_text import ChannelMention, UserMention, Word
-from slack.mrkdwn import entities, visible
+from slack.mrkdwn import as_sent, entities, unescape, visible
 
 FORM = "command "
 """How the callback id of a command's form begins; its name follows."""
@@ -71,7 +72,7 @@ def fields_of(command: Command) -> list[Field]:
     return found + [
         replace(
             _field(command, f"--{option.name}", option.value, option.such_as.strip('"'), is_needed=False),
-            label=option.name.replace("-", " ").capitalize(),
+            label=command.labels.get(option.name) or option.name.replace("-", " ").capitalize(),
             name=option.name.replace("-", "_"),
         )
         for option in command.options
@@ -101,7 +102,7 @@ def errors(command: Command, values: Mapping[str, str]) -> dict[str, str]:
     found = {
         one.block_id: _missing(one) for one in fields if one.is_needed and not values.get(one.block_id, "").strip()
     }
-    return found | _gaps(command, values) | _broken_rules(command, fields, values)
+    return found | _gaps(command, values) | _broken_rules(command, fields, values) | _refused(command, fields, values)
 
 
 def filled_in(command: Command, asked: Asked, values: Mapping[str, str]) -> Asked:
@@ -218,6 +219,19 @@ def _rules_broken_by(
         yield from zip(
             (str(one["loc"][0]) if one["loc"] else "" for one in broken), explain(error, labels), strict=True
         )
+
+
+def _refused(command: Command, fields: Sequence[Field], values: Mapping[str, str]) -> dict[str, str]:
+    found = {}
+    for one in fields:
+        entered = values.get(one.block_id, "").strip()
+        if entered and one.name in command.checks:
+            try:
+                command.checks[one.name](entered)
+            except BadInput as refused:
+                # Shown as it is written, without markup.
+                found[one.block_id] = unescape(as_sent(refused.sentence)).replace("`", "")
+    return found
 
 
 def _word(one: Field, value: str) -> Word:

@@ -174,6 +174,12 @@ COMMANDS = (
             Option("human", "on|off|default", "on"),
             Option("canary", "MINUTES", "30"),
         ),
+        labels={
+            "new-contacts": "New contacts a day",
+            "quiet": "Quiet hours",
+            "human": "Type and pause like a person",
+            "canary": "Minutes between messages to itself",
+        },
         summary="how much and when it may send; without options, what is set",
         example="session limits sales-berlin --quiet 22:00-07:00",
         permission=Permission.SESSION_CONTROL,

@@ -6,6 +6,7 @@ from operations.errors import NotFound
 from operations.permissions import Permission
 from operations.report_schedules import Planned, Wish
 from operations.routes import channel_for
+from operations.schedule_words import understood
 from operations.slack_inbox import Answer
 from operations.wording import counted
 from slack.mrkdwn import escape
@@ -128,6 +129,13 @@ COMMANDS = (
         summary="post the health report at set times; the same name again changes them",
         example='report schedule "every monday 08:00"',
         runs_on=True,
+        labels={"unanswered": "Hours without an answer", "zone": "Time zone"},
+        checks={
+            "when": understood,
+            "name": report_schedules.name_of,
+            "unanswered": report_schedules.hours_of,
+            "zone": report_schedules.zone_of,
+        },
         permission=Permission.REPORT_SCHEDULE,
         run=schedule,
     ),

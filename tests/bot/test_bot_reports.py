@@ -46,7 +46,7 @@ async def test_without_a_channel_the_next_step_is_said(ask: Ask) -> None:
         ('"every weekday"', "such as `every weekday 09:00`"),
         ('"0 25 * * *"', "`25` is no hour: it is 0 to 23"),
         ('"every day 09:00" --zone Berlin', "Did you mean `Europe/Berlin`?"),
-        ('"every day 09:00" --unanswered soon', "`--unanswered 4`"),
+        ('"every day 09:00" --unanswered soon', "with `4` the report names"),
     ],
 )
 async def test_what_is_not_understood_is_answered_with_what_would_be_right(ask: Ask, typed: str, sentence: str) -> None:
@@ -68,6 +68,20 @@ async def test_typed_alone_it_opens_a_form(slack: SandboxSlack, ask: Ask, rows: 
     await slack.until(lambda: "is scheduled" in slack.ephemerals("ana")[-1].text)
 
     assert await rows("SELECT cron FROM report_schedules WHERE name <> 'health'") == [("0 8 1 * *",)]
+
+
+async def test_what_is_wrong_is_said_at_its_field_and_the_form_stays_open(slack: SandboxSlack, ask: Ask) -> None:
+    opened = Wait(until=lambda one: one.view is not None)
+    await slack.command("ana", "support", "/wa report schedule", opened)
+
+    wrong = {"When": "every <wekday> 9:00", "Time zone": "Berlin", "Hours without an answer": "soon", "Name": "a b"}
+    answer = await slack.submit("ana", wrong)
+
+    assert answer.errors["When"].startswith("<wekday> is no day. Did you mean weekday?")
+    assert answer.errors["Time zone"] == "Berlin is no time zone. Did you mean Europe/Berlin?"
+    assert answer.errors["Hours without an answer"].startswith("soon is no number of hours from 1 to 336")
+    assert answer.errors["Name"].startswith("a b is no name for a schedule")
+    assert slack.modal("ana") is not None
 
 
 async def test_schedules_are_listed_shown_paused_and_resumed(ask: Ask) -> None:

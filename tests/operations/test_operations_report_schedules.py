@@ -63,8 +63,8 @@ def test_the_same_name_again_changes_the_time(world: World, tenant: Tenant) -> N
     [
         ({"time_zone": "berlin"}, "Did you mean `Europe/Berlin`?"),
         ({"time_zone": "Europe/Berln"}, "Did you mean `Europe/Berlin`?"),
-        ({"unanswered": "0"}, "`--unanswered 4`"),
-        ({"unanswered": "many"}, "`--unanswered 4`"),
+        ({"unanswered": "0"}, "with `4` the report names"),
+        ({"unanswered": "many"}, "with `4` the report names"),
         ({"name": "every day"}, "such as `daily`"),
         ({"when": "0 9 31 2 *"}, "never comes"),
     ],
