@@ -108,10 +108,17 @@ def request_session(external_session_id: str) -> None:
 
 
 def away_until(external_session_id: str) -> datetime | None:
-    """When we were back, if what was written meanwhile is not read yet: that it was not told is nobody's silence."""
+    """When we, or the server, were back, if what was written meanwhile is not read yet: not told, it is no silence.
+
+    In the running transaction, which is one of the session's tenant.
+    """
     found: datetime | None = value(
-        "SELECT requested_at FROM catch_ups WHERE side = 'waha' AND place = %s AND requested_for = 'switchboard' "
-        "AND (caught_up_to IS NULL OR requested_at > caught_up_to)",
+        "SELECT greatest("
+        "CASE WHEN c.requested_for = 'switchboard' AND coalesce(c.requested_at > c.caught_up_to, true) "
+        "THEN c.requested_at END, "
+        "CASE WHEN v.state_changed_at > c.caught_up_to THEN v.state_changed_at END) "
+        "FROM catch_ups c LEFT JOIN waha_sessions s ON s.external_session_id = c.place "
+        "LEFT JOIN waha_servers v ON v.name = s.server WHERE c.side = 'waha' AND c.place = %s",
         (external_session_id,),
     )
     return found

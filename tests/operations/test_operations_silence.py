@@ -282,6 +282,16 @@ def test_what_customers_wrote_while_we_were_away_is_nobodys_silence(world: World
     assert world.sql(WATCH) == [(None, False, False)]
 
 
+@pytest.mark.parametrize(("written_seconds_ago", "word"), [(120, ""), (40, "suspected")])
+def test_what_customers_wrote_while_their_server_was_away_is_nobodys_silence(
+    world: World, session: WahaSession, written_seconds_ago: int, word: str
+) -> None:
+    as_before_a_stop_of_ours(world, session)
+    world.sql("UPDATE waha_servers SET state_changed_at = %s", NOW - MINUTE)
+
+    assert check(NOW, chat("49151@c.us", NOW - written_seconds_ago * SECOND)) == [word]
+
+
 @pytest.mark.parametrize("is_read", [True, False])
 def test_a_session_that_is_silent_after_we_came_back_is_named(
     world: World, session: WahaSession, *, is_read: bool
@@ -651,6 +661,7 @@ def test_times_that_nothing_can_be_learned_from_keep_no_others_rhythm_back(
 
 def as_before_a_stop_of_ours(world: World, session: WahaSession) -> None:
     """All was read eight minutes ago, and nothing was heard since."""
+    world.sql("UPDATE waha_servers SET state_changed_at = %s", NOW - HOUR)
     silence.lease("main", 0, now=NOW)
     complete(lease_one())
     before = NOW - 8 * MINUTE
