@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -16,7 +16,7 @@ from operations.encryption import KeyRing
 from operations.pairing import Progress
 from settings.logs import get_logger
 from slack.mrkdwn import foreign
-from waha.errors import SessionNotReady, WahaBusy, WahaError, WahaNotSent, WahaRejected
+from waha.errors import SessionNotReady, SessionUnknown, WahaBusy, WahaError, WahaNotSent, WahaRejected
 from waha.payloads import SessionInfo
 
 log = get_logger(__name__)
@@ -48,6 +48,7 @@ class Step(StrEnum):
     PASSKEY = "passkey"
     PAIRED = "paired"
     UNSCANNED = "unscanned"
+    UNHEARD = "unheard"
     STOPPED = "stopped"
     REPLACED = "replaced"
     NEVER_CAME = "never came"
@@ -57,7 +58,8 @@ class Step(StrEnum):
 class Facts:
     """What decides about the next step.
 
-    `has_failed_again`: it was restarted for this order, and made its codes for nobody once more.
+    `has_failed_again`: it was restarted for this order, and made its codes for nobody once more. `is_heard`: its server
+    answers, as far as it was asked.
     """
 
     status: SessionStatus
@@ -65,10 +67,13 @@ class Facts:
     should_run: bool
     is_replaced: bool
     has_failed_again: bool = False
+    is_heard: bool = True
 
 
 def step_of(facts: Facts, progress: Progress, asked_at: datetime, now: datetime) -> Step:
     """The next step; the time is handed in."""
+    if not facts.is_heard:
+        return Step.UNHEARD
     if facts.is_replaced:
         return Step.REPLACED
     if facts.status is SessionStatus.WORKING:
@@ -101,6 +106,9 @@ def _before_the_first(facts: Facts, waited: timedelta) -> Step:
 
 async def look(action: LeasedAction, server: Server, ring: KeyRing, *, now: datetime) -> None:
     """Do what is next about a QR code or a pairing code that was asked for."""
+    if not await in_database(pairing.is_allowed, action):
+        await in_database(pairing.end, action, _not_allowed(action), post_id=uuid7())
+        return
     session = await in_database(actions.session_of, action)
     facts = Facts(
         session.status,
@@ -109,9 +117,13 @@ async def look(action: LeasedAction, server: Server, ring: KeyRing, *, now: date
         await in_database(pairing.is_replaced, action),
         await in_database(pairing.has_failed_again, action),
     )
-    match step_of(facts, Progress.of(action), action.created_at, now):
+    step = step_of(facts, Progress.of(action), action.created_at, now)
+    if step is Step.UNSCANNED:
+        facts = await _as_waha_says(action, server, facts)
+        step = step_of(facts, Progress.of(action), action.created_at, now)
+    match step:
         case Step.WAIT:
-            await in_database(actions.later, action, _LOOK_AGAIN_AFTER, f"The session is {session.status.value}.")
+            await in_database(actions.later, action, _LOOK_AGAIN_AFTER, f"The session is {facts.status.value}.")
         case Step.RESTART:
             await _restart(action, now)
         case Step.FETCH:
@@ -122,8 +134,19 @@ async def look(action: LeasedAction, server: Server, ring: KeyRing, *, now: date
             await _tell_of_account(action, server, session, now)
         case Step.UNSCANNED:
             await in_database(pairing.end, action, _unscanned(action), post_id=uuid7(), stops_unpaired=True)
-        case step:
+        case _:
             await in_database(pairing.end, action, _LAST_WORDS[step](action, session), post_id=uuid7())
+
+
+async def _as_waha_says(action: LeasedAction, server: Server, facts: Facts) -> Facts:
+    """Our row may be as old as the last poll, and what follows may stop the session."""
+    try:
+        info = await server.client.get_session(action.external_session_id)
+    except SessionUnknown:
+        return facts
+    except WahaError:
+        return replace(facts, is_heard=False)
+    return replace(facts, status=SessionStatus(info.status or SessionStatus.STARTING), raw_status=info.waha_status)
 
 
 async def _restart(action: LeasedAction, now: datetime) -> None:
@@ -240,4 +263,19 @@ def _never_came(action: LeasedAction, session: WahaSession) -> str:
     )
 
 
-_LAST_WORDS = {Step.STOPPED: _stopped, Step.REPLACED: _replaced, Step.NEVER_CAME: _never_came}
+def _unheard(action: LeasedAction, _session: WahaSession) -> str:
+    name = foreign(action.session_name)
+    return (
+        f"⚪ The code of session `{name}` is over. Whether somebody used it is not known, since WAHA server "
+        f"`{foreign(action.server)}` does not answer. See `session show {name}`."
+    )
+
+
+def _not_allowed(action: LeasedAction) -> str:
+    return (
+        f"You may not link a phone to session `{foreign(action.session_name)}` any more, so its code is gone. Ask an "
+        "administrator of its tenant."
+    )
+
+
+_LAST_WORDS = {Step.UNHEARD: _unheard, Step.STOPPED: _stopped, Step.REPLACED: _replaced, Step.NEVER_CAME: _never_came}

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from database import tenant_transaction
-from models import PostKind, SlackPost, UserRole
+from models import PostKind, SlackPost
 from operations import audit, audit_export, customer_export, relaying
 from operations.permissions import Permission, may
 from operations.posting import person_lane, queue_post
@@ -79,8 +79,6 @@ def withheld(post: LeasedPost, *, operators: Collection[str]) -> bool:
 
 
 def _may_have(person: Person, tenant_id: UUID, permission: Permission, operators: Collection[str]) -> bool:
-    """A login that ran out meanwhile takes nothing back: it was there when the file was asked for."""
     mine = next((one for one in memberships(person) if one.tenant_id == tenant_id), None)
-    is_in = mine is not None and mine.is_active and not mine.outside
-    role = UserRole(mine.role) if mine is not None and is_in else None
+    role = mine.role_kept if mine is not None else None
     return may(permission, role, is_operator=person.key in operators)

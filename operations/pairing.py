@@ -14,13 +14,15 @@ from typing import Any, Self
 from uuid import UUID, uuid5
 
 from database import notify, tenant_transaction
-from models import ActionKind, DesiredState, PostKind, WahaSession
+from models import ActionKind, DesiredState, PostKind, TenantStatus, WahaSession
 from operations import audit
 from operations.actions import LeasedAction, close
 from operations.encryption import KeyRing
+from operations.permissions import Permission, may
 from operations.posting import queue_post
-from operations.sessions import ask_restart
+from operations.sessions import ask_restart, is_under_way
 from operations.sql import changed, value
+from operations.standing import Person, memberships
 from slack.mrkdwn import foreign
 
 SYSTEM = "system: pairing"
@@ -90,7 +92,8 @@ def say(action: LeasedAction, text: str, *, says: str, post_id: UUID, now: datet
 def end(action: LeasedAction, text: str, *, post_id: UUID, stops_unpaired: bool = False) -> None:
     """The last word in place of the code, whose file goes.
 
-    With `stops_unpaired` a session that never had an account is stopped: it would make codes for nobody.
+    With `stops_unpaired` a session that never had an account is stopped, unless somebody else waits for its code: it
+    would make codes for nobody.
     """
     with tenant_transaction(action.tenant_id):
         if not close(action, "done_at = clock_timestamp(), error = NULL", ()):
@@ -98,6 +101,18 @@ def end(action: LeasedAction, text: str, *, post_id: UUID, stops_unpaired: bool 
         _show(action, {"text": text}, post_id)
         if stops_unpaired:
             _stop_unpaired(action)
+
+
+def is_allowed(action: LeasedAction) -> bool:
+    """Whether the asker might still ask for it: each code that is shown opens the account, for minutes after."""
+    person = Person(action.slack_team_id, action.slack_user_id)
+    with tenant_transaction(action.tenant_id):
+        mine = next((one for one in memberships(person) if one.tenant_id == action.tenant_id), None)
+    return (
+        mine is not None
+        and mine.tenant_status == TenantStatus.ACTIVE
+        and may(Permission.SESSION_CONTROL, mine.role_kept, is_operator=False)
+    )
 
 
 def is_replaced(action: LeasedAction) -> bool:
@@ -187,6 +202,8 @@ def _queue(action: LeasedAction, kind: PostKind, payload: dict[str, Any], post_i
 
 def _stop_unpaired(action: LeasedAction) -> None:
     session = WahaSession.get_by_id(action.session_id)
+    if is_under_way(session, ActionKind.QR, ActionKind.PAIR):
+        return
     stopped = changed(
         "UPDATE waha_sessions SET desired_state = 'stopped', updated_at = clock_timestamp() "
         "WHERE id = %s AND tenant_id = %s AND desired_state = 'running' AND metadata ->> 'me_id' IS NULL",

@@ -46,6 +46,11 @@ class Membership:
         return None if self.closed_because else UserRole(self.role)
 
     @property
+    def role_kept(self) -> UserRole | None:
+        """The role that counts for what was asked for before: a login that ran out meanwhile takes nothing back."""
+        return UserRole(self.role) if self.is_active and not self.outside else None
+
+    @property
     def closed_because(self) -> str:
         """Why the person is not let in although they have a role, and what would be right; "" when they are."""
         tenant = escape(self.tenant_name)

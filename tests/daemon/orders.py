@@ -14,7 +14,18 @@ from daemon.servers import Server
 from daemon.session_setup import with_ours
 from database import in_database, tenant_transaction
 from database.notifications import Wakeup
-from models import ActionKind, DesiredState, Engine, SessionStatus, Tenant, WahaSession, uuid7
+from models import (
+    ActionKind,
+    DesiredState,
+    Engine,
+    SessionStatus,
+    SlackIdentity,
+    Tenant,
+    User,
+    UserRole,
+    WahaSession,
+    uuid7,
+)
 from operations import observing, sessions
 from operations.encryption import KeyRing
 from operations.standing import Person
@@ -53,6 +64,15 @@ class Rig:
 
         await in_database(write)
         return action_id
+
+    async def enrol(self, person: Person) -> None:
+        """Somebody else who may control sessions, as ana may."""
+
+        def write() -> None:
+            with tenant_transaction(self.tenant_id):
+                _enrol(self.tenant_id, person)
+
+        await in_database(write)
 
     async def turn(self, *, after: timedelta = timedelta(0)) -> None:
         """Let whatever is ordered have one try, so much later than the last one."""
@@ -123,4 +143,12 @@ def _a_session(engine: str, *, is_paired: bool) -> tuple[UUID, UUID]:
             status=SessionStatus.WORKING if is_paired else SessionStatus.SCAN_QR,
             metadata={"me_id": "4930901820@c.us"} if is_paired else {},
         )
+        _enrol(tenant_id, ANA)
     return tenant_id, session.id
+
+
+def _enrol(tenant_id: UUID, person: Person) -> None:
+    user = User.create(tenant_id=tenant_id, email=f"{person.user_id.lower()}@example.org", role=UserRole.MANAGER)
+    SlackIdentity.create(
+        tenant_id=tenant_id, user_id=user.id, slack_team_id=person.team_id, slack_user_id=person.user_id
+    )

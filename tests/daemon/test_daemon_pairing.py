@@ -19,7 +19,7 @@ from sandbox.waha import qr
 from sandbox.waha.status import Status
 from slack.pacing import Pacing
 from tests.daemon.conftest import Rows, becomes
-from tests.daemon.orders import SHOP, Rig, rig_of
+from tests.daemon.orders import ANA, SHOP, Rig, rig_of
 from tests.daemon.relays import a_relay_with
 
 NOW = datetime.fromisoformat("2026-11-23T09:00:00+00:00")
@@ -35,8 +35,9 @@ async def slack() -> AsyncIterator[SandboxSlack]:
 
 
 @pytest.fixture
-async def rig(rows: Rows) -> AsyncIterator[Rig]:
+async def rig(rows: Rows, slack: SandboxSlack) -> AsyncIterator[Rig]:
     async with rig_of(rows, is_paired=False) as rig:
+        await rig.enrol(ana(slack))
         rotate(rig)
         yield rig
 
@@ -352,6 +353,83 @@ async def fail(rig: Rig) -> None:
 async def over(rig: Rig) -> None:
     """The restart has ended, earlier than what comes next."""
     await rig.rows(f"UPDATE waha_actions SET done_at = '{rig.now}' WHERE kind = 'restart'")  # noqa: S608 - a time of ours
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "UPDATE users SET role = 'AGENT'",
+        "UPDATE users SET is_active = false",
+        "UPDATE users SET deleted_at = now()",
+        "UPDATE tenants SET status = 'inactive'",
+    ],
+)
+async def test_a_code_is_taken_away_from_whoever_may_not_have_it_any_more(
+    slack: SandboxSlack, rig: Rig, relay: None, rows: Rows, lost: str
+) -> None:
+    await rig.order(ActionKind.QR, ana(slack))
+    await rig.turn(after=SECOND)
+    await shown(slack, rows)
+
+    await rows(f"{lost} RETURNING 1")
+    rotate(rig)
+    await rig.turn(after=SECOND)
+
+    assert (await rig.told())[-2].startswith(
+        "You may not link a phone to session `sales` any more, so its code is gone."
+    )
+    assert await rows("SELECT done_at IS NOT NULL FROM waha_actions") == [(True,)]
+    if "tenants" not in lost:
+        assert (await shown(slack, rows)).text.startswith("You may not link a phone")
+        assert files_left(slack) == 0
+    assert await rows("SELECT desired_state FROM waha_sessions") == [("running",)]
+
+
+async def test_a_session_that_was_paired_in_the_last_moment_is_not_stopped(
+    slack: SandboxSlack, rig: Rig, relay: None, rows: Rows
+) -> None:
+    """WAHA tells it late, or somebody else may hear it."""
+    await rig.order(ActionKind.QR, ana(slack))
+    await rig.turn()
+    await rig.waha.whatsapp.phone(SHOP, name="Acme").scan(decoded(slack, await shown(slack, rows)))
+    rig.waha.set_status(["s1"], "WORKING", told=False)
+
+    await rig.turn(after=CODES_LAST)
+
+    assert (await shown(slack, rows)).text.startswith("🟢 Session `sales` is paired as +4930901820.")
+    assert await rows("SELECT desired_state FROM waha_sessions") == [("running",)]
+
+
+async def test_of_a_server_that_does_not_answer_it_is_not_said_that_nobody_scanned(
+    slack: SandboxSlack, rig: Rig, relay: None, rows: Rows
+) -> None:
+    await rig.order(ActionKind.QR, ana(slack))
+    await rig.turn()
+    await shown(slack, rows)
+    rig.waha.faults.unavailable("/api/sessions/s1")
+
+    await rig.turn(after=CODES_LAST)
+
+    assert (await shown(slack, rows)).text.startswith(
+        "⚪ The code of session `sales` is over. Whether somebody used it"
+    )
+    assert files_left(slack) == 0
+    assert await rows("SELECT desired_state FROM waha_sessions") == [("running",)]
+
+
+async def test_a_session_is_not_stopped_under_whoever_else_waits_for_its_code(
+    slack: SandboxSlack, rig: Rig, relay: None, rows: Rows
+) -> None:
+    await rig.order(ActionKind.QR, ana(slack))
+    await rig.turn()
+    rig.now += CODES_LAST
+    other = await rig.order(ActionKind.QR, ANA)
+    await rows("UPDATE waha_actions SET created_at = %s WHERE id = %s RETURNING 1", rig.now, other)
+
+    await rig.turn()
+
+    assert any(text.startswith("⚪ Nobody scanned the code") for text in await rig.told())
+    assert await rows("SELECT desired_state FROM waha_sessions") == [("running",)]
 
 
 async def test_what_was_shown_before_a_crash_is_taken_away_by_the_next_daemon(
