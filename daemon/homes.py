@@ -9,6 +9,7 @@ from daemon.loops import Crew
 from database import DatabaseUnavailable, in_database
 from database.notifications import Wakeup
 from operations import home_views
+from operations.home_facts import Waiting
 from operations.home_views import NOT_BEFORE
 from settings.logs import get_logger
 
@@ -44,9 +45,10 @@ class Homes:
     async def step(self, now: datetime | None = None) -> bool:
         at = now or datetime.now(UTC)
         views = await in_database(home_views.claim, _TOGETHER, has_news=self.wakeup.heard(at), now=at)
+        waiting = Waiting(at)
         for view in views:
             try:
-                if await in_database(home_views.refresh, view, operators=self._operators, now=at):
+                if await in_database(home_views.refresh, view, operators=self._operators, now=at, waiting=waiting):
                     log.info("home published", team_id=view.team_id, user_id=view.user_id)
             except DatabaseUnavailable:
                 raise

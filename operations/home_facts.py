@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain, islice
 from uuid import UUID
 
 import peewee
@@ -107,13 +108,14 @@ class Facts:
     troubles: tuple[Trouble, ...] = ()
 
 
-def of(person: Person, *, operators: Collection[str], now: datetime) -> Facts:
+def of(person: Person, *, operators: Collection[str], now: datetime, waiting: Waiting | None = None) -> Facts:
     """Read what the person may see, in the running transaction, whose tenant it changes."""
+    shared = waiting or Waiting(now)
     known = slack_people.known(person)
     if known is None or known.outside:
         # Of somebody of whom Slack said nothing yet, nobody knows that they are no guest.
         return Facts(person, known is not None, kept_out(known.outside) if known is not None else "")
-    tenants = tuple(_tenant(one, person, now) for one in memberships(person))
+    tenants = tuple(_tenant(one, person, shared) for one in memberships(person))
     if person.key not in operators:
         return Facts(person, is_known=True, tenants=tenants)
     return Facts(
@@ -132,7 +134,7 @@ _SERVERS = """
 """
 
 
-def _tenant(one: Membership, person: Person, now: datetime) -> TenantFacts:
+def _tenant(one: Membership, person: Person, waiting: Waiting) -> TenantFacts:
     role, is_active = one.role_held, one.tenant_status == TenantStatus.ACTIVE
     if role is None:
         return TenantFacts(one.tenant_id, one.tenant_name, closed_because=one.closed_because)
@@ -150,7 +152,7 @@ def _tenant(one: Membership, person: Person, now: datetime) -> TenantFacts:
         may=allowed,
         sessions=_sessions(one.tenant_id) if shows else (),
         troubles=_troubles(one.tenant_id) if shows else (),
-        threads=_threads(one, now) if reads else (),
+        threads=_threads(one, waiting.in_tenant(one.tenant_id)) if reads else (),
         failed=dead_letters.count(one.tenant_id) if reads else 0,
         failed_mine=dead_letters.count(one.tenant_id, written_by=person.user_id) if reads else 0,
         numbers=_numbers(one.tenant_id) if shows else (),
@@ -186,11 +188,33 @@ def _open(whose: peewee.Expression) -> list[Incident]:
     return list(chosen.order_by(Incident.began_at.desc()).limit(MOST_TROUBLES))
 
 
+@dataclass(frozen=True)
+class _Waits:
+    session: str
+    since: datetime
+    slack_channel_id: str | None
+    slack_thread_ts: str | None
+    assignee_id: UUID | None
+
+
+class Waiting:
+    """Whose customers wait, of each tenant read once, though it stands in the homes of many of its people."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+        self._read: dict[UUID, list[_Waits]] = {}
+
+    def in_tenant(self, tenant_id: UUID) -> list[_Waits]:
+        """Those who wait longest come first. The running transaction's tenant has to be this one."""
+        if tenant_id not in self._read:
+            span = {"oldest": self._now - _LOOKS_BACK, "latest": self._now - UNANSWERED_FOR}
+            self._read[tenant_id] = rows(_Waits, _WAITING, {"tenant": tenant_id} | span)
+        return self._read[tenant_id]
+
+
 # A customer waits since the first message after our last one that did not fail.
-_THREADS = """
-    SELECT s.name AS session, w.since, c.slack_channel_id, c.slack_thread_ts,
-        coalesce(c.assignee_id = %(user)s, false) AS is_mine, count(*) OVER () AS many,
-        count(*) FILTER (WHERE c.assignee_id = %(user)s) OVER () AS mine
+_WAITING = """
+    SELECT s.name AS session, w.since, c.slack_channel_id, c.slack_thread_ts, c.assignee_id
     FROM conversations c
     JOIN waha_sessions s ON s.id = c.session_id AND s.tenant_id = c.tenant_id AND s.deleted_at IS NULL
     CROSS JOIN LATERAL (
@@ -204,14 +228,25 @@ _THREADS = """
     ) w
     WHERE c.tenant_id = %(tenant)s AND c.deleted_at IS NULL AND c.state = 'open'
         AND c.last_inbound_at >= %(oldest)s AND w.since <= %(latest)s
-    ORDER BY is_mine DESC, w.since LIMIT %(limit)s
+    ORDER BY w.since
 """
 
 
-def _threads(one: Membership, now: datetime) -> tuple[Thread, ...]:
-    about = {"tenant": one.tenant_id, "user": one.user_id, "limit": MOST_LINKS}
-    span = {"oldest": now - _LOOKS_BACK, "latest": now - UNANSWERED_FOR}
-    return tuple(rows(Thread, _THREADS, about | span))
+def _threads(one: Membership, found: list[_Waits]) -> tuple[Thread, ...]:
+    mine = [each for each in found if each.assignee_id == one.user_id]
+    others = (each for each in found if each.assignee_id != one.user_id)
+    return tuple(
+        Thread(
+            each.session,
+            each.since,
+            each.slack_channel_id,
+            each.slack_thread_ts,
+            is_mine=each.assignee_id == one.user_id,
+            many=len(found),
+            mine=len(mine),
+        )
+        for each in islice(chain(mine, others), MOST_LINKS)
+    )
 
 
 _NUMBERS = """

@@ -15,6 +15,7 @@ from psycopg2.extras import Json
 from database import notify, transaction
 from models import PostKind, uuid7
 from operations import home, home_facts
+from operations.home_facts import Waiting
 from operations.posting import home_lane, queue_post
 from operations.sql import changed, clean_json, rows
 from operations.standing import Person
@@ -40,21 +41,26 @@ class View:
 def handle(payload: Mapping[str, Any], *, stored_at: datetime) -> UUID | None:
     """Take over an `app_home_opened` of Slack's Events API, in a running transaction.
 
-    Where Slack shows nothing of ours, it is published whatever it showed before.
+    Where Slack shows nothing of ours, or did not take what was published last, it is published whatever it showed
+    before: the fingerprint is of what was to be shown.
     """
     event = payload.get("event") or {}
     if event.get("tab") != "home" or not event.get("user"):
         return None
+    team_id, user_id = str(payload.get("team_id") or ""), str(event["user"])
     changed(
         "INSERT INTO home_views (id, slack_team_id, slack_user_id, opened_at) "
         "VALUES (%(id)s, %(team)s, %(user)s, %(at)s) "
         "ON CONFLICT (slack_team_id, slack_user_id) DO UPDATE SET "
         "opened_at = greatest(home_views.opened_at, excluded.opened_at), checked_at = NULL, "
-        "fingerprint = CASE WHEN %(is_shown)s THEN home_views.fingerprint ELSE '' END",
+        "fingerprint = CASE WHEN %(is_shown)s AND NOT coalesce((SELECT p.parked_at IS NOT NULL FROM slack_posts p "
+        "JOIN post_lanes l ON l.id = p.lane_id WHERE l.name = %(lane)s ORDER BY p.seq DESC LIMIT 1), false) "
+        "THEN home_views.fingerprint ELSE '' END",
         {
             "id": uuid7(),
-            "team": str(payload.get("team_id") or ""),
-            "user": str(event["user"]),
+            "team": team_id,
+            "user": user_id,
+            "lane": home_lane(team_id, user_id),
             "at": stored_at,
             "is_shown": bool(event.get("view")),
         },
@@ -93,10 +99,10 @@ def claim(limit: int, *, has_news: bool, now: datetime) -> list[View]:
         )
 
 
-def refresh(view: View, *, operators: Collection[str], now: datetime) -> bool:
-    """Publish the home if it would show something else; whether it would."""
+def refresh(view: View, *, operators: Collection[str], now: datetime, waiting: Waiting | None = None) -> bool:
+    """Publish the home if it would show something else; whether it would. Homes of a round share `waiting`."""
     with transaction():
-        facts = home_facts.of(Person(view.team_id, view.user_id), operators=operators, now=now)
+        facts = home_facts.of(Person(view.team_id, view.user_id), operators=operators, now=now, waiting=waiting)
         shown = home.blocks(facts)
         fingerprint = hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()
         if fingerprint == view.fingerprint:

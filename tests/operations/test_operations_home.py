@@ -23,6 +23,7 @@ from models import (
 )
 from operations import home, home_facts, home_views, incidents, slack_people
 from operations.home import MOST_BLOCKS, MOST_TENANTS
+from operations.home_facts import Waiting
 from operations.home_views import View
 from operations.standing import Person
 from sandbox.slack.block_limits import check_view
@@ -38,9 +39,9 @@ def _known_people(world: World) -> None:
         slack_people.remember(person, None)
 
 
-def shown_to(person: Person = ANA, *, now: datetime = NOW) -> list[dict[str, Any]]:
+def shown_to(person: Person = ANA, *, now: datetime = NOW, waiting: Waiting | None = None) -> list[dict[str, Any]]:
     with transaction():
-        return home.blocks(home_facts.of(person, operators=[OPERATOR.key], now=now))
+        return home.blocks(home_facts.of(person, operators=[OPERATOR.key], now=now, waiting=waiting))
 
 
 def texts(shown: list[dict[str, Any]]) -> str:
@@ -125,11 +126,8 @@ def test_customers_who_wait_are_counted_from_the_one_who_waits_longest(
 ) -> None:
     user = world.user(tenant)
     world.sql("UPDATE conversations SET assignee_id = %s", user.id)
-    write = "INSERT INTO messages (id, tenant_id, session_id, conversation_id, direction, status, chat_id, created_at) "
     at = NOW - timedelta(hours=5)
-    values = (uuid7(), tenant.id, conversation.session_id, conversation.id, at)
-    world.sql(f"{write} VALUES (%s, %s, %s, %s, 'inbound', 'delivered', 'x@c.us', %s)", *values)
-    world.sql("UPDATE conversations SET last_inbound_at = %s", at)
+    wrote(world, conversation, at)
 
     early, late = texts(shown_to(now=at + timedelta(hours=3, minutes=59))), texts(shown_to())
 
@@ -137,6 +135,44 @@ def test_customers_who_wait_are_counted_from_the_one_who_waits_longest(
     assert "*1 conversation* waits for an answer for more than 4 hours, 1 of them yours" in late
     assert "<https://slack.com/archives/CSUPPORT/p" in late
     assert f"<!date^{int(at.timestamp())}^" in late
+
+
+def wrote(world: World, conversation: Conversation, at: datetime) -> None:
+    """The customer did, and waits."""
+    world.sql(
+        "INSERT INTO messages (id, tenant_id, session_id, conversation_id, direction, status, chat_id, created_at) "
+        "VALUES (%s, %s, %s, %s, 'inbound', 'delivered', 'x@c.us', %s)",
+        uuid7(),
+        conversation.tenant_id,
+        conversation.session_id,
+        conversation.id,
+        at,
+    )
+    world.sql("UPDATE conversations SET last_inbound_at = %s WHERE id = %s", at, conversation.id)
+
+
+def test_whose_customers_wait_is_read_once_for_all_who_look_and_shown_to_each_as_theirs(
+    world: World, tenant: Tenant, session: WahaSession
+) -> None:
+    ana, bob = world.user(tenant), world.user(tenant, STRANGER)
+    chats = [world.conversation(session) for _ in range(7)]
+    for hours, one in enumerate(chats, 5):
+        wrote(world, one, NOW - timedelta(hours=hours))
+    world.sql("UPDATE conversations SET assignee_id = %s WHERE id = %s", ana.id, chats[0].id)
+    world.sql("UPDATE conversations SET assignee_id = %s WHERE id = %s", bob.id, chats[1].id)
+    round_of_homes = Waiting(NOW)
+
+    anas = texts(shown_to(ANA, waiting=round_of_homes))
+    wrote(world, world.conversation(session), NOW - timedelta(hours=20))
+    bobs = texts(shown_to(STRANGER, waiting=round_of_homes))
+
+    for shown, hours in ((anas, 5), (bobs, 6)):
+        since = int((NOW - timedelta(hours=hours)).timestamp())
+        assert "*7 conversations* wait for an answer for more than 4 hours, 1 of them yours, the oldest since" in shown
+        assert shown.count("yours, through `sales`") == 1
+        assert f"yours, through `sales`, since <!date^{since}^" in shown
+        assert shown.count("through `sales`") == home_facts.MOST_LINKS
+    assert "*8 conversations*" in texts(shown_to(ANA))
 
 
 def test_what_did_not_reach_a_customer_is_counted_and_whose_it_is(
@@ -266,6 +302,24 @@ def test_opening_it_publishes_at_once_and_the_same_is_not_published_twice(
     assert (first, again, gone_from_slack) == ([True], [False], [True])
     assert len(published(world)) == 2
     assert published(world)[0]["blocks"][-1]["elements"][0]["text"].startswith("As of <!date^")
+
+
+def test_what_slack_did_not_take_is_published_again_at_the_next_opening(
+    world: World, tenant: Tenant, session: WahaSession
+) -> None:
+    world.user(tenant)
+    hear(opened())
+    refreshed()
+    world.sql("UPDATE slack_posts SET parked_at = now() WHERE kind = 'publish'")
+
+    meanwhile = refreshed(now=NOW + timedelta(minutes=5))
+    hear(opened(view={"id": "V1"}))
+    again = refreshed(now=NOW + timedelta(minutes=6))
+    leave(world)
+    hear(opened(view={"id": "V1"}))
+    taken = refreshed(now=NOW + timedelta(minutes=7))
+
+    assert (meanwhile, again, taken) == ([False], [True], [False])
 
 
 def test_news_are_shown_after_half_a_minute_and_without_any_it_is_looked_at_seldom(
