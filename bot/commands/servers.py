@@ -14,6 +14,7 @@ from slack.mrkdwn import escape, foreign, local_time
 from waha.versions import FIRST_WITH_IDS, parse_version
 
 _SHOWN = 20
+_NO_OTHER = "No other server has room: until one has, nobody can add a session."
 _STATE = {
     ServerState.UNKNOWN: "⚪ was not looked at yet",
     ServerState.UP: "🟢 answers",
@@ -38,17 +39,30 @@ def show(turn: Turn) -> Answer:
 
 def _before_draining(turn: Turn) -> str:
     host = _named(turn)
-    return (
-        f"Place no new session on `{escape(host.name)}`? Its {counted(host.load.sessions, 'session')} stay and go on "
-        "working: a pairing with WhatsApp belongs to the server that has it, and does not move."
+    number = host.load.sessions
+    held = (
+        f"Its {counted(number, 'session')} {'stays and goes' if number == 1 else 'stay and go'} on working: a pairing "
+        "with WhatsApp belongs to the server that has it, and does not move."
     )
+    nowhere = "" if _have_room_besides(turn, host) else f" {_NO_OTHER}"
+    return f"Place no new session on `{escape(host.name)}`? {held}{nowhere}"
 
 
 def drain(turn: Turn) -> Answer:
     host = _named(turn)
     is_new = servers.drain(host.name, actor=turn.actor)
-    begin = "New sessions go to other servers from now on" if is_new else "No new session goes there already"
-    return Answer(f"{begin}. {_moving(host)}")
+    if not is_new:
+        begin = "No new session goes there already."
+    elif _have_room_besides(turn, host):
+        begin = "New sessions go to other servers from now on."
+    else:
+        begin = f"No new session goes there from now on. {_NO_OTHER}"
+    return Answer(f"{begin} {_moving(host)}")
+
+
+def _have_room_besides(turn: Turn, host: Host) -> bool:
+    found = servers.hosts(turn.installation.servers, turn.installation.capacities)
+    return any(other.name != host.name and other.why_not(None) is None for other in found)
 
 
 def undrain(turn: Turn) -> Answer:

@@ -73,8 +73,15 @@ def mode() -> Mode:
 
 
 @pytest.fixture
-async def bot(bot_settings: BotSettings, slack: SandboxSlack, mode: Mode) -> AsyncIterator[WayIn]:
-    async with serving(bot_settings(mode=mode)) as way_in:
+def servers() -> tuple[str, ...]:
+    return ("main",)
+
+
+@pytest.fixture
+async def bot(
+    bot_settings: BotSettings, slack: SandboxSlack, mode: Mode, servers: tuple[str, ...]
+) -> AsyncIterator[WayIn]:
+    async with serving(bot_settings(mode=mode, servers=servers)) as way_in:
         await reachable(slack, way_in)
         yield way_in
 

@@ -66,11 +66,28 @@ async def test_a_drained_server_gets_no_new_session_and_says_what_becomes_of_the
     back = await ask("olga", "server undrain main")
     added = await ask("ana", "session add other")
 
+    assert "No other server has room: until one has, nobody can add a session. `main` has 1 session." in drained
     assert "To move one, its people run" in drained
     assert "`main` is being drained" in refused
     assert "`sales` of *Acme*" in shown
     assert "may have new sessions again" in back
     assert "Session `other` was added" in added
+
+
+@pytest.mark.parametrize("servers", [("main", "second")])
+async def test_before_a_server_is_drained_it_is_said_whether_others_have_room(
+    slack: SandboxSlack, ask: Ask, rows: Rows
+) -> None:
+    await rows("INSERT INTO waha_servers (id, name) VALUES (gen_random_uuid(), 'second') RETURNING 1")
+    await ask("ana", "session add sales --server main")
+
+    with_room = await ask("olga", "server drain main")
+    await rows("UPDATE waha_servers SET draining_since = now() RETURNING 1")
+    without = await ask("olga", "server drain main")
+
+    assert "Its 1 session stays and goes on working" in with_room
+    assert "No other server has room" not in with_room
+    assert "No other server has room: until one has, nobody can add a session." in without
 
 
 async def test_a_server_that_is_not_in_the_settings_is_not_found(ask: Ask) -> None:
