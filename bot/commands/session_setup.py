@@ -99,6 +99,8 @@ def _proxy_of(turn: Turn) -> dict[str, Any] | None:
     address = turn.asked.word(1).strip()
     if address.lower() == _NO_PROXY:
         return None
+    if "@" in address:
+        raise turn.command.misused("A user and a password have fields of their own, and do not stand in the address.")
     if not _ADDRESS.fullmatch(address):
         raise turn.command.misused(
             f"`{escape(address)}` is not the address of a proxy. It is a host and a port, such as "

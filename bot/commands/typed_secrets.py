@@ -12,6 +12,8 @@ _SECRETS = (
     (re.compile(r"\b(?:Bearer|Basic)\s+[\w.~+/=-]{16,}", re.IGNORECASE), "a key of an API", "the system it belongs to"),
     (re.compile(r"(?:--|[\u2014\u2013])password[ =]\s*\S", re.IGNORECASE), "a password", "the system it belongs to"),
     (re.compile(r"(?<=://)[^\s:/@]+:[^\s/@]+@"), "an address with a password", "the system it belongs to"),
+    # Without a scheme only before a host with a port: people write times and addresses of all kinds to customers.
+    (re.compile(r"[^\s:/@]+:\S+@[\w.-]+:\d+"), "an address with a password", "the system it belongs to"),
 )
 
 

@@ -109,6 +109,16 @@ async def test_a_proxy_is_entered_in_a_form_and_its_password_is_never_shown(
     assert await rows("SELECT config -> 'proxy' ->> 'server' FROM waha_sessions") == [("proxy.example.org:3128",)]
 
 
+async def test_a_password_in_the_address_of_a_proxy_is_not_repeated(ask: Ask, rows: Rows) -> None:
+    await ask("ana", "session add sales")
+
+    refused = await ask("ana", "session proxy sales acme:hunter2@proxy")
+
+    assert "hunter2" not in refused
+    assert "A user and a password have fields of their own" in refused
+    assert await rows("SELECT count(*) FROM waha_actions") == [(0,)]
+
+
 async def test_a_proxy_without_a_port_is_refused(ask: Ask, rows: Rows) -> None:
     await ask("ana", "session add sales")
 

@@ -14,6 +14,8 @@ SECRETS = [
     "workspace add --bot-token=xoxe.xoxp-1-abcdef0123",
     'message send +4915123456789 "Authorization: Bearer c2VjcmV0c2VjcmV0c2VjcmV0"',
     "session proxy sales proxy.example.org:3128 --user acme --password hunter2hunter2",
+    "session proxy sales acme:hunter2hunter2@proxy.example.org:3128",
+    'session proxy sales "acme:hunter2/hunter2@proxy:3128"',
     "session add sales https://acme:hunter2@proxy.example.org:3128",
 ]
 
@@ -32,6 +34,7 @@ def test_a_secret_is_refused_without_repeating_it(typed: str) -> None:
         "session add sales-xoxb",
         "message send +4915123456789 The bearer of good news: https://example.org/a:b@c",
         "message send +4915123456789 Ask for basic information",
+        "message send +4915123456789 Tomorrow at 10:30 @ the shop, or 11:30@home: 2 o'clock",
         "user add @ana AGENT --email ana@example.org",
     ],
 )
