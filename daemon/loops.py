@@ -23,8 +23,11 @@ async def repeat(
     wakeup: Wakeup,
     stopping: asyncio.Event,
     every_seconds: float = LOOK_EVERY_SECONDS,
+    pause_seconds: float = 0.0,
 ) -> None:
     """Call `step` until the daemon stops: at once again while it finds work, else when woken or after a while.
+
+    `pause_seconds` is between two steps however often it is woken.
 
     Nothing that a step raises ends the worker: what it was about is still a row, and is found again.
     """
@@ -35,6 +38,8 @@ async def repeat(
             log.exception("worker failed, going on", worker=name)
             found = False
             await until(stopping, _PAUSE_AFTER_TROUBLE_SECONDS)
+        if pause_seconds:
+            await until(stopping, pause_seconds)
         if not found:
             await wakeup.wait(every_seconds)
 

@@ -20,6 +20,7 @@ from daemon.doctor.worker import DoctorWorker
 from daemon.drawings import Drawings
 from daemon.homes import Homes, News
 from daemon.inbox import InboxWorker
+from daemon.incidents import PAUSE_SECONDS as INCIDENTS_PAUSE_SECONDS
 from daemon.incidents import Incidents
 from daemon.intake import Intake
 from daemon.loops import LOOK_EVERY_SECONDS, repeat
@@ -256,7 +257,8 @@ class Daemon:
             self._reconcilers.append(reconciler)
             self._repeat(f"reconciler {server.name}", reconciler, every_seconds=daemon.poll_seconds)
         self._repeat("doctor", DoctorWorker(self._settings, ring, self._listener.wake("doctor")))
-        self._repeat("incidents", Incidents(self._listener.wake("incidents"), operators=self._settings.slack.operators))
+        incidents = Incidents(self._listener.wake("incidents"), operators=self._settings.slack.operators)
+        self._repeat("incidents", incidents, pause_seconds=INCIDENTS_PAUSE_SECONDS)
         self._repeat(
             "actions",
             ActionWorker(servers, ring, self._listener.wake("actions"), operators=self._settings.slack.operators),
@@ -317,9 +319,18 @@ class Daemon:
         away = self._outlets.health.away(datetime.now(UTC)) if self._outlets is not None else ""
         return [*ended, *filter(None, (self._token_refused, away))]
 
-    def _repeat(self, name: str, worker: Worker, *, every_seconds: float = LOOK_EVERY_SECONDS) -> None:
+    def _repeat(
+        self, name: str, worker: Worker, *, every_seconds: float = LOOK_EVERY_SECONDS, pause_seconds: float = 0.0
+    ) -> None:
         self._begin(
-            repeat(name, worker.step, wakeup=worker.wakeup, stopping=self._stopping, every_seconds=every_seconds),
+            repeat(
+                name,
+                worker.step,
+                wakeup=worker.wakeup,
+                stopping=self._stopping,
+                every_seconds=every_seconds,
+                pause_seconds=pause_seconds,
+            ),
             name=name,
         )
         self._crews.append((worker, self._workers[-1]))

@@ -1,5 +1,40 @@
 """What telling of incidents needs: since when a session is wanted as it is, what is not told to its end, outages of Slack."""
 
+# What is told to its end, and of which no part and no whole still is to be told.
+CLOSED_INCIDENTS = r"""
+        WHEN 'incidents' THEN 'closed_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM incidents other
+            WHERE other.closed_at IS NULL AND (other.id = incidents.part_of OR other.part_of = incidents.id))'
+""".removeprefix("\n")
+
+PRUNE = r"""
+CREATE OR REPLACE FUNCTION prune(p_table text, p_before timestamptz, p_limit integer)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    condition text;
+    gone bigint;
+BEGIN
+    condition := CASE p_table
+        WHEN 'webhook_events' THEN 'processed_at IS NOT NULL'
+        WHEN 'slack_events' THEN 'processed_at IS NOT NULL'
+        WHEN 'slack_posts' THEN 'posted_at IS NOT NULL'
+        WHEN 'waha_actions' THEN 'done_at IS NOT NULL'
+        WHEN 'session_checks' THEN 'true'
+        WHEN 'page_links' THEN 'expires_at < clock_timestamp()'
+        WHEN 'logins' THEN '(expires_at < clock_timestamp() OR ended_at IS NOT NULL)'
+@INCIDENTS@    END;
+    IF condition IS NULL THEN
+        RAISE EXCEPTION 'prune: % is not a table that is deleted by range', p_table;
+    END IF;
+    EXECUTE format(
+        'DELETE FROM %1$I WHERE id = ANY (ARRAY(SELECT id FROM %1$I WHERE created_at < $1 AND %2$s LIMIT $2))', p_table, condition
+    ) USING p_before, p_limit;
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    RETURN gone;
+END
+$$;
+"""
+
 UP = r"""
 -- Since when people want the session as they do: that it was stopped before somebody started it is no trouble.
 ALTER TABLE waha_sessions ADD COLUMN wanted_since timestamptz;
@@ -54,18 +89,45 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
         AND (s.status <> 'scan_qr' OR s.metadata ? 'me_id')
 $$;
 
--- Whose incidents have to be looked at.
+-- Servers of which nobody knows any more how they are: no daemon polled them for ten minutes, though one that would runs as
+-- long. In plpgsql, which looks for `processes` only when it runs: the table comes later, by 023.
+CREATE FUNCTION servers_left_alone(p_now timestamptz)
+RETURNS SETOF text
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    RETURN QUERY SELECT v.name FROM waha_servers v
+    WHERE v.poll_lease_expires_at < p_now - interval '10 minutes' AND EXISTS (
+        SELECT 1 FROM processes p WHERE p.kind = 'daemon' AND p.roles ? 'reconciler'
+            AND p.started_at < p_now - interval '10 minutes' AND p.seen_at > p_now - interval '1 minute'
+    );
+END
+$$;
+
+-- Whose incidents have to be looked at. `mark` is another one whenever anything changed that they depend on; as long as
+-- it is not, and nothing `is_young`, whoever has looked may rest for a while.
 CREATE FUNCTION incident_work(p_now timestamptz, p_settled interval)
-RETURNS TABLE (tenant_id uuid)
+RETURNS TABLE (tenant_id uuid, mark text, is_young boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT i.tenant_id FROM incidents i WHERE i.closed_at IS NULL AND i.tenant_id IS NOT NULL
-    UNION
-    SELECT s.tenant_id FROM sessions_in_trouble(p_now) s WHERE s.since <= p_now - p_settled
-    UNION
-    SELECT s.tenant_id FROM waha_servers v
-    JOIN waha_sessions s ON s.server = v.name AND s.deleted_at IS NULL AND s.desired_state = 'running'
-    JOIN tenants t ON t.id = s.tenant_id AND t.deleted_at IS NULL
-    WHERE v.state IN ('down', 'key_refused') AND v.state_changed_at <= p_now - p_settled
+    SELECT w.tenant_id, md5(string_agg(w.fact, ' ' ORDER BY w.fact)), bool_or(w.is_young)
+    FROM (
+        SELECT i.tenant_id, concat_ws('/', i.id, i.xmin, s.status, s.desired_state, s.deleted_at,
+                s.status_changed_at <= p_now - p_settled, v.state, v.state_changed_at <= p_now - p_settled) AS fact,
+            greatest(i.began_at, i.ended_at, i.told_at) > p_now - interval '1 minute' AS is_young
+        FROM incidents i
+        LEFT JOIN waha_sessions s ON s.id = i.session_id
+        LEFT JOIN waha_servers v ON v.name = i.server
+        WHERE i.closed_at IS NULL AND i.tenant_id IS NOT NULL
+        UNION ALL
+        SELECT s.tenant_id, concat_ws('/', s.session_id, s.kind), false
+        FROM sessions_in_trouble(p_now) s WHERE s.since <= p_now - p_settled
+        UNION ALL
+        SELECT DISTINCT s.tenant_id, concat_ws('/', v.name, v.state), false FROM waha_servers v
+        JOIN waha_sessions s ON s.server = v.name AND s.deleted_at IS NULL AND s.desired_state = 'running'
+        JOIN tenants t ON t.id = s.tenant_id AND t.deleted_at IS NULL
+        WHERE v.state IN ('down', 'key_refused') AND v.state_changed_at <= p_now - p_settled
+            AND v.name NOT IN (SELECT servers_left_alone(p_now))
+    ) w
+    GROUP BY 1
 $$;
 
 -- Every trouble of a session that is not told to its end, over all tenants, for the operators.
@@ -80,7 +142,11 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     FROM incidents i
     JOIN tenants t ON t.id = i.tenant_id AND t.deleted_at IS NULL
     LEFT JOIN waha_sessions s ON s.id = i.session_id
-    WHERE i.closed_at IS NULL OR EXISTS (SELECT 1 FROM incidents whole WHERE whole.id = i.part_of AND whole.closed_at IS NULL)
+    WHERE i.id IN (
+        SELECT o.id FROM incidents o WHERE o.closed_at IS NULL
+        UNION
+        SELECT part.id FROM incidents whole JOIN incidents part ON part.part_of = whole.id WHERE whole.closed_at IS NULL
+    )
     ORDER BY i.began_at, i.id
 $$;
 
@@ -105,19 +171,24 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
         AND (p.parked_at IS NULL OR p.parked_at >= p_at) AND p.next_attempt_at < p_at + interval '1 day'
 $$;
 
-REVOKE ALL ON FUNCTION sessions_in_trouble(timestamptz, uuid), incident_work(timestamptz, interval), troubles_of_all(),
+REVOKE ALL ON FUNCTION sessions_in_trouble(timestamptz, uuid), servers_left_alone(timestamptz), incident_work(timestamptz, interval), troubles_of_all(),
     tenant_of_incident(uuid), last_posted(), posts_that_waited(timestamptz), note_wanted_since() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION sessions_in_trouble(timestamptz, uuid), incident_work(timestamptz, interval), troubles_of_all(),
+GRANT EXECUTE ON FUNCTION sessions_in_trouble(timestamptz, uuid), servers_left_alone(timestamptz), incident_work(timestamptz, interval), troubles_of_all(),
     last_posted(), posts_that_waited(timestamptz), note_wanted_since() TO switchboard_daemon;
 GRANT EXECUTE ON FUNCTION tenant_of_incident(uuid) TO switchboard_bot, switchboard_daemon;
-"""
+""" + PRUNE.replace("@INCIDENTS@", CLOSED_INCIDENTS)
 
-DOWN = r"""
+DOWN = (
+    PRUNE.replace("@INCIDENTS@", "")
+    + r"""
+-- What is told by status again shall not be told anew of what everybody knows.
+UPDATE waha_sessions SET announced_status = status;
 DROP FUNCTION posts_that_waited(timestamptz);
 DROP FUNCTION last_posted();
 DROP FUNCTION tenant_of_incident(uuid);
 DROP FUNCTION troubles_of_all();
 DROP FUNCTION incident_work(timestamptz, interval);
+DROP FUNCTION servers_left_alone(timestamptz);
 DROP FUNCTION sessions_in_trouble(timestamptz, uuid);
 DROP TABLE outages;
 DROP INDEX incidents_unclosed_idx;
@@ -126,3 +197,4 @@ DROP TRIGGER waha_sessions_wanted_since ON waha_sessions;
 DROP FUNCTION note_wanted_since();
 ALTER TABLE waha_sessions DROP COLUMN wanted_since;
 """
+)

@@ -8,7 +8,10 @@ from database import transaction
 from operations.sql import database_now, value
 
 # Not the audit, whose keeping is each tenant's own matter.
-TABLES = ("webhook_events", "slack_events", "slack_posts", "waha_actions", "session_checks", "page_links", "logins")
+TABLES = (
+    *("webhook_events", "slack_events", "slack_posts", "waha_actions", "session_checks", "incidents"),
+    *("page_links", "logins"),
+)
 # Small enough to end well within the statement time-out, whatever has gathered.
 _AT_ONCE = 2_000
 

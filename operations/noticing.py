@@ -63,14 +63,17 @@ def notice_servers(tenant_id: UUID | None, now: datetime) -> None:
     """The same for the servers alone: those that a tenant is on, or without a tenant all that there are."""
     _end_of_servers(tenant_id, now)
     columns = "SELECT v.name, v.state, v.error_message, v.state_changed_at AS since FROM waha_servers v "
-    lasting = "WHERE v.state IN ('down', 'key_refused') AND v.state_changed_at <= %s"
-    parameters: tuple[Any, ...] = (now - SETTLED,)
+    lasting = (
+        "WHERE v.state IN ('down', 'key_refused') AND v.state_changed_at <= %s "
+        "AND v.name NOT IN (SELECT servers_left_alone(%s))"
+    )
+    parameters: tuple[Any, ...] = (now - SETTLED, now)
     if tenant_id is not None:
         lasting += (
             " AND EXISTS (SELECT 1 FROM waha_sessions s WHERE s.server = v.name AND s.tenant_id = %s "
             "AND s.deleted_at IS NULL AND s.desired_state = 'running')"
         )
-        parameters = (now - SETTLED, tenant_id)
+        parameters += (tenant_id,)
     found = rows(_Server, columns + lasting, parameters)
     _insert(
         tenant_id,
@@ -154,7 +157,13 @@ def _end_what_is_gone(tenant_id: UUID, now: datetime) -> None:
 
 
 def _end_of_servers(tenant_id: UUID | None, now: datetime) -> None:
-    """Up again for a while, in another trouble, or nothing of the tenant's is on it."""
+    """Up again for a while, in another trouble, polled by nobody, or nothing of the tenant's is on it."""
+    changed(
+        "UPDATE incidents i SET ended_at = greatest(i.began_at, %s), details = i.details || %s "
+        "WHERE i.tenant_id IS NOT DISTINCT FROM %s AND i.session_id IS NULL AND i.kind = ANY (%s) "
+        "AND i.ended_at IS NULL AND i.server IN (SELECT servers_left_alone(%s))",
+        (now, Json({"ended": "unwatched"}), tenant_id, [kind.value for kind in OF_SERVER.values()], now),
+    )
     changed(
         "UPDATE incidents i SET ended_at = greatest(i.began_at, v.state_changed_at) FROM waha_servers v "
         "WHERE v.name = i.server AND i.tenant_id IS NOT DISTINCT FROM %s AND i.session_id IS NULL "

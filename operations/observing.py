@@ -192,10 +192,13 @@ def lease_server(server: str, *, token: UUID, lease: timedelta) -> PollLease | N
 
 
 def release_server(lease: PollLease) -> None:
-    """Give a server back at the end, so that the next daemon need not wait for the lease to run out."""
+    """Give a server back at the end, so that the next daemon need not wait for the lease to run out.
+
+    Until when it was looked after stays, for `servers_left_alone`.
+    """
     with transaction():
         changed(
-            "UPDATE waha_servers SET poll_lease_token = NULL, poll_lease_expires_at = NULL "
+            "UPDATE waha_servers SET poll_lease_token = NULL, poll_lease_expires_at = clock_timestamp() "
             "WHERE name = %s AND poll_lease_token = %s",
             (lease.server, lease.token),
         )

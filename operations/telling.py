@@ -31,19 +31,22 @@ HELD_FOR = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
-class _Tenant:
+class Due:
+    """A tenant whose sessions, servers or incidents have to be looked at.
+
+    Whoever looked under the same `mark` has seen all of it, and looks again at once only where something `is_young`: it
+    may be held back, or changed too lately to be changed again.
+    """
+
     tenant_id: UUID
+    mark: str
+    is_young: bool
 
 
-def due(*, now: datetime | None = None) -> list[UUID]:
-    """The tenants whose sessions, servers or incidents have to be looked at."""
+def due(*, now: datetime | None = None) -> list[Due]:
     with transaction():
-        found = rows(
-            _Tenant,
-            "SELECT tenant_id FROM incident_work(%s, %s)",
-            (now or database_now(), noticing.SETTLED),
-        )
-    return [one.tenant_id for one in found]
+        asked = (now or database_now(), noticing.SETTLED)
+        return rows(Due, "SELECT tenant_id, mark, is_young FROM incident_work(%s, %s)", asked)
 
 
 def look_after(tenant_id: UUID, *, operators: Collection[str], now: datetime | None = None) -> int:

@@ -68,7 +68,12 @@ _NEXT_OF_MANY = {
 }
 _OF_SERVERS = frozenset({IncidentKind.SERVER_AWAY, IncidentKind.KEY_REFUSED})
 _COMING_UP = "nothing now: they come up one after another. Those that do not within ten minutes are told by themselves."
-_ENDED = {"stopped": "was stopped by somebody here", "deleted": "was removed", "left": "has none of your sessions now"}
+_ENDED = {
+    "stopped": "was stopped by somebody here",
+    "deleted": "was removed",
+    "left": "has none of your sessions now",
+    "unwatched": "is not looked after now: it is not in the settings of a running daemon",
+}
 
 
 @dataclass(frozen=True)

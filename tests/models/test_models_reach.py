@@ -68,6 +68,7 @@ RUNS_AS_OWNER = {
     "limits_told": "what WhatsApp allows the accounts of a server",
     "outdated_messages": "messages that are too old to be sent unasked",
     "sessions_in_trouble": "sessions that people want running, and that do not",
+    "servers_left_alone": "names of servers, which are nobody's",
     "incident_work": "tenants whose incidents are to be looked at",
     "troubles_of_all": "what operators are told together: names of sessions and tenants, no text",
     "last_posted": "when Slack last took something; a time",

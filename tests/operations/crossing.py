@@ -40,7 +40,7 @@ NOT_TRIED: dict[str, str] = {
     for why, names in {
         "handed out to the daemon, which sets the tenant of each row": (
             "actions.lease catching_up.request catching_up.lease_sessions catching_up.lease_channel outdated.give_up "
-            "telling.due telling.look_after noticing.notice noticing.unsettled grouping.group "
+            "telling.due telling.look_after noticing.notice noticing.unsettled noticing.suspected grouping.group "
             "relaying.lease restrictions.tell_held sending.lease catching_up.complete_channel "
             "catching_up.request_session configuring.ask_repairs silence.lease silent_sending.look learning.learn_some "
             "retention.all_keeping retention.next_run missed_replies.store missed_replies.threads_of "

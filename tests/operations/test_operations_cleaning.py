@@ -56,6 +56,27 @@ def test_a_link_that_is_over_is_deleted_whether_it_was_used_or_not(world: World)
     assert cleaning.clean_up("page_links", MONTH) == 2
 
 
+def test_an_incident_is_kept_until_all_that_it_is_one_with_is_told_to_its_end(world: World) -> None:
+    tenant = world.tenant()
+    for name, whole, is_closed in (
+        *(("whole", None, True), ("part", "whole", True), ("single", None, True), ("open", None, False)),
+        *(("whole of an open", None, True), ("open part", "whole of an open", False)),
+    ):
+        world.sql(
+            "INSERT INTO incidents (id, tenant_id, kind, server, part_of, began_at, ended_at, closed_at, created_at) "
+            "SELECT md5(%s)::uuid, %s, 'server_away', %s, md5(%s)::uuid, now(), now(), CASE WHEN %s THEN now() END, "
+            "now() - interval '31 days'",
+            name,
+            tenant.id,
+            name,
+            whole,
+            is_closed,
+        )
+
+    assert cleaning.clean_up("incidents", MONTH) == 3
+    assert sorted(world.sql("SELECT server FROM incidents")) == [("open",), ("open part",), ("whole of an open",)]
+
+
 @pytest.mark.parametrize("table", cleaning.TABLES)
 def test_every_table_can_be_cleaned(world: World, table: str) -> None:
     assert cleaning.clean_up(table, MONTH) == 0

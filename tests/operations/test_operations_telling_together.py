@@ -307,6 +307,69 @@ def test_each_tenant_is_told_of_its_own_sessions_alone(world: World) -> None:
         assert posted.startswith(f"🔴 *Session `of-{name.lower()}` failed.*")
 
 
+def a_daemon_runs(world: World, seconds: float, *, since: float) -> None:
+    world.sql("DELETE FROM processes")
+    world.sql(
+        "INSERT INTO processes (id, kind, name, version, roles, started_at, seen_at) "
+        "VALUES (gen_random_uuid(), 'daemon', 'one', '1', '[\"reconciler\"]', %s, %s)",
+        after(since),
+        after(seconds),
+    )
+
+
+def test_a_server_that_no_daemon_polls_any_more_is_told_no_further(
+    alerts: Alerts, world: World, sessions: list[WahaSession]
+) -> None:
+    server_is(world, "down", 0)
+    world.sql("UPDATE waha_servers SET poll_lease_expires_at = %s", after(60))
+    look_everywhere(10)
+    alerts.settle()
+    a_daemon_runs(world, 659, since=50)
+    look_everywhere(659)
+    still = open_kinds(world)
+    a_daemon_runs(world, 700, since=90)
+    for seconds in (700, 702):
+        look_everywhere(seconds)
+        alerts.settle()
+
+    assert still == ["server_away", "server_away"]
+    for place in (ALERTS, OPERATOR.user_id):
+        [_], [over] = alerts.posts(place), alerts.updates(place)
+        assert over.startswith("⚪ *WAHA server `main` is not looked after now: it is not in the settings")
+    assert open_kinds(world) == []
+
+
+def test_after_a_downtime_of_ours_a_server_is_not_taken_for_one_that_nobody_polls(
+    alerts: Alerts, world: World, sessions: list[WahaSession]
+) -> None:
+    server_is(world, "down", 0)
+    world.sql("UPDATE waha_servers SET poll_lease_expires_at = %s", after(60))
+    look_everywhere(10)
+    a_daemon_runs(world, 3600, since=3590)
+    look_everywhere(3600)
+
+    assert open_kinds(world) == ["server_away", "server_away"]
+
+
+def test_what_was_told_to_its_end_long_ago_is_read_by_no_look(world: World, session: WahaSession) -> None:
+    world.sql(
+        "INSERT INTO incidents (id, tenant_id, session_id, kind, part_of, began_at, ended_at, closed_at) "
+        "SELECT gen_random_uuid(), %s, %s, 'failed', gen_random_uuid(), now(), now(), now() "
+        "FROM generate_series(1, 5000)",
+        session.tenant_id,
+        session.id,
+    )
+    world.sql("ANALYZE incidents")
+    body = world.value("SELECT prosrc FROM pg_proc WHERE proname = 'troubles_of_all'")
+
+    plan = "\n".join(line for (line,) in world.sql(f"EXPLAIN {body}"))
+    world.sql("DELETE FROM incidents")
+    world.sql("ANALYZE incidents")
+
+    assert "incidents" in plan
+    assert "Seq Scan on incidents" not in plan
+
+
 CUT = silence_words.WAY_IS_CUT.format(server="main")
 UNHEARD = silence_words.cause(Suspicion.UNHEARD, 900)
 

@@ -67,8 +67,8 @@ def look_everywhere(seconds: float) -> int:
     """As the daemon's worker does it."""
     told = look_after_installation(operators=OPERATORS, now=after(seconds))
     return told + sum(
-        telling.look_after(tenant_id, operators=OPERATORS, now=after(seconds))
-        for tenant_id in telling.due(now=after(seconds))
+        telling.look_after(one.tenant_id, operators=OPERATORS, now=after(seconds))
+        for one in telling.due(now=after(seconds))
     )
 
 
