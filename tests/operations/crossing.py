@@ -62,7 +62,7 @@ NOT_TRIED: dict[str, str] = {
             "doctor.linked_channels doctor.known_server doctor.kept_webhook_key doctor.who_and_how_much doctor.spoken "
             "doctor_slack.scopes doctor_slack.arrivals doctor_slack.channel doctor_slack.refused_channel "
             "doctor_runs.ask doctor_runs.progress doctor_runs.take doctor_runs.finish processes.beat "
-            "processes.running processes.end measuring.measure arrivals.note"
+            "processes.running processes.end measuring.measure measuring.answer arrivals.note"
         ),
         "an inbox, whose rows say whose they are when they are handled": (
             "slack_inbox.store slack_inbox.arrive_in_turn slack_inbox.answer slack_inbox.refuse slack_inbox.take_over "
