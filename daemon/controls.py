@@ -28,6 +28,7 @@ _BETWEEN_BROWSERS = timedelta(seconds=5)
 # While sessions fail together, a few restarts show whether restarting helps; they work again, or the others would not.
 _BETWEEN_TRIALS = timedelta(seconds=30)
 _FIRST_LOOK, _LAST_LOOK = timedelta(seconds=10), timedelta(minutes=5)
+_MADE_WHEN_BUSY_WITHIN = 2 * _LAST_LOOK
 _BROWSERS = frozenset({"WEBJS"})
 _NOT_REACHED = frozenset({502, 503})
 
@@ -55,6 +56,7 @@ class Controls:
         self.crew = Crew(AT_ONCE, wakeup)
         self._under_way: set[UUID] = set()
         self._uncertain: dict[UUID, int] = {}
+        self._busy_at: dict[UUID, datetime] = {}
         self._browsers = _Pace(_BETWEEN_BROWSERS)
         self._trials = _Pace(_BETWEEN_TRIALS)
 
@@ -104,6 +106,9 @@ class Controls:
 
     async def _try(self, step: Step, now: datetime | None) -> None:
         session = step.wanted
+        if self._was_made_when_busy(step, now or datetime.now(UTC)):
+            await self._done(step, now, is_answered=False)
+            return
         try:
             await self._call(step)
         except SessionExists:
@@ -115,6 +120,7 @@ class Controls:
                 await self._done(step, now, is_answered=False)
                 return
             # The next poll shows what became of it, so it is no attempt.
+            self._busy_at[session.session_id] = now or datetime.now(UTC)
             pause = self._look_again(session.session_id)
             log.info("session is seen to again", verb=step.verb, session_id=session.session_id, reason=unknown.sentence)
             await in_database(controlling.tried, session, pause=pause, counts=False, now=now)
@@ -136,6 +142,13 @@ class Controls:
             await in_database(controlling.started_again, session, now=now)
         tries = session.restarts_today if step.verb == "restart" else session.control_attempts
         await in_database(controlling.tried, session, pause=pause_after(step.verb, tries), now=now)
+
+    def _was_made_when_busy(self, step: Step, now: datetime) -> bool:
+        """Whether a restart moved its session though WAHA said that it was busy: it may keep the lock for too long."""
+        busy_at = self._busy_at.pop(step.wanted.session_id, None)
+        if step.verb != "restart" or busy_at is None or step.wanted.status_for is None:
+            return False
+        return now - step.wanted.status_for > busy_at > now - _MADE_WHEN_BUSY_WITHIN
 
     def _look_again(self, session_id: UUID) -> timedelta:
         """10 s, 20 s … up to 5 minutes, each up to half longer, so that not all that were busy come back at once."""

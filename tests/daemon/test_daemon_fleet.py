@@ -222,6 +222,21 @@ async def test_restarts_without_an_answer_are_paced_and_counted_too(rows: Rows) 
         assert "Restarted by itself, 3 of 3 today. WAHA did not answer." in await fleet.done("failed")
 
 
+async def test_a_restart_for_which_waha_was_too_busy_to_answer_counts_when_the_session_moved(rows: Rows) -> None:
+    async with fleet_of(rows) as fleet:
+        early_on_a_day(fleet)
+        fleet.waha.faults.lock("/api/sessions/*", times=1000, session="s1", carried_out=True)
+        calls = []
+        for _ in range(30):
+            fleet.waha.fail("s1")
+            calls += await fleet.look(after=MINUTE)
+            fleet.waha.set_status(["s1"], "STARTING")
+            await fleet.look(after=MINUTE / 60)
+
+        assert 0 < calls.count("restart s1") <= 3
+        assert await rows("SELECT restarts FROM waha_sessions") == [(calls.count("restart s1"),)]
+
+
 @pytest.mark.timeline("complaint/18")
 async def test_a_server_behind_a_bad_gateway_is_no_trouble_of_its_sessions(rows: Rows) -> None:
     async with fleet_of(rows, "s1", "s2", "s3") as fleet:
