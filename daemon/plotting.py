@@ -91,6 +91,7 @@ def _timeline(axes: Axes, figures: dict[str, Any]) -> None:
     ups.set_yticks(range(len(sessions)), [session["up"] for session in sessions])
     ups.tick_params(length=0)
     ups.spines["right"].set_visible(False)
+    ups.set_ylabel("worked")
     _time_axis(axes, figures)
     seen = {span[2] for session in sessions for span in session["spans"]}
     _legend(axes, [(_STATUS_WORDS.get(one, one), *_STATUS[one]) for one in _STATUS if one in seen])

@@ -46,7 +46,7 @@ def pictures(facts: ReportFacts) -> list[Picture]:
 
 
 def _timeline(facts: ReportFacts) -> Picture | None:
-    known = [one for one in facts.sessions if one.is_wanted and one.uptime is not None]
+    known = [one for one in facts.sessions if one.is_wanted and one.uptime is not None and one.spans]
     if not known:
         return None
     shown = sorted(known, key=lambda one: (one.uptime or 0.0, one.name))[:MOST_SESSIONS]
@@ -63,6 +63,8 @@ def _timeline(facts: ReportFacts) -> Picture | None:
             for one in shown
         ],
         **_period(facts),
+        # Before the first of them was known there is nothing to see.
+        "since": max(_seconds(facts.since), min(_seconds(span.begin) for one in shown for span in one.spans)),
     }
     alt = (
         f"Status of {counted(len(shown), 'session')} over {lasted(facts.until - facts.since)}. "

@@ -81,6 +81,15 @@ def test_the_alternative_text_says_in_figures_what_is_drawn() -> None:
     )
 
 
+def test_the_status_begins_where_the_first_session_was_known() -> None:
+    born = UNTIL - timedelta(minutes=30)
+    young = SessionFacts("sales", "working", uptime=1.0, spans=tuple(spans([(born, "working")], [], born, UNTIL)))
+
+    [status] = pictures(ReportFacts("Acme", UNTIL - timedelta(days=1), UNTIL, sessions=(young,)))
+
+    assert status.figures["since"] == born.timestamp()
+
+
 def test_what_there_is_nothing_to_see_of_is_not_drawn() -> None:
     assert pictures(ReportFacts("Acme", UNTIL - timedelta(days=1), UNTIL)) == []
 
