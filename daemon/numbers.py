@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Iterator
 from database import in_database
 from database.notifications import Wakeup
 from operations import number_health
-from operations.number_health import LimitsTold
+from operations.number_health import LimitsTold, Number
 from settings import NumberSettings
 from settings.logs import get_logger
 from waha.payloads import SessionInfo
@@ -25,10 +25,22 @@ class NumberWatch:
         self.wakeup = Wakeup()
 
     async def step(self) -> bool:
-        measured = await in_database(number_health.measure, self._numbers)
+        found = await in_database(number_health.to_measure)
+        measured = 0
+        for number in found:
+            measured += await self._measure(number)
         if measured:
             log.info("numbers measured", numbers=measured)
-        return False
+        return len(found) == number_health.AT_ONCE and measured > 0
+
+    async def _measure(self, number: Number) -> bool:
+        try:
+            await in_database(number_health.measure, number, self._numbers)
+        except Exception:  # one number's trouble keeps no other from being measured
+            log.exception("number not measured", session_id=number.session_id)
+            await in_database(number_health.pass_over, number)
+            return False
+        return True
 
 
 class LimitsHeard:
@@ -44,10 +56,18 @@ class LimitsHeard:
             self._known = {one.external_session_id: one for one in told}
         known = self._known
         fresh = [now for now in _limits_in(sessions, known) if now != known.get(now.external_session_id)]
-        if fresh:
-            await in_database(number_health.record_told, self._server, fresh)
-            known |= {one.external_session_id: one for one in fresh}
-            log.info("limits of numbers changed", server=self._server, numbers=len(fresh))
+        kept = [one for one in fresh if await self._keep(one)]
+        known |= {one.external_session_id: one for one in kept}
+        if kept:
+            log.info("limits of numbers changed", server=self._server, numbers=len(kept))
+
+    async def _keep(self, told: LimitsTold) -> bool:
+        try:
+            await in_database(number_health.record_told, self._server, [told])
+        except Exception:  # one number's trouble keeps nothing else of its server from being looked after
+            log.exception("limits of a number not kept", session=told.external_session_id)
+            return False
+        return True
 
 
 def _limits_in(sessions: Iterable[SessionInfo], known: Container[str]) -> Iterator[LimitsTold]:

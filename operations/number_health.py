@@ -21,7 +21,11 @@ from operations.sql import changed, database_now, first, rows, value
 from settings import NumberSettings
 from waha.payloads import Capping
 
-_AT_ONCE: Final = 50
+AT_ONCE: Final = 50
+"""Of what is measured; where so many were found there may be more."""
+
+# Where WhatsApp does not say until when, what it allows is stopped for a day, and again before that is over.
+_RENEW_BEFORE: Final = timedelta(hours=1)
 _A_DAY, _A_WEEK = timedelta(days=1), timedelta(days=7)
 # Whoever was written to a moment ago has not declined to answer.
 _TIME_TO_ANSWER: Final = timedelta(hours=4)
@@ -69,7 +73,9 @@ class LimitsTold:
 
 
 @dataclass(frozen=True)
-class _Number:
+class Number:
+    """An account, by its session."""
+
     tenant_id: UUID
     session_id: UUID
     external_session_id: str = ""
@@ -93,14 +99,14 @@ def record_told(server: str, told: Sequence[LimitsTold], *, now: datetime | None
     """Keep what is new, stop what WhatsApp stopped, and have the numbers measured; how many are ours."""
     by_name = {one.external_session_id: one for one in told}
     with transaction():
-        found = rows(_Number, "SELECT * FROM numbers_called(%s, %s)", (server, list(by_name)))
+        found = rows(Number, "SELECT * FROM numbers_called(%s, %s)", (server, list(by_name)))
     for number in found:
         with tenant_transaction(number.tenant_id):
             _keep_told(number, by_name[number.external_session_id], now or database_now())
     return len(found)
 
 
-def _keep_told(number: _Number, told: LimitsTold, now: datetime) -> None:
+def _keep_told(number: Number, told: LimitsTold, now: datetime) -> None:
     capping = None if told.capping is None else Json(told.capping.as_told())
     changed(
         "INSERT INTO number_healths (id, tenant_id, session_id, restricted_until, capping) VALUES (%s, %s, %s, %s, %s) "
@@ -115,15 +121,26 @@ def _keep_told(number: _Number, told: LimitsTold, now: datetime) -> None:
         restrictions.restrict(number.tenant_id, number.session_id, until=ends)
 
 
-def measure(numbers: NumberSettings, *, now: datetime | None = None, limit: int = _AT_ONCE) -> int:
-    """Measure the numbers in which something happened; how many there were."""
+def to_measure(*, now: datetime | None = None, limit: int = AT_ONCE) -> list[Number]:
+    """The numbers in which something happened since they were measured, those that wait longest first."""
     with transaction():
-        moment = now or database_now()
-        found = rows(_Number, "SELECT * FROM numbers_to_measure(%s, %s)", (limit, moment))
-    for number in found:
-        with tenant_transaction(number.tenant_id):
-            _measure(number, numbers, moment)
-    return len(found)
+        return rows(Number, "SELECT * FROM numbers_to_measure(%s, %s)", (limit, now or database_now()))
+
+
+def measure(number: Number, numbers: NumberSettings, *, now: datetime | None = None) -> None:
+    """Keep how a number is, and tell where its sending slows down."""
+    with tenant_transaction(number.tenant_id):
+        _measure(number, numbers, now or database_now())
+
+
+def pass_over(number: Number, *, now: datetime | None = None) -> None:
+    """It could not be measured: those behind it come first."""
+    with tenant_transaction(number.tenant_id):
+        changed(
+            "INSERT INTO number_healths (id, tenant_id, session_id, measured_at) VALUES (%s, %s, %s, %s) "
+            "ON CONFLICT (tenant_id, session_id) DO UPDATE SET measured_at = excluded.measured_at",
+            (uuid7(), number.tenant_id, number.session_id, now or database_now()),
+        )
 
 
 @dataclass(frozen=True)
@@ -184,17 +201,31 @@ def _complete(counts: Figures, session: WahaSession, numbers: NumberSettings) ->
     )
 
 
-def _measure(number: _Number, numbers: NumberSettings, now: datetime) -> None:
+def _measure(number: Number, numbers: NumberSettings, now: datetime) -> None:
     session = WahaSession.find(number.session_id)
     if session is None:
         return
     figures = figures_of(session, numbers, now=now)
+    if _is_stopped_without_an_end(figures, now):
+        ends = restrictions.restrict(number.tenant_id, number.session_id, until=None)
+        figures = replace(figures, restricted_until=ends)
     verdict = verdict_on(figures, now=now)
     told = _write(number, figures, verdict, now)
     _tell(number, verdict, told, now)
 
 
-def _write(number: _Number, figures: Figures, verdict: Verdict, now: datetime) -> str | None:
+def _is_stopped_without_an_end(figures: Figures, now: datetime) -> bool:
+    """What WAHA tells is heard only when it changes; what it goes on telling has to go on."""
+    quota, until = figures.capping, figures.restricted_until
+    return (
+        quota is not None
+        and quota.status == "CAPPED"
+        and quota.cycle_ends_at is None
+        and (until is None or until < now + _RENEW_BEFORE)
+    )
+
+
+def _write(number: Number, figures: Figures, verdict: Verdict, now: datetime) -> str | None:
     """Keep what was found; the level that people were told of before."""
     told: str | None = value(
         """
@@ -226,7 +257,7 @@ def _write(number: _Number, figures: Figures, verdict: Verdict, now: datetime) -
     return told
 
 
-def _tell(number: _Number, verdict: Verdict, told: str | None, now: datetime) -> None:
+def _tell(number: Number, verdict: Verdict, told: str | None, now: datetime) -> None:
     """Begin an incident where sending slows down, add what changed, and end it where sending is as usual again."""
     place = (number.tenant_id, number.session_id)
     if verdict.level in _TOLD:

@@ -44,7 +44,7 @@ NOT_TRIED: dict[str, str] = {
             "relaying.lease restrictions.tell_held sending.lease catching_up.complete_channel "
             "catching_up.request_session configuring.ask_repairs silence.lease silent_sending.look learning.learn_some "
             "retention.all_keeping retention.next_run missed_replies.store missed_replies.threads_of "
-            "unacknowledged.lease reports.schedules number_health.measure number_health.record_told"
+            "unacknowledged.lease reports.schedules number_health.to_measure number_health.record_told"
         ),
         "about a server, which is nobody's": (
             "noticing.notice_servers telling_operators.look_after_installation telling.of_operators outages.begin "

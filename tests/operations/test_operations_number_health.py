@@ -97,9 +97,16 @@ def send(world: World, conversation: Conversation, at: datetime, *, times: int, 
         world.sql("UPDATE messages SET sent_at = %s WHERE id = %s", at, message.id)
 
 
+def measure_all(now: datetime) -> int:
+    found = number_health.to_measure(now=now)
+    for number in found:
+        number_health.measure(number, NUMBERS, now=now)
+    return len(found)
+
+
 def measured(world: World, now: datetime = NOW) -> tuple[Any, ...]:
     world.sql("UPDATE waha_sessions SET last_activity_at = %s", now)
-    number_health.measure(NUMBERS, now=now)
+    measure_all(now)
     [row] = world.sql("SELECT level, slow_factor, new_contacts, unanswered_share FROM number_healths")
     return row
 
@@ -185,6 +192,27 @@ def test_what_whatsapp_tells_stops_new_contacts_before_a_message_meets_it(
     assert incident(world)[2] == over
 
 
+def test_a_quota_without_an_end_stops_new_contacts_for_as_long_as_it_is_told(
+    world: World, session: WahaSession
+) -> None:
+    now = now_utc()
+    capped = Capping("CAPPED", 1000, 1000, None)
+    number_health.record_told("main", [LimitsTold(session.external_session_id, None, capped)], now=now)
+    left = "SELECT restricted_until - now() > interval '23 hours 59 minutes' FROM waha_sessions"
+
+    measured(world, now)
+    assert world.value(left)
+    world.sql("UPDATE waha_sessions SET restricted_until = now() + interval '59 minutes'")
+    measured(world, now + timedelta(minutes=2))
+
+    assert world.value(left)
+    world.message(world.conversation(session))
+    number_health.record_told("main", [LimitsTold(session.external_session_id, None, None)], now=now)
+    world.sql("UPDATE waha_sessions SET restricted_until = now() - interval '1 s'")
+    assert measured(world, now + timedelta(minutes=4))[0] == "unknown"
+    assert len(sending.lease(10, LEASE)) == 1
+
+
 def test_what_is_told_of_another_servers_session_is_not_taken(world: World, session: WahaSession) -> None:
     told = LimitsTold(session.external_session_id, NOW, None)
 
@@ -194,9 +222,9 @@ def test_what_is_told_of_another_servers_session_is_not_taken(world: World, sess
 
 
 def test_a_number_in_which_nothing_happened_is_not_measured_again(world: World, session: WahaSession) -> None:
-    assert number_health.measure(NUMBERS, now=NOW) == 0
+    assert measure_all(NOW) == 0
     world.sql("UPDATE waha_sessions SET last_activity_at = %s", NOW - timedelta(minutes=1))
 
-    assert number_health.measure(NUMBERS, now=NOW) == 1
-    assert number_health.measure(NUMBERS, now=NOW + timedelta(minutes=10)) == 0
-    assert number_health.measure(NUMBERS, now=NOW + timedelta(hours=7)) == 1
+    assert measure_all(NOW) == 1
+    assert measure_all(NOW + timedelta(minutes=10)) == 0
+    assert measure_all(NOW + timedelta(hours=7)) == 1
