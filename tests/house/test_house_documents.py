@@ -88,4 +88,4 @@ def test_the_queries_of_the_runbook_run(migrated_database: Any) -> None:
         for query in queries:
             database.execute_sql(query)
 
-    assert len(queries) == 7
+    assert len(queries) == 9
