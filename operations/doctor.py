@@ -198,7 +198,7 @@ def queues(measured: Collection[Measured]) -> Iterator[Finding]:
             yield bad(f"queue.{name}", said, queue.look_at)
     for name, count in _by_queue(measured, "parked").items():
         if count:
-            yield warn(f"parked.{name}", f"{count:.0f} {QUEUES[name].what} were set aside.", _PARKED[name])
+            yield warn(f"parked.{name}", f"Set aside: {count:.0f} {QUEUES[name].what}.", _PARKED[name])
 
 
 def _by_queue(measured: Collection[Measured], series: str) -> dict[str, float]:

@@ -182,6 +182,7 @@ class Arrival:
         heard_at: when one last arrived.
         active_at: when WAHA last saw something happen in a session that works; None where none works.
         probe: what became of our own webhook, `taken`, `unreachable`, `key refused` or `not ours`.
+        is_registered: whether a session that works posts to just this address.
     """
 
     url: str
@@ -190,6 +191,11 @@ class Arrival:
     active_at: datetime | None
     probe: str
     why: str = ""
+    is_registered: bool = False
+
+
+def posts_to(config: Object, url: str) -> bool:
+    return any(text(mapping(one), "url") == url for one in rows(config.get("webhooks")))
 
 
 def arrival(server: str, arrived: Arrival, *, now: datetime) -> Finding:
@@ -200,9 +206,8 @@ def arrival(server: str, arrived: Arrival, *, now: datetime) -> Finding:
         last = f"The last webhook arrived {spoken(now - arrived.heard_at)} ago."
     if arrived.probe == "key refused":
         fix = f"set the same {variable(server, 'webhook_hmac_key')} for all daemons, or empty for all, and restart them"
-        return bad(
-            check, f"{arrived.url} refuses what is signed with our key: another installation answers there.", fix
-        )
+        whose = "another installation, or a daemon of ours with another key, answers there"
+        return bad(check, f"{arrived.url} refuses what is signed with our key: {whose}.", fix)
     if arrived.probe == "not ours":
         fix = (
             f"set {variable(server, 'webhook_url')} to http://THIS-MACHINE:PORT/webhooks/waha/{server}, as WAHA sees it"
@@ -217,8 +222,12 @@ def arrival(server: str, arrived: Arrival, *, now: datetime) -> Finding:
         )
     if arrived.probe == "unreachable":
         fix = f"start a daemon with role `ingress`, or correct {variable(server, 'webhook_url')}"
-        if arrived.heard_at is not None and now - arrived.heard_at < timedelta(minutes=10):
-            return ok(check, f"{last} From this machine {arrived.url} cannot be reached, from WAHA's it can.")
+        # From WAHA's network it can be reached, from here not; what arrived may have come to a former address though.
+        is_heard = arrived.heard_at is not None and now - arrived.heard_at < timedelta(minutes=10)
+        if is_heard and arrived.is_registered:
+            return ok(
+                check, f"{last} From this machine {arrived.url} cannot be reached, and sessions that work post to it."
+            )
         return warn(check, f"From this machine {arrived.url} cannot be reached ({arrived.why}). {last}", fix)
     return ok(check, f"{last} {_proved(arrived)}")
 

@@ -94,7 +94,7 @@ async def _told(
     for finding in doctor_waha.webhooks(name, Expected(table.webhook_url, key, is_set), seen, wanted):
         yield finding
     probed = await probe(table.webhook_url, key or "-")
-    working = _working(seen, {one.external_session_id for one in wanted if not one.is_deleted})
+    working = _working(seen, {one.external_session_id for one in wanted if not one.is_deleted}, table.webhook_url)
     arrived = Arrival(
         url=table.webhook_url,
         works=working.count,
@@ -102,6 +102,7 @@ async def _told(
         active_at=working.active_at,
         probe=probed.outcome,
         why=probed.why,
+        is_registered=working.is_registered,
     )
     yield doctor_waha.arrival(name, arrived, now=checkup.now())
 
@@ -110,9 +111,11 @@ async def _told(
 class _Working:
     count: int
     active_at: datetime | None
+    is_registered: bool
 
 
-def _working(seen: Mapping[str, SessionInfo], ours: set[str]) -> _Working:
+def _working(seen: Mapping[str, SessionInfo], ours: set[str], url: str) -> _Working:
     found = [info for name, info in seen.items() if name in ours and info.waha_status == "WORKING"]
     times = [info.last_activity_at for info in found if info.last_activity_at is not None]
-    return _Working(len(found), max(times, default=None))
+    is_registered = any(doctor_waha.posts_to(info.config, url) for info in found)
+    return _Working(len(found), max(times, default=None), is_registered)

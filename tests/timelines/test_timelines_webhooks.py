@@ -35,7 +35,7 @@ def minutes_ago(minutes: float) -> datetime:
         (None, None, "unreachable", Level.BAD, "No webhook ever arrived", "no address that WAHA reaches"),
         (90, 5, "unreachable", Level.BAD, "cannot be reached either", "curl -si -X POST"),
         # From WAHA's network it can be reached, from here not: what arrives proves it.
-        (1, 1, "unreachable", Level.OK, "from WAHA's it can", ""),
+        (1, 1, "unreachable", Level.OK, "sessions that work post to it", ""),
         (60, 60, "unreachable", Level.WARN, "cannot be reached", "role `ingress`"),
         (1, 1, "key refused", Level.BAD, "another installation", "SWITCHBOARD_WAHA__SERVERS__MAIN__WEBHOOK_HMAC_KEY"),
         (90, 5, "not ours", Level.BAD, "No ingress of ours", "/webhooks/waha/main"),
@@ -51,6 +51,7 @@ def test_webhooks_that_do_not_arrive_are_named_with_what_to_do(
         active_at=minutes_ago(active) if active is not None else None,
         probe=probe,
         why="ClientConnectorError",
+        is_registered=True,
     )
 
     finding = arrival("main", arrived, now=NOW)
@@ -84,7 +85,7 @@ async def test_a_session_whose_webhooks_stop_arriving_is_named_hours_later(well:
     troubles = await well.troubles()
 
     assert set(troubles) == {"waha.main.webhook", "waha.main.arrival"}
-    assert f"goes to http://127.0.0.1:1/webhooks/waha/main, not to {target}" in troubles["waha.main.webhook"].found
+    assert f"goes to another address, at 127.0.0.1, not to {target}" in troubles["waha.main.webhook"].found
     assert "puts it right at its next poll" in troubles["waha.main.webhook"].fix
     assert "3 h ago, though WAHA saw something happen 60 min ago" in troubles["waha.main.arrival"].found
     assert f"curl -si -X POST {target}" in troubles["waha.main.arrival"].fix
@@ -100,3 +101,14 @@ async def test_an_ingress_with_another_key_is_named(well: Examined) -> None:
     assert set(troubles) == {"waha.main.webhook", "waha.main.arrival"}
     assert "refuses what is signed with our key" in troubles["waha.main.arrival"].found
     assert "another HMAC key" in troubles["waha.main.webhook"].found
+
+
+def test_what_arrived_at_a_former_address_proves_nothing_of_this_one() -> None:
+    arrived = Arrival(
+        URL, 1, minutes_ago(1), minutes_ago(1), "unreachable", "ClientConnectorError", is_registered=False
+    )
+
+    finding = arrival("main", arrived, now=NOW)
+
+    assert finding.level is Level.WARN
+    assert "waha.servers.main.webhook_url" in finding.fix
