@@ -99,7 +99,7 @@ NOT_TRIED: dict[str, str] = {
             "page_links.fingerprint erasing.slot_of"
         ),
         "looks at what it is given and at no row": (
-            "causes.likely telling_words.lasted audit.coming_from audit_export.promised "
+            "causes.likely causes.likely_of_silence telling_words.lasted audit.coming_from audit_export.promised "
             "audit_export.as_csv audit_export.as_json_lines cleaning.clean_up "
             "conversations.number_of conversations.masked dividers.brought_by editions.reply_of editions.completed "
             "editions.edition_of editions.about_of editions.handled colleagues.shown relayed.edited relayed.revoked "
@@ -203,6 +203,8 @@ def candidates(name: str, hint: Any, ours: Ours, theirs: Theirs) -> list[Any]:
         found = [one for part in inner if part is not type(None) for one in candidates(name, part, ours, theirs)]
         return found + ([None] if type(None) in inner else [])
     origin = typing.get_origin(hint) or hint
+    if origin is typing.Literal:
+        return list(inner)
     if origin is type:
         return [WahaSession]
     if origin in (dict, Mapping):
