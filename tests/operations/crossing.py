@@ -42,8 +42,9 @@ NOT_TRIED: dict[str, str] = {
             "actions.lease catching_up.request catching_up.lease_sessions catching_up.lease_channel outdated.give_up "
             "telling.due telling.look_after noticing.notice noticing.unsettled noticing.suspected grouping.group "
             "relaying.lease restrictions.tell_held sending.lease catching_up.complete_channel "
-            "catching_up.request_session configuring.ask_repairs silence.lease silent_sending.look learning.learn_some "
-            "retention.all_keeping retention.next_run missed_replies.store missed_replies.threads_of "
+            "catching_up.request_session catching_up.away_until configuring.ask_repairs silence.lease "
+            "silent_sending.look learning.learn_some retention.all_keeping retention.next_run "
+            "missed_replies.store missed_replies.threads_of "
             "unacknowledged.lease reports.schedules number_health.to_measure number_health.record_told"
         ),
         "about a server, which is nobody's": (
