@@ -43,6 +43,11 @@ class Failing:
 
 
 @dataclass(frozen=True)
+class _Taken:
+    left_from: UUID | None
+
+
+@dataclass(frozen=True)
 class _Times:
     open: int
     last_end: datetime | None
@@ -136,35 +141,39 @@ def _take_in_server(server: Incident, tenant_id: UUID, unclosed: Sequence[Incide
             (server.id, tenant_id),
         )
         return
-    changed(
-        "UPDATE incidents i SET part_of = %s WHERE i.tenant_id = %s AND i.session_id IS NOT NULL "
-        "AND i.closed_at IS NULL AND i.server = %s AND i.kind = ANY (%s) "
-        "AND i.began_at BETWEEN %s AND %s AND i.part_of IS DISTINCT FROM %s",
+    # What was over before the server went away is a story of its own, and was told to its end.
+    taken = rows(
+        _Taken,
+        "WITH taken AS (SELECT i.id, i.part_of FROM incidents i WHERE i.tenant_id = %s AND i.session_id IS NOT NULL "
+        "AND i.closed_at IS NULL AND i.server = %s AND i.kind = ANY (%s) AND i.began_at BETWEEN %s AND %s "
+        "AND coalesce(i.ended_at >= %s, true) AND i.part_of IS DISTINCT FROM %s) "
+        "UPDATE incidents i SET part_of = %s FROM taken WHERE i.id = taken.id RETURNING taken.part_of AS left_from",
         (
-            server.id,
             tenant_id,
             server.server,
             [kind.value for kind in _ONE_STORY],
             server.began_at - WITHIN,
             (server.ended_at or now) + COMES_UP_WITHIN,
-            server.id,
+            *(server.began_at, server.id, server.id),
         ),
     )
+    left = {one.left_from for one in taken}
     for other in unclosed:
-        if _is_swallowed(other) or _went_before(other, server):
+        if (other.id in left and _is_swallowed(other)) or _went_before(other, server):
             _take_over(server, other, now)
 
 
 def _is_swallowed(other: Incident) -> bool:
-    """Sessions that fail together, and all of them on a server that is away."""
-    parts = "SELECT EXISTS (SELECT 1 FROM incidents WHERE part_of = %s AND tenant_id = %s)"
+    """Sessions that failed together, of which all that still fail are on a server that is away."""
+    parts = "SELECT EXISTS (SELECT 1 FROM incidents WHERE part_of = %s AND tenant_id = %s AND ended_at IS NULL)"
     return other.kind is IncidentKind.SEVERAL_SESSIONS and not value(parts, (other.id, other.tenant_id))
 
 
 def _went_before(other: Incident, server: Incident) -> bool:
-    """It was away, and refuses our key now."""
+    """It was away, and refuses our key now. That it is away once more is news, which a changed message would not be."""
     is_over = other.ended_at is not None and server.ended_at is None
-    return is_over and other.kind in OF_SERVERS and other.server == server.server
+    is_another = other.kind in OF_SERVERS and other.kind is not server.kind
+    return is_over and is_another and other.server == server.server
 
 
 def _take_over(incident: Incident, earlier: Incident, now: datetime) -> None:

@@ -140,8 +140,9 @@ def headline(story: Story) -> str:
     """What it is by now, on one line."""
     incident = story.incident
     if incident.kind in _OF_SERVERS and incident.ended_at is not None:
-        still = counted(len({(one.tenant, one.name) for one in story.members if not one.is_over}), "session")
-        return f"🟡 *WAHA server `{foreign(incident.server or '')}` is back; {still} on it still come up.*"
+        still = len({(one.tenant, one.name) for one in story.members if not one.is_over})
+        server, come = foreign(incident.server or ""), "comes" if still == 1 else "come"
+        return f"🟡 *WAHA server `{server}` is back; {counted(still, 'session')} on it still {come} up.*"
     match incident.kind:
         case IncidentKind.SEVERAL_SESSIONS:
             number = counted(_sessions(story), "session")

@@ -108,7 +108,8 @@ NOT_TRIED: dict[str, str] = {
             "slack_people.known slack_people.remember standing.kept_out deactivation.describe private_fields.opened "
             "session_config.opened_config session_config.sealed_config audit_export.content incidents.stands_alone "
             "private_fields.stored customer_export.promised slack_people.not_asked_for "
-            "unreadable.say unreadable.forget report_schedules.zone_of silence.sessions_within_promise "
+            "unreadable.say unreadable.forget report_schedules.zone_of report_schedules.name_of "
+            "report_schedules.hours_of silence.sessions_within_promise "
             "hearing.canary_text hearing.is_canary passkeys.is_asked_for passkeys.sentence"
         ),
     }.items()

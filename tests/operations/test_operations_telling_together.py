@@ -211,9 +211,60 @@ def test_what_fails_with_its_server_is_the_servers_trouble(
     assert away.startswith("🔴 *WAHA server `main` is away.*\nSince <!date^")
     assert "*Likely cause*: Connection refused." in away
     assert back.startswith("🟡 *WAHA server `main` is back; 5 sessions on it still come up.*")
-    assert one_left.startswith("🟡 *WAHA server `main` is back; 1 session on it still come up.*")
+    assert one_left.startswith("🟡 *WAHA server `main` is back; 1 session on it still comes up.*")
     assert over.startswith("🟢 *WAHA server `main` is back, after")
     assert open_kinds(world) == []
+
+
+def test_what_was_over_before_its_server_went_away_keeps_its_end(
+    alerts: Alerts, world: World, sessions: list[WahaSession]
+) -> None:
+    observe(sessions[0], "FAILED", 0)
+    look(sessions[0], 12)
+    alerts.settle()
+    observe(sessions[0], "WORKING", 60)
+    look(sessions[0], 80)
+    alerts.settle()
+    server_is(world, "down", 100)
+    look(sessions[0], 120)
+    alerts.settle()
+
+    [over] = alerts.updates()
+    assert over.startswith("🟢 *Session `shop-1` works again")
+    assert [posted.split("\n")[0] for posted in alerts.posts()][1:] == ["🔴 *WAHA server `main` is away.*"]
+
+
+def test_a_server_that_is_away_once_more_is_news(alerts: Alerts, world: World, sessions: list[WahaSession]) -> None:
+    for seconds in (0, 300):
+        server_is(world, "down", seconds)
+        look(sessions[0], seconds + 20)
+        alerts.settle()
+        server_is(world, "up", seconds + 60)
+        look(sessions[0], seconds + 80)
+        alerts.settle()
+
+    away = [posted for posted in alerts.posts() if "is away" in posted]
+    assert len(away) == 2
+    assert [update.startswith("🟢") for update in alerts.updates()] == [True, True]
+
+
+def test_those_that_failed_together_go_with_their_server_where_one_of_them_works_already(
+    alerts: Alerts, world: World, sessions: list[WahaSession]
+) -> None:
+    all_are(world, "failed", 0)
+    look(sessions[0], 12)
+    alerts.settle()
+    observe(sessions[0], "WORKING", 20)
+    look(sessions[0], 40)
+    alerts.settle()
+    server_is(world, "down", 60)
+    look(sessions[0], 90)
+    alerts.settle()
+
+    [posted] = alerts.posts()
+    assert posted.startswith("🔴 *5 sessions fail together.*")
+    assert alerts.updates()[-1].startswith("🔴 *WAHA server `main` is away.*")
+    assert not any("Over after" in update for update in alerts.updates())
 
 
 def test_who_does_not_come_up_with_its_server_is_told_by_itself(
