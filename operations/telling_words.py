@@ -15,6 +15,7 @@ from slack.mrkdwn import foreign, local_time
 
 MUTED_FOR = timedelta(hours=8)
 _NAMED = 10
+_WORTH_SAYING = timedelta(minutes=1)
 _STEPS_SHOWN = 6
 
 # By session: what it is, as a headline that goes on after "Session `sales` ", and what it was, after "It ".
@@ -235,12 +236,14 @@ def _steps(story: Story) -> str:
 def _missed(story: Story) -> str:
     if story.blind_from is None or story.blind_to is None:
         return ""
+    if not story.recovered and story.blind_to - story.blind_from < _WORTH_SAYING:
+        return ""  # from a minute to the same minute
     window = (
-        f"From {local_time(story.blind_from)} to {local_time(story.blind_to)} customers were not heard as they wrote"
+        f"What customers wrote from {local_time(story.blind_from)} to {local_time(story.blind_to)} was not seen at once"
     )
     if not story.recovered:
-        return f"{window}; no message was missed."
-    return f"{window}; {counted(story.recovered, 'message')} missed and recovered, none is known to be lost."
+        return f"{window}; nothing was missed."
+    return f"{window}: {counted(story.recovered, 'message')} missed and recovered, none is known to be lost."
 
 
 def _next(story: Story) -> str:

@@ -51,6 +51,24 @@ def test_what_fails_is_one_message_that_is_changed_until_it_is_over(alerts: Aler
     assert "12 messages missed and recovered, none is known to be lost." in recovered
 
 
+@pytest.mark.parametrize(
+    ("until", "recovered", "said"), [(30, 0, []), (30, 1, ["1 message missed"]), (90, 0, ["nothing was missed"])]
+)
+def test_a_moment_in_which_nothing_was_missed_is_not_worth_a_line(
+    alerts: Alerts, session: WahaSession, until: int, recovered: int, said: list[str]
+) -> None:
+    observe(session, "FAILED", 0)
+    look(session, 12)
+    alerts.settle()
+    with tenant_transaction(session.tenant_id):
+        incidents.blind(session.tenant_id, session.id, since=after(0), until=after(until), recovered=recovered)
+    look(session, 120)
+
+    updates = alerts.updates()
+    assert len(updates) == len(said)
+    assert all(words in update for words, update in zip(said, updates, strict=True))
+
+
 @pytest.mark.timeline("status/reconnect")
 @pytest.mark.parametrize("word", ["STARTING", "FAILED", "STOPPED"])
 def test_a_flap_of_less_than_ten_seconds_is_not_said_and_leaves_no_incident(
